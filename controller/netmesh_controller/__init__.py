@@ -1,0 +1,1 @@
+"""Finds the agents, drives all-pairs tests, aggregates and shows."""

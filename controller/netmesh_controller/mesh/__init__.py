@@ -1,0 +1,1 @@
+"""Pure: nodes, plans, schedules, cells, matrices. No I/O, no asyncio."""

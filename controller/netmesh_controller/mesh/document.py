@@ -1,0 +1,248 @@
+"""The run document `netmesh.run/1`: the shapes that are stored, exported and shown.
+
+Units are SI and stand in the names. A value that is not known is null, never 0.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA: Literal["netmesh.run/1"] = "netmesh.run/1"
+
+Outcome = Literal["measured", "failed", "skipped", "discarded"]
+RunState = Literal["running", "complete", "partial", "cancelled", "failed"]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Shape(BaseModel):
+    """Base of every part of the document: immutable, and nothing in it that is not declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Parameters(Shape):
+    """What a cell was measured with; part of its key. Null where a parameter does not apply or is the default."""
+
+    instrument: str
+    family: Literal[4, 6] = 4
+    streams: int | None = None
+    message_bytes: int | None = None
+    mss_bytes: int | None = None
+    direction: Literal["forward", "bidirectional"] | None = None
+    load: str | None = None
+    offered_bits_per_second: int | None = None
+    offered_per_second: int | None = None
+    congestion_control: str | None = None
+
+
+class Reason(Shape):
+    """Why a cell has no value: a stable code and a sentence."""
+
+    code: str
+    message: str
+
+
+class Summary(Shape):
+    """A value's distribution over the intervals of one test; a single figure has a mean and count 1 only."""
+
+    mean: Finite
+    stdev: Finite | None = None
+    min: Finite | None = None
+    p10: Finite | None = None
+    p50: Finite | None = None
+    p90: Finite | None = None
+    p99: Finite | None = None
+    p999: Finite | None = None
+    max: Finite | None = None
+    count: int = 1
+
+
+class CpuCores(Shape):
+    """CPU of a whole host in cores (1 = one core fully used), by the modes of proc(5) as the kernel sampled them.
+
+    `busy` is cores - (idle + iowait); `unattributed` is the part of it that the modes do not show.
+    """
+
+    user: Finite
+    nice: Finite
+    system: Finite
+    irq: Finite
+    softirq: Finite
+    steal: Finite
+    unattributed: Finite
+    busy: Finite
+    busiest_core: Finite
+
+
+class Host(Shape):
+    """What a test cost one end, in a window inside the test, on that host's own monotonic clock.
+
+    `cpu_seconds_per_gigabyte` is the whole host above its idle baseline, `tool_cpu_seconds_per_gigabyte` the
+    tool's own process tree; a gigabyte is 10^9 bytes received. The first is null where `shared_host` is true:
+    then another test ran on the same kernel in the window.
+    """
+
+    cpu_cores: CpuCores | None = None
+    cpu_seconds_per_gigabyte: Finite | None = None
+    tool_cpu_cores: Finite | None = None
+    tool_cpu_seconds_per_gigabyte: Finite | None = None
+    memory_bytes: dict[str, int] = Field(default_factory=dict)
+    device: dict[str, int | str] = Field(default_factory=dict)
+    throttled_seconds: Finite | None = None
+    window_seconds: Finite | None = None
+    shared_host: bool = False
+
+
+class Hosts(Shape):
+    """Both ends of a cell; null where that end could not be watched."""
+
+    source: Host | None = None
+    target: Host | None = None
+
+
+class Witness(Shape):
+    """Whether the measuring processes themselves were healthy in the window."""
+
+    verdict: Literal["healthy", "marked", "starved"]
+    signs: list[str] = Field(default_factory=list)
+
+
+class ToolRecord(Shape):
+    """Where a cell's numbers come from.
+
+    `congestion_control` is the one that was in use; `reported` holds the tool's own figures beside the values,
+    `raw` what it printed of the totals.
+    """
+
+    version: str | None = None
+    command_source: str | None = None
+    command_target: str | None = None
+    congestion_control: str | None = None
+    reported: dict[str, Finite] = Field(default_factory=dict)
+    raw: str | None = None
+
+
+class CellKey(Shape):
+    """What identifies a cell in its run."""
+
+    path: str
+    test: str
+    source: str
+    target: str
+    repeat: int
+    parameters: Parameters
+
+
+class Cell(Shape):
+    """One ordered pair, one path, one test, one set of parameters: a value or a reason."""
+
+    path: str
+    test: str
+    source: str
+    target: str
+    repeat: int
+    attempt: int
+    parameters: Parameters
+    outcome: Outcome
+    reason: Reason | None = None
+    started_at: str | None = None
+    duration_seconds: Finite | None = None
+    values: dict[str, Summary | None] = Field(default_factory=dict)
+    intervals: dict[str, list[Finite | None]] = Field(default_factory=dict)
+    histograms: dict[str, str] = Field(default_factory=dict)
+    hosts: Hosts = Hosts()
+    witness: Witness | None = None
+    tool: ToolRecord = ToolRecord()
+
+    @property
+    def key(self) -> CellKey:
+        """The cell's key in its run."""
+        return CellKey(
+            path=self.path,
+            test=self.test,
+            source=self.source,
+            target=self.target,
+            repeat=self.repeat,
+            parameters=self.parameters,
+        )
+
+
+class Agent(Shape):
+    """One agent of a node; `address` is where its tests go, `facts` what it said of itself."""
+
+    role: Literal["pod", "peer", "host"]
+    address: str
+    facts: dict[str, Any] = Field(default_factory=dict)
+
+
+class Node(Shape):
+    """A node and its agents."""
+
+    name: str
+    zone: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    agents: list[Agent] = Field(default_factory=list)
+    facts: dict[str, Any] = Field(default_factory=dict)
+
+    def agent(self, role: str) -> Agent | None:
+        """The node's agent of that role, or None."""
+        return next((agent for agent in self.agents if agent.role == role), None)
+
+
+class Matrix(Shape):
+    """One value of one test over all pairs: rows are sources, columns targets; null has its reason beside it."""
+
+    path: str
+    test: str
+    parameters: Parameters
+    value: str
+    statistic: str
+    unit: str
+    sources: list[str]
+    targets: list[str]
+    values: list[list[Finite | None]]
+    reasons: list[list[str | None]]
+
+
+class PlanRecord(Shape):
+    """What the user asked for, beside what it was resolved to."""
+
+    asked: dict[str, Any] = Field(default_factory=dict)
+    resolved: dict[str, Any] = Field(default_factory=dict)
+
+
+class Run(Shape):
+    """One sweep."""
+
+    id: str
+    name: str | None = None
+    state: RunState
+    started_at: str
+    finished_at: str | None = None
+    netmesh_version: str
+    plan: PlanRecord
+    facts: dict[str, Any] = Field(default_factory=dict)
+
+
+class Finding(Shape):
+    """Something that an engineer should know, with its evidence."""
+
+    kind: str
+    where: dict[str, str]
+    size: Finite | None = None
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    confidence: Finite | None = None
+    sentence: str
+
+
+class RunDocument(Shape):
+    """A whole run."""
+
+    schema_: Literal["netmesh.run/1"] = Field(default=SCHEMA, alias="schema")
+    run: Run
+    nodes: list[Node]
+    cells: list[Cell]
+    matrices: list[Matrix]
+    findings: list[Finding] = Field(default_factory=list)
