@@ -5,9 +5,9 @@ Units are SI and stand in the names. A value that is not known is null, never 0.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA: Literal["netmesh.run/1"] = "netmesh.run/1"
 
@@ -24,6 +24,9 @@ class Shape(BaseModel):
 
 class Parameters(Shape):
     """What a cell was measured with; part of its key. Null where a parameter does not apply or is the default."""
+
+    # A key is compared as a whole, so the file always has every parameter, the nulls too.
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     instrument: str
     family: Literal[4, 6] = 4
@@ -56,7 +59,7 @@ class Summary(Shape):
     p99: Finite | None = None
     p999: Finite | None = None
     max: Finite | None = None
-    count: int = 1
+    count: int = Field(default=1, ge=1)
 
 
 class CpuCores(Shape):
@@ -135,8 +138,22 @@ class CellKey(Shape):
     parameters: Parameters
 
 
+# "A value or a reason" in the words of JSON Schema; `Cell` holds the same rule in Python.
+_VALUE_OR_REASON: dict[str, Any] = {
+    "if": {"properties": {"outcome": {"const": "measured"}}, "required": ["outcome"]},
+    "then": {"properties": {"reason": {"type": "null"}}},
+    "else": {"properties": {"reason": {"type": "object"}}, "required": ["reason"]},
+}
+
+
 class Cell(Shape):
-    """One ordered pair, one path, one test, one set of parameters: a value or a reason."""
+    """One ordered pair, one path, one test, one set of parameters: a value or a reason.
+
+    A measured cell has no reason; a failed, skipped or discarded one has a reason, and a discarded one keeps the
+    values that are not to be trusted.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_VALUE_OR_REASON)
 
     path: str
     test: str
@@ -155,6 +172,12 @@ class Cell(Shape):
     hosts: Hosts = Hosts()
     witness: Witness | None = None
     tool: ToolRecord = ToolRecord()
+
+    @model_validator(mode="after")
+    def _value_or_reason(self) -> Self:
+        if (self.outcome == "measured") != (self.reason is None):
+            raise ValueError(f"a {self.outcome} cell has {'no reason' if self.reason is None else 'a reason'}")
+        return self
 
     @property
     def key(self) -> CellKey:
@@ -239,6 +262,9 @@ class Finding(Shape):
 
 class RunDocument(Shape):
     """A whole run."""
+
+    # Written under the file's own name, `schema`, by every dump; a file that does not say what it is, is none.
+    model_config = ConfigDict(serialize_by_alias=True, json_schema_serialization_defaults_required=True)
 
     schema_: Literal["netmesh.run/1"] = Field(default=SCHEMA, alias="schema")
     run: Run
