@@ -1,0 +1,183 @@
+"""From cells to matrices: one value of one test over all ordered pairs, a number or a reason everywhere.
+
+Cells are read once, as a stream, and only sums are kept: a run of a thousand nodes has millions of cells.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from netmesh_controller.mesh.catalogue import TESTS, UNITS
+from netmesh_controller.mesh.document import Cell, Host, Matrix, Node, Parameters
+
+Pair = tuple[str, str]
+_Reading = Callable[[Cell], "float | str"]
+
+# Host costs that a bandwidth test's matrices show beside its values, per gigabyte (10^9 bytes) received.
+COST_VALUES: tuple[str, ...] = (
+    "source_cpu_seconds_per_gigabyte",
+    "target_cpu_seconds_per_gigabyte",
+    "source_tool_cpu_seconds_per_gigabyte",
+    "target_tool_cpu_seconds_per_gigabyte",
+)
+COST_UNIT = "s/GB"
+
+# Why a measured cell has no number for a value, but for few: only others are remembered by pair.
+_USUAL = "not_supported"
+_WITHOUT_LOCAL_CELLS = frozenset({"host-to-host"})
+_WITHOUT_REMOTE_CELLS = frozenset({"hairpin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What the cells of one matrix have in common."""
+
+    path: str
+    test: str
+    parameters: Parameters
+
+    @classmethod
+    def of(cls, cell: Cell) -> Series:
+        """The series that a cell belongs to."""
+        return cls(cell.path, cell.test, cell.parameters)
+
+
+def natural(name: str) -> tuple[tuple[str | int, ...], str]:
+    """A sort key that puts node-2 before node-10."""
+    parts = re.split(r"(\d+)", name)
+    # Text and numbers alternate and text comes first, so that two keys always compare like with like.
+    return tuple(int(part) if index % 2 else part for index, part in enumerate(parts)), name
+
+
+def in_order(nodes: Iterable[Node]) -> list[Node]:
+    """The nodes by zone, then by name, both in natural order; nodes without a zone come first."""
+    return sorted(nodes, key=lambda node: (natural(node.zone or ""), natural(node.name)))
+
+
+def matrices(
+    nodes: Iterable[Node], cells: Iterable[Cell], expected: Mapping[Series, Collection[Pair]] | None = None
+) -> list[Matrix]:
+    """The matrices of a run; the statistic is the mean over repeats of each repeat's mean.
+
+    `expected` has the pairs (source, target) that the plan measures, by series: a pair of it without a cell is a
+    gap `cancelled`, any other without a cell is `not_applicable` where its path has no such cell, else
+    `not_scheduled`. A pair with measured repeats shows the mean of those that give the value, `not_supported`
+    where none gives it; a pair without has the reason of its first repeat that failed.
+
+    ValueError where a cell names a node that is not among `nodes`; KeyError for a test that the catalogue has not.
+    """
+    names = [node.name for node in in_order(nodes)]
+    series: dict[Series, _Tally] = {each: _Tally(each, names) for each in expected or ()}
+    for cell in cells:
+        key = Series.of(cell)
+        if key not in series:
+            series[key] = _Tally(key, names)
+        series[key].add(cell)
+    made: list[Matrix] = []
+    for key in sorted(series, key=_place):
+        made.extend(series[key].matrices(frozenset((expected or {}).get(key, ()))))
+    return made
+
+
+def _place(series: Series) -> tuple[str, int, str]:
+    return series.path, list(TESTS).index(series.test), series.parameters.model_dump_json()
+
+
+def _value(name: str, cell: Cell) -> float | str:
+    summary = cell.values.get(name)
+    return _USUAL if summary is None else summary.mean
+
+
+def _cost(end: str, field: str, cell: Cell) -> float | str:
+    host: Host | None = getattr(cell.hosts, end)
+    if host is None:
+        return _USUAL
+    cost: float | None = getattr(host, field)
+    if cost is not None:
+        return cost
+    return "shared_host" if host.shared_host and field == "cpu_seconds_per_gigabyte" else _USUAL
+
+
+def _readings(test: str) -> dict[str, _Reading]:
+    """How each value of a test's matrices is read from a measured cell: a number, or the reason for none."""
+    readings: dict[str, _Reading] = {name: partial(_value, name) for name in TESTS[test].values}
+    if TESTS[test].kind == "bandwidth":
+        for name in COST_VALUES:
+            end, field = name.split("_", 1)
+            readings[name] = partial(_cost, end, field)
+    return readings
+
+
+class _Tally:
+    """Sums and counts of one series over all pairs, rows after one another."""
+
+    def __init__(self, series: Series, names: Sequence[str]) -> None:
+        size = len(names) ** 2
+        self._series = series
+        self._names = list(names)
+        self._index = {name: index for index, name in enumerate(names)}
+        self._readings = _readings(series.test)
+        self._sums = {value: array("d", bytes(8 * size)) for value in self._readings}
+        self._counts = {value: array("L", bytes(array("L").itemsize * size)) for value in self._readings}
+        self._measured = bytearray(size)
+        self._failed: dict[int, tuple[int, str]] = {}  # by place: the first repeat that failed, and why
+        self._missing: dict[tuple[str, int], str] = {}  # by value and place: why measured cells do not give it
+
+    def add(self, cell: Cell) -> None:
+        place = self._at(cell.source) * len(self._names) + self._at(cell.target)
+        if cell.reason is not None:
+            self._failed[place] = min((cell.repeat, cell.reason.code), self._failed.get(place, (cell.repeat + 1, "")))
+            return
+        self._measured[place] = 1
+        for value, read in self._readings.items():
+            reading = read(cell)
+            if isinstance(reading, str):
+                if reading != _USUAL:
+                    self._missing[value, place] = reading
+            else:
+                self._sums[value][place] += reading
+                self._counts[value][place] += 1
+
+    def matrices(self, expected: frozenset[Pair]) -> Iterator[Matrix]:
+        size = len(self._names)
+        absent = [[self._absent(source, target, expected) for target in self._names] for source in self._names]
+        for value in self._readings:
+            entries = [
+                [self._entry(value, row * size + column, absent[row][column]) for column in range(size)]
+                for row in range(size)
+            ]
+            yield Matrix(
+                path=self._series.path,
+                test=self._series.test,
+                parameters=self._series.parameters,
+                value=value,
+                statistic="mean",
+                unit=COST_UNIT if value in COST_VALUES else UNITS[value],
+                sources=self._names,
+                targets=self._names,
+                values=[[number for number, _ in row] for row in entries],
+                reasons=[[reason for _, reason in row] for row in entries],
+            )
+
+    def _entry(self, value: str, place: int, absent: str) -> tuple[float | None, str | None]:
+        if count := self._counts[value][place]:
+            return self._sums[value][place] / count, None
+        if self._measured[place]:
+            return None, self._missing.get((value, place), _USUAL)
+        return None, self._failed[place][1] if place in self._failed else absent
+
+    def _absent(self, source: str, target: str, expected: frozenset[Pair]) -> str:
+        """Why a pair has no cell at all."""
+        if (source, target) in expected:
+            return "cancelled"
+        without = _WITHOUT_LOCAL_CELLS if source == target else _WITHOUT_REMOTE_CELLS
+        return "not_applicable" if self._series.path in without else "not_scheduled"
+
+    def _at(self, name: str) -> int:
+        if name not in self._index:
+            raise ValueError(f"a cell names the node '{name}', which the run has not")
+        return self._index[name]
