@@ -1,0 +1,188 @@
+"""What a test cost its hosts: windows out of samples of cumulative counters. Pure.
+
+A window lies on the samples' own clock, the monotonic one of the agent that took them: on the operator's clock a
+window would hold whatever the way there took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from netmesh_controller.mesh.document import CpuCores, Host
+
+# How far counters of one moment may contradict each other: the kernel rounds them to ticks of 10 ms (or 4 ms), and a
+# sampling process can be held up in between. Beyond this they are wrong, and no figure is made of them.
+SLACK_SECONDS = 0.1
+# A shorter window says more of the ticks than of the host.
+MIN_IDLE_SECONDS = 0.5
+
+_MODES = ("user", "nice", "system", "irq", "softirq", "steal")
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """Seconds that one core spent in each mode since boot, as proc(5) tells them: guest time stands in user."""
+
+    user: float
+    nice: float
+    system: float
+    irq: float
+    softirq: float
+    steal: float
+    idle: float
+    iowait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A host's counters at one moment; None, or an empty `cpus` or `device`, where they are unknown.
+
+    `monotonic_seconds` is the agent's clock at the reading, `arrived_seconds` the controller's at the arrival.
+    `device` has its name, and its counters by the names of the contract's message.
+    """
+
+    monotonic_seconds: float
+    arrived_seconds: float
+    cpus: tuple[CpuTimes, ...] = ()
+    memory_total_bytes: int | None = None
+    memory_available_bytes: int | None = None
+    device: dict[str, int | str] = field(default_factory=dict)
+    tool_cpu_seconds: float | None = None
+    tool_memory_bytes: int | None = None
+    throttled_seconds: float | None = None
+
+
+def clock_offset(samples: Iterable[Sample]) -> float:
+    """What to add to the agent's monotonic clock to get the controller's, in seconds.
+
+    The least of arrival minus reading over the stream: too large by the shortest way there, never by more. Raises
+    ValueError where there is no sample.
+    """
+    return min(sample.arrived_seconds - sample.monotonic_seconds for sample in samples)
+
+
+def window(samples: Iterable[Sample], start: float, end: float) -> tuple[Sample, ...] | None:
+    """The samples from the first at or after `start` to the last at or before `end`, on their own clock, in order.
+
+    None where fewer than two, or where they span less than half of what was asked.
+    """
+    inside = sorted(
+        (sample for sample in samples if start <= sample.monotonic_seconds <= end),
+        key=lambda sample: sample.monotonic_seconds,
+    )
+    if len(inside) < 2 or inside[-1].monotonic_seconds - inside[0].monotonic_seconds < (end - start) / 2:
+        return None
+    return tuple(inside)
+
+
+def cpu_cores(first: Sample, last: Sample) -> CpuCores | None:
+    """A host's CPU between two samples; None where the counters cannot tell.
+
+    Busy is what was not idle: kernels that sample by the tick charge paced work to no other mode. Idle and iowait
+    count as one: the kernel moves waiting time between the two, so that either alone may step back.
+    """
+    seconds = last.monotonic_seconds - first.monotonic_seconds
+    if seconds <= 0 or not first.cpus or len(first.cpus) != len(last.cpus):
+        return None
+    idle = [after.idle + after.iowait - before.idle - before.iowait for before, after in _cores(first, last)]
+    if any(not -SLACK_SECONDS <= spent <= seconds + SLACK_SECONDS for spent in idle):
+        return None
+    modes = {}
+    for mode in _MODES:
+        spent = [getattr(after, mode) - getattr(before, mode) for before, after in _cores(first, last)]
+        if any(each < -SLACK_SECONDS for each in spent):
+            return None
+        modes[mode] = max(0.0, sum(spent)) / seconds
+    busy = min(max(0.0, len(idle) - sum(idle) / seconds), float(len(idle)))
+    return CpuCores(
+        **modes,
+        unattributed=max(0.0, busy - sum(modes.values())),
+        busy=busy,
+        busiest_core=min(max(0.0, 1 - min(idle) / seconds), 1.0),
+    )
+
+
+def _cores(first: Sample, last: Sample) -> Iterable[tuple[CpuTimes, CpuTimes]]:
+    return zip(first.cpus, last.cpus, strict=True)
+
+
+def idle_busy_cores(samples: Sequence[Sample]) -> float | None:
+    """Busy cores of a host while it is not tested, or None where the samples span too little to tell."""
+    if not samples:
+        return None
+    first = min(samples, key=lambda sample: sample.monotonic_seconds)
+    last = max(samples, key=lambda sample: sample.monotonic_seconds)
+    if last.monotonic_seconds - first.monotonic_seconds < MIN_IDLE_SECONDS:
+        return None
+    cores = cpu_cores(first, last)
+    return cores.busy if cores is not None else None
+
+
+def host_cost(*samples: Sample, idle_busy_cores: float | None, bits_per_second: float | None, shared: bool) -> Host:
+    """What a host spent in the window that `samples` (at least two, in order) span.
+
+    `bits_per_second` is what the test received. The whole host's cost is null where its idle baseline or the rate is
+    unknown, where nothing was received, where another test ran on the same kernel (`shared`), and where the host was
+    no busier than its baseline: then the cost is smaller than what can be told. The tool's own is null where the
+    samples do not have its process tree at both ends.
+    """
+    if len(samples) < 2:
+        raise ValueError(f"a window of {len(samples)} samples")
+    first, last = samples[0], samples[-1]
+    seconds = last.monotonic_seconds - first.monotonic_seconds
+    cores = cpu_cores(first, last)
+    tool_seconds = _grown(first.tool_cpu_seconds, last.tool_cpu_seconds)
+    tool_cores = tool_seconds / seconds if tool_seconds is not None and seconds > 0 else None
+    gigabytes_per_second = bits_per_second / 8e9 if bits_per_second else None
+    above = None
+    if cores is not None and idle_busy_cores is not None and not shared and cores.busy > idle_busy_cores:
+        above = cores.busy - idle_busy_cores
+    return Host(
+        cpu_cores=cores,
+        cpu_seconds_per_gigabyte=_per(above, gigabytes_per_second),
+        tool_cpu_cores=tool_cores,
+        tool_cpu_seconds_per_gigabyte=_per(tool_cores, gigabytes_per_second),
+        memory_bytes=_memory(samples),
+        device=_device(first, last),
+        throttled_seconds=_grown(first.throttled_seconds, last.throttled_seconds),
+        window_seconds=seconds,
+        shared_host=shared,
+    )
+
+
+def _grown(before: float | None, after: float | None) -> float | None:
+    """A counter's growth; None where an end is unknown, or where it stepped back and so began anew."""
+    return after - before if before is not None and after is not None and after >= before else None
+
+
+def _per(cores: float | None, gigabytes_per_second: float | None) -> float | None:
+    return cores / gigabytes_per_second if cores is not None and gigabytes_per_second is not None else None
+
+
+def _memory(samples: Sequence[Sample]) -> dict[str, int]:
+    """Of the host: all of it, and the least that was available in the window; of the tool: the most resident."""
+    available = [one.memory_available_bytes for one in samples if one.memory_available_bytes is not None]
+    tool = [one.tool_memory_bytes for one in samples if one.tool_memory_bytes is not None]
+    found = {
+        "total": samples[-1].memory_total_bytes,
+        "available_min": min(available, default=None),
+        "tool_max": max(tool, default=None),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _device(first: Sample, last: Sample) -> dict[str, int | str]:
+    """The device's name and what its counters grew by; empty where it is not one device throughout."""
+    name = last.device.get("name")
+    if name is None or first.device.get("name") != name:
+        return {}
+    grown: dict[str, int | str] = {"name": name}
+    for counter, after in last.device.items():
+        before = first.device.get(counter)
+        if counter == "name" or not isinstance(after, int) or not isinstance(before, int):
+            continue
+        if after < before:
+            return {}
+        grown[counter] = after - before
+    return grown
