@@ -1,0 +1,181 @@
+"""The plan of a sweep: which measurements there are, and which cells are known beforehand to have no value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from netmesh_controller.mesh import cells, pairs
+from netmesh_controller.mesh.ask import Ask, AskError
+from netmesh_controller.mesh.catalogue import TESTS
+from netmesh_controller.mesh.document import Cell, CellKey, Node, Parameters, Reason
+from netmesh_controller.mesh.estimate import Estimate, estimate
+from netmesh_controller.mesh.paths import roles
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What many measurements have in common: a test on a path, what it is run with, its expected seconds."""
+
+    path: str
+    test: str
+    parameters: Parameters
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What runs at once and alone on its nodes; `index` is its place in the plan.
+
+    A mesh of 1,000 nodes has a million of these, so that one holds references only and makes its cells' keys when
+    they are asked for. Names are the document's.
+    """
+
+    index: int
+    variant: Variant
+    source: str
+    target: str
+    repeat: int
+
+    @property
+    def cells(self) -> tuple[CellKey, ...]:
+        """The cells that it measures: one, or both directions where they are measured at once."""
+        forward = self._key(self.source, self.target)
+        if self.variant.parameters.direction != "bidirectional":
+            return (forward,)
+        return forward, self._key(self.target, self.source)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes that it takes for itself: one for a local cell, else two."""
+        return (self.source,) if self.source == self.target else (self.source, self.target)
+
+    @property
+    def seconds(self) -> float:
+        """How long it is expected to take, the tool's own overhead included."""
+        return self.variant.seconds
+
+    def _key(self, source: str, target: str) -> CellKey:
+        variant = self.variant
+        return CellKey(
+            path=variant.path,
+            test=variant.test,
+            source=source,
+            target=target,
+            repeat=self.repeat,
+            parameters=variant.parameters,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep does. `measurements[i].index` is i; `gaps` are cells with their reason, not measured at all."""
+
+    ask: Ask
+    nodes: tuple[Node, ...]
+    measurements: tuple[Measurement, ...]
+    gaps: tuple[Cell, ...]
+
+    @cached_property
+    def estimate(self) -> Estimate:
+        """What it will cost."""
+        return estimate(self.measurements, self.nodes, self.ask.max_concurrent)
+
+
+def make_plan(ask: Ask, nodes: Sequence[Node]) -> Plan:
+    """Every cell of the chosen pairs, as a measurement or as a gap.
+
+    The measurements of one pair follow one another, pairs in rounds of perfect matchings, repeats one whole pass
+    after the other. Raises AskError where the nodes do not allow what was asked for.
+    """
+    if not nodes:
+        raise AskError("pairs", "there is no node to measure")
+    builder = _Builder(ask, nodes)
+    choice = pairs.parse_pairs(ask.pairs)
+    for repeat in range(1, ask.repeat + 1):
+        try:
+            chosen = pairs.blocks(choice, [node.name for node in nodes], [node.zone for node in nodes])
+        except ValueError as error:
+            raise AskError("pairs", str(error)) from None
+        for block in chosen:
+            builder.add(block, repeat)
+    return Plan(ask, tuple(nodes), tuple(builder.measurements), tuple(builder.gaps))
+
+
+def remaining(plan: Plan, done: AbstractSet[CellKey]) -> Plan:
+    """The plan of what is not in `done`: what a resumed sweep still has to do.
+
+    A measurement of both directions runs again where either cell is missing.
+    """
+    left = (one for one in plan.measurements if not all(key in done for key in one.cells))
+    return replace(
+        plan,
+        measurements=tuple(replace(one, index=index) for index, one in enumerate(left)),
+        gaps=tuple(gap for gap in plan.gaps if gap.key not in done),
+    )
+
+
+class _Builder:
+    """Collects measurements and gaps; what is the same for many pairs is worked out once."""
+
+    def __init__(self, ask: Ask, nodes: Sequence[Node]) -> None:
+        self.measurements: list[Measurement] = []
+        self.gaps: list[Cell] = []
+        self._ask = ask
+        self._names = [node.name for node in nodes]
+        self._nodes = nodes
+        self._everywhere = {test: cells.refused_everywhere(test, ask) for test in ask.tests}
+        self._ends: dict[tuple[int, str], cells.End] = {}
+        self._by_end: dict[tuple[str, int, str], Reason | None] = {}
+        self._variants: dict[tuple[str, str, int, bool], Variant] = {}
+
+    def add(self, block: pairs.Block, repeat: int) -> None:
+        for path in self._ask.paths:
+            for test in self._ask.tests:
+                for source, target in self._orders(block, test):
+                    self._add_one(path, test, source, target, repeat)
+
+    def _both_at_once(self, test: str, source: int, target: int) -> bool:
+        # A local cell is one key for both directions, so that it is always measured forward.
+        return self._ask.bidirectional and TESTS[test].kind == "bandwidth" and source != target
+
+    def _orders(self, block: pairs.Block, test: str) -> pairs.Block:
+        return block[:1] if self._both_at_once(test, *block[0]) else block
+
+    def _add_one(self, path: str, test: str, source: int, target: int, repeat: int) -> None:
+        source_role, target_role = roles(path, local=source == target)
+        reason = (
+            self._everywhere[test]
+            or self._refusal(test, source, source_role)
+            or self._refusal(test, target, target_role)
+        )
+        mtu_bytes = min(self._end(source, source_role).mtu_bytes, self._end(target, target_role).mtu_bytes)
+        variant = self._variant(path, test, mtu_bytes, self._both_at_once(test, source, target))
+        names = self._names
+        one = Measurement(len(self.measurements), variant, names[source], names[target], repeat)
+        if reason is None:
+            self.measurements.append(one)
+        else:
+            self.gaps += [Cell(**dict(key), attempt=0, outcome="skipped", reason=reason) for key in one.cells]
+
+    def _end(self, node: int, role: str) -> cells.End:
+        end = self._ends.get((node, role))
+        if end is None:
+            end = self._ends[node, role] = cells.end_of(self._nodes[node], role)
+        return end
+
+    def _refusal(self, test: str, node: int, role: str) -> Reason | None:
+        key = (test, node, role)
+        if key not in self._by_end:
+            self._by_end[key] = cells.refused_by(self._end(node, role), test, self._ask)
+        return self._by_end[key]
+
+    def _variant(self, path: str, test: str, mtu_bytes: int, bidirectional: bool) -> Variant:
+        key = (path, test, mtu_bytes, bidirectional)
+        variant = self._variants.get(key)
+        if variant is None:
+            with_what = cells.parameters(test, self._ask, mtu_bytes, bidirectional=bidirectional)
+            variant = self._variants[key] = Variant(path, test, with_what, cells.seconds(test, self._ask))
+        return variant
