@@ -350,26 +350,22 @@ class OpenEndpointReply(_message.Message):
     ENDPOINT_FIELD_NUMBER: _builtins.int
     PORTS_FIELD_NUMBER: _builtins.int
     COMMAND_FIELD_NUMBER: _builtins.int
-    HOST_FIELD_NUMBER: _builtins.int
     endpoint: _builtins.str
     command: _builtins.str
     @_builtins.property
     def ports(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """the first is the control port"""
 
-    @_builtins.property
-    def host(self) -> Global___HostSample: ...
     def __init__(
         self,
         *,
         endpoint: _builtins.str = ...,
         ports: _abc.Iterable[_builtins.int] | None = ...,
         command: _builtins.str = ...,
-        host: Global___HostSample | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["host", b"host"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "endpoint", b"endpoint", "host", b"host", "ports", b"ports"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "endpoint", b"endpoint", "ports", b"ports"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -381,17 +377,21 @@ class CloseEndpointRequest(_message.Message):
 
     TERM_FIELD_NUMBER: _builtins.int
     ENDPOINT_FIELD_NUMBER: _builtins.int
+    FINISHED_FIELD_NUMBER: _builtins.int
     term: _builtins.int
     endpoint: _builtins.str
+    finished: _builtins.bool
+    """its client ended well: the server side is given a moment to say what it saw"""
     def __init__(
         self,
         *,
         term: _builtins.int = ...,
         endpoint: _builtins.str = ...,
+        finished: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "term", b"term"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "finished", b"finished", "term", b"term"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

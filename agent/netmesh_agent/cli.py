@@ -1,0 +1,104 @@
+"""`netmesh-agent`: translates options and environment into settings, and serves."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from netmesh_common import logs
+from netmesh_common.tls import CertificateError
+from netmesh_common.units import parse_rate
+
+from netmesh_agent.app import CannotStart, serve
+from netmesh_agent.settings import TOOL_PORTS, Limits, Settings
+
+
+def _ports(text: str) -> tuple[int, ...]:
+    first, _, last = text.partition("-")
+    ports = tuple(range(int(first), int(last or first) + 1))
+    if not ports or not (ports[0] > 0 and ports[-1] < 65536):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a range of ports such as 61863-61870")
+    return ports
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return number
+
+
+def _rate(text: str) -> int:
+    try:
+        return parse_rate(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _listen(text: str) -> str:
+    address, colon, port = text.rpartition(":")
+    if not (address and colon and port.isdecimal() and 0 < int(port) < 65536):
+        raise argparse.ArgumentTypeError(f"'{text}' is not ADDRESS:PORT, such as [::]:9410 or 10.0.0.7:9410")
+    return text
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; each option's default can come from the environment variable NETMESH_<OPTION>."""
+    limits = Limits()
+    result = argparse.ArgumentParser(prog="netmesh-agent", description="Measures for the netmesh controller.")
+
+    def option(name: str, default: str | None, help_text: str, **kwargs: object) -> None:
+        variable = "NETMESH_" + name.upper().replace("-", "_")
+        value = os.environ.get(variable, default)
+        text = f"{help_text} [{variable}{f', default {default}' if default is not None else ''}]"
+        result.add_argument(f"--{name}", default=value, help=text, required=value is None, **kwargs)  # type: ignore[arg-type]  # argparse's own keywords
+
+    option("node", os.uname().nodename, "name of the node")
+    option("role", "pod", "what this agent is on its node", choices=("pod", "peer", "host"))
+    option("listen", "[::]:9410", "ADDRESS:PORT of the gRPC server; tests come to the same address", type=_listen)
+    option("certificates", None, "folder with ca.crt, tls.crt and tls.key", type=Path)
+    option("tool-ports", f"{TOOL_PORTS[0]}-{TOOL_PORTS[-1]}", "ports for server sides", type=_ports)
+    option("max-seconds", str(limits.seconds), "longest test, omitted seconds included", type=_positive)
+    option("max-streams", str(limits.streams), "most streams of a test", type=_positive)
+    option("max-rate", "", "highest rate that a bandwidth test may offer, such as 1G; empty: no limit")
+    option("log-level", "info", "debug, info, warning or error", choices=("debug", "info", "warning", "error"))
+    return result
+
+
+def settings_from(arguments: argparse.Namespace) -> Settings:
+    """The settings that a parsed command line means; argparse.ArgumentTypeError names a wrong rate."""
+    return Settings(
+        node=arguments.node,
+        certificates=arguments.certificates,
+        role=arguments.role,
+        listen=arguments.listen,
+        tool_ports=arguments.tool_ports,
+        limits=Limits(
+            seconds=arguments.max_seconds,
+            streams=arguments.max_streams,
+            bits_per_second=_rate(arguments.max_rate) if arguments.max_rate else None,
+        ),
+    )
+
+
+def main() -> None:
+    """Entry point; exit code 1 where the agent could not run, 2 for a wrong command line."""
+    command_line = parser()
+    arguments = command_line.parse_args()
+    logs.set_up(arguments.log_level)
+    try:
+        settings = settings_from(arguments)
+    except argparse.ArgumentTypeError as error:
+        command_line.error(f"argument --max-rate: {error}")
+    try:
+        asyncio.run(serve(settings))
+    except (CannotStart, CertificateError) as error:
+        print(f"netmesh-agent: {error}", file=sys.stderr)  # the command line's answer
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

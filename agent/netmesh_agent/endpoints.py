@@ -1,0 +1,187 @@
+"""Leased server sides: opened when their port is seen to listen, ended when closed or when the lease runs out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import shlex
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from netmesh_common.tasks import guarded_task
+
+from netmesh_agent import sockets
+from netmesh_agent.admission import Admission, Busy
+from netmesh_agent.errors import Refused
+from netmesh_agent.process import Ended, Process, ProgramMissing, start
+from netmesh_agent.tools.base import Failure, Instrument, Reading, Spec
+
+log = logging.getLogger(__name__)
+
+LISTEN_SECONDS = 5.0
+LAST_WORDS_SECONDS = 2.0
+# Reading four short files of /proc takes well below 1 ms; a tool listens 5 to 20 ms after its start.
+_LOOK_SECONDS = 0.004
+
+
+class PortPool:
+    """The fixed ports for server sides. The one that rested longest is given first."""
+
+    def __init__(self, ports: Iterable[int]) -> None:
+        self._free = deque(ports)
+
+    def __len__(self) -> int:
+        return len(self._free)
+
+    def take(self, count: int) -> tuple[int, ...]:
+        """Takes `count` ports; Refused(`busy`) where the pool has fewer left."""
+        if len(self._free) < count:
+            raise Refused("busy", f"the pool has {len(self._free)} ports left, the test needs {count}")
+        return tuple(self._free.popleft() for _ in range(count))
+
+    def give_back(self, ports: Iterable[int]) -> None:
+        """Returns ports to the end of the queue."""
+        self._free.extend(ports)
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """One leased server side."""
+
+    id: str
+    group: str
+    spec: Spec
+    instrument: Instrument
+    ports: tuple[int, ...]
+    process: Process
+    lease: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def command(self) -> str:
+        """Its command line, as a shell would take it."""
+        return shlex.join(self.process.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What a server side said, and how it ended."""
+
+    command: str
+    ended: Ended
+    result: Reading | Failure
+
+
+class Endpoints:
+    """All server sides of this agent. `addresses` goes by family (4, 6): where a server side listens."""
+
+    def __init__(self, admission: Admission, ports: Sequence[int], addresses: Mapping[int, str]) -> None:
+        self._admission = admission
+        self._pool = PortPool(ports)
+        self._addresses = addresses
+        self._open: dict[str, Endpoint] = {}
+
+    def process_id(self, endpoint: str) -> int | None:
+        """The root of the server's process tree while it runs."""
+        held = self._open.get(endpoint)
+        return held.process.pid if held is not None and held.process.running else None
+
+    async def open(self, group: str, spec: Spec, instrument: Instrument, lease_seconds: float) -> Endpoint:
+        """Starts the server side and returns once its port listens.
+
+        Raises Refused: `busy` where other groups hold both places or the pool is empty, `tool_missing`,
+        `tool_failed` where the server ends at once or does not listen within `LISTEN_SECONDS`.
+        """
+        try:
+            self._admission.open(group)
+        except Busy as busy:
+            raise Refused("busy", str(busy)) from busy
+        try:
+            endpoint = await self._start(group, spec, instrument, lease_seconds)
+        except BaseException:
+            self._admission.release(group)
+            raise
+        self._open[endpoint.id] = endpoint
+        endpoint.lease = guarded_task(self._expire(endpoint, lease_seconds), name=f"lease of {endpoint.id}")
+        return endpoint
+
+    async def _start(self, group: str, spec: Spec, instrument: Instrument, lease_seconds: float) -> Endpoint:
+        address = self._addresses.get(spec.family)
+        if address is None:
+            raise Refused("not_supported", f"this agent has no IPv{spec.family} address", "family")
+        said = ""
+        # A port of the pool may be taken by a stranger, or still by a connection that lingers: each is tried once.
+        for _ in range(len(self._pool) or 1):
+            ports = self._pool.take(instrument.ports_needed(spec))
+            wanted = instrument.listens_on(spec, ports)
+            if any(sockets.listening(protocol, port) for protocol, port in wanted):
+                # A stranger's socket would be taken for our server's.
+                self._pool.give_back(ports)
+                said = f"port {ports[0]} is in use"
+                continue
+            try:
+                argv = instrument.server_command(spec, address, ports)
+                process = await start(argv, deadline_seconds=lease_seconds)
+            except ProgramMissing as missing:
+                self._pool.give_back(ports)
+                raise Refused("tool_missing", str(missing)) from missing
+            except BaseException:
+                self._pool.give_back(ports)
+                raise
+            try:
+                if await self._listens(process, wanted):
+                    return Endpoint(f"{group}/{secrets.token_hex(4)}", group, spec, instrument, ports, process)
+            except BaseException:
+                await process.end()
+                self._pool.give_back(ports)
+                raise
+            ended = await process.end()
+            self._pool.give_back(ports)
+            result = instrument.parse_server(spec, ended.output)
+            said = result.message if isinstance(result, Failure) else "it ended before it listened"
+            log.info("server side on %s did not come up: %s", ports, said)
+        raise Refused("tool_failed", f"the server side of {instrument.name} did not come up: {said}")
+
+    async def _listens(self, process: Process, wanted: Sequence[tuple[str, int]]) -> bool:
+        """Whether all of `wanted` listen before the process ends or `LISTEN_SECONDS` are over.
+
+        The sockets are read from /proc: a connect would use up a server that serves one test only.
+        """
+        until = time.monotonic() + LISTEN_SECONDS
+        while process.running and time.monotonic() < until:
+            if all(sockets.listening(protocol, port) for protocol, port in wanted):
+                return process.running
+            await asyncio.sleep(_LOOK_SECONDS)
+        return False
+
+    async def _expire(self, endpoint: Endpoint, lease_seconds: float) -> None:
+        await asyncio.sleep(lease_seconds)
+        log.warning("the lease of %s ran out; its server side is ended", endpoint.id)
+        endpoint.lease = None
+        await self.close(endpoint.id)
+
+    async def close(self, endpoint_id: str, *, finished: bool = False) -> Closed:
+        """Ends a server side and returns what it said; Refused(`refused`) where there is none of that name.
+
+        After a `finished` test a server that serves once is waited for, up to `LAST_WORDS_SECONDS`: its output
+        comes some milliseconds after its client's.
+        """
+        endpoint = self._open.pop(endpoint_id, None)
+        if endpoint is None:
+            raise Refused("refused", f"there is no endpoint {endpoint_id}; its lease may have run out", "endpoint")
+        if endpoint.lease is not None:
+            endpoint.lease.cancel()
+        try:
+            if finished and endpoint.instrument.serves_once:
+                await endpoint.process.wait(LAST_WORDS_SECONDS)
+            ended = await endpoint.process.end()
+        finally:
+            self._pool.give_back(endpoint.ports)
+            self._admission.release(endpoint.group)
+        return Closed(endpoint.command, ended, endpoint.instrument.parse_server(endpoint.spec, ended.output))
+
+    async def close_all(self) -> None:
+        """Ends every server side."""
+        await asyncio.gather(*(self.close(endpoint) for endpoint in list(self._open)), return_exceptions=True)

@@ -1,0 +1,170 @@
+"""gRPC in: the calls of the contract, each checked for who calls and for the controller's term."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, NoReturn, Protocol, TypeVar
+
+import grpc
+from netmesh.v1 import agent_pb2, agent_pb2_grpc
+from netmesh_common.tls import CONTROLLER_NAME, peer_names
+
+from netmesh_agent import requests, wire
+from netmesh_agent.endpoints import Endpoints
+from netmesh_agent.errors import Refused
+from netmesh_agent.jobs import Finished, Jobs, Started
+from netmesh_agent.settings import Settings
+from netmesh_agent.tools.base import Failure, Spec
+
+log = logging.getLogger(__name__)
+
+FAILURE_KEY = "netmesh-failure-bin"
+_STATUS = {"busy": grpc.StatusCode.RESOURCE_EXHAUSTED, "tool_missing": grpc.StatusCode.FAILED_PRECONDITION}
+
+
+class _Request(Protocol):
+    @property
+    def term(self) -> int: ...
+
+
+Context = grpc.aio.ServicerContext[Any, Any]
+RequestT = TypeVar("RequestT", bound=_Request)
+ReplyT = TypeVar("ReplyT")
+
+
+async def _abort(context: Context, refused: Refused) -> NoReturn:
+    failure = agent_pb2.Failure(code=refused.code, message=refused.message, field=refused.field)
+    await context.abort(
+        _STATUS.get(refused.code, grpc.StatusCode.INVALID_ARGUMENT),
+        refused.message,
+        trailing_metadata=((FAILURE_KEY, failure.SerializeToString()),),
+    )
+
+
+def _unary(
+    method: Callable[[AgentService, RequestT], Awaitable[ReplyT]],
+) -> Callable[[AgentService, RequestT, Context], Awaitable[ReplyT]]:
+    """A call that is admitted first; what it refuses goes out typed."""
+
+    @functools.wraps(method)
+    async def call(self: AgentService, request: RequestT, context: Context) -> ReplyT:
+        try:
+            self.admit(request, context)
+            return await method(self, request)
+        except Refused as refused:
+            await _abort(context, refused)
+
+    return call
+
+
+def _stream(
+    method: Callable[[AgentService, RequestT], AsyncGenerator[ReplyT, None]],
+) -> Callable[[AgentService, RequestT, Context], AsyncGenerator[ReplyT, None]]:
+    """The same for a call that answers with a stream; when the caller goes away, the iterator is closed."""
+
+    @functools.wraps(method)
+    async def call(self: AgentService, request: RequestT, context: Context) -> AsyncGenerator[ReplyT, None]:
+        try:
+            self.admit(request, context)
+            replies = method(self, request)
+            try:
+                async for reply in replies:
+                    yield reply
+            finally:
+                await replies.aclose()
+        except Refused as refused:
+            await _abort(context, refused)
+
+    return call
+
+
+class AgentService(agent_pb2_grpc.AgentServicer):
+    """The agent's side of the contract. `versions` are the installed tools by name."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        versions: dict[str, str],
+        endpoints: Endpoints,
+        jobs: Jobs,
+        describe: Callable[[], agent_pb2.DescribeReply],
+        sample: Callable[[int | None], agent_pb2.HostSample],
+    ) -> None:
+        self._settings = settings
+        self._versions = versions
+        self._endpoints = endpoints
+        self._jobs = jobs
+        self._describe = describe
+        self._sample = sample
+        self._term = 0
+
+    def admit(self, request: _Request, context: Context) -> None:
+        """Lets in the controller only, and no controller whose term is over."""
+        if CONTROLLER_NAME not in peer_names(context.auth_context()):
+            raise Refused("refused", f"only {CONTROLLER_NAME} may call an agent")
+        if request.term < self._term:
+            raise Refused("refused", f"term {request.term} is over; the controller of term {self._term} is in charge")
+        self._term = request.term
+
+    @_unary
+    async def Describe(self, request: agent_pb2.DescribeRequest) -> agent_pb2.DescribeReply:  # noqa: N802, ARG002, D102
+        return self._describe()
+
+    @_unary
+    async def OpenEndpoint(self, request: agent_pb2.OpenEndpointRequest) -> agent_pb2.OpenEndpointReply:  # noqa: N802, D102
+        spec = wire.spec_from_message(request.spec)
+        requests.check_lease(request.lease_seconds, self._settings.limits)
+        instrument = requests.instrument_for(spec, self._settings.limits, self._versions)
+        endpoint = await self._endpoints.open(request.group, spec, instrument, request.lease_seconds)
+        return agent_pb2.OpenEndpointReply(endpoint=endpoint.id, ports=endpoint.ports, command=endpoint.command)
+
+    @_unary
+    async def CloseEndpoint(self, request: agent_pb2.CloseEndpointRequest) -> agent_pb2.CloseEndpointReply:  # noqa: N802, D102
+        closed = await self._endpoints.close(request.endpoint, finished=request.finished)
+        return agent_pb2.CloseEndpointReply(
+            outcome=wire.outcome_to_message(closed.command, closed.ended, closed.result)
+        )
+
+    @_stream
+    async def RunTest(self, request: agent_pb2.RunTestRequest) -> AsyncGenerator[agent_pb2.RunTestEvent, None]:  # noqa: N802, D102
+        spec = wire.spec_from_message(request.spec)
+        instrument = requests.instrument_for(spec, self._settings.limits, self._versions)
+        ports = tuple(request.target_ports)
+        requests.check_target(request.target_address, ports, spec.family, instrument.ports_needed(spec))
+        events = self._jobs.run(request.group, spec, instrument, request.target_address, ports)
+        try:
+            async for event in events:
+                yield _event_to_message(event, spec)
+        finally:
+            await events.aclose()
+
+    @_stream
+    async def WatchHost(self, request: agent_pb2.WatchHostRequest) -> AsyncGenerator[agent_pb2.HostSample, None]:  # noqa: N802, D102
+        seconds = request.interval_seconds
+        if not (math.isfinite(seconds) and 0.05 <= seconds <= 60):
+            raise Refused("refused", "interval_seconds is between 0.05 and 60", "interval_seconds")
+        while True:
+            yield self._sample(self._endpoints.process_id(request.endpoint))
+            await asyncio.sleep(seconds)
+
+
+def _event_to_message(event: Started | Finished | agent_pb2.HostSample, spec: Spec) -> agent_pb2.RunTestEvent:
+    match event:
+        case Started():
+            return agent_pb2.RunTestEvent(
+                accepted=agent_pb2.Accepted(
+                    command=event.command,
+                    monotonic_nanoseconds=event.monotonic_nanoseconds,
+                    expected_seconds=event.expected_seconds,
+                )
+            )
+        case Finished():
+            if isinstance(event.result, Failure):
+                log.info("%s by %s: %s", spec.test, spec.instrument, event.result.message)
+            return agent_pb2.RunTestEvent(outcome=wire.outcome_to_message(event.command, event.ended, event.result))
+        case _:
+            return agent_pb2.RunTestEvent(host=event)

@@ -1,0 +1,92 @@
+"""Real agent processes on loopback, over real mutual TLS."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from netmesh_agent import sockets
+from netmesh_common.tls import Certificates
+from netmesh_controller.identity import make_identity
+
+START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class RunningAgent:
+    """An agent process and where it listens."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    port: int
+    log: Path
+
+    @property
+    def target(self) -> str:
+        return f"{self.address}:{self.port}"
+
+    def descendants(self) -> list[psutil.Process]:
+        """What it has started and what of that still lives."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Certificates of a mesh of a test."""
+
+    directory: Path
+
+    @property
+    def agent(self) -> Path:
+        return self.directory / "agent"
+
+    def controller(self) -> Certificates:
+        return Certificates.read(self.directory / "controller")
+
+
+def new_identity(directory: Path) -> Identity:
+    make_identity(directory)
+    return Identity(directory)
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while not sockets.listening("tcp", port):
+        assert process.poll() is None, f"the agent ended: {log.read_text()}"
+        assert time.monotonic() < until, f"the agent does not listen: {log.read_text()}"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running_agent(
+    identity: Identity,
+    folder: Path,
+    *,
+    node: str = "node-1",
+    role: str = "pod",
+    port: int = 9410,
+    address: str = "127.0.0.1",
+    options: tuple[str, ...] = (),
+) -> Iterator[RunningAgent]:
+    """Starts an agent and ends it, by its process id, with all that it started."""
+    log = folder / f"{node}-{role}-{port}.log"
+    command = [sys.executable, "-m", "netmesh_agent.cli", "--node", node, "--role", role]
+    command += ["--listen", f"{address}:{port}", "--certificates", str(identity.agent), *options]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out)
+    try:
+        wait_for_port(port, process, log)
+        yield RunningAgent(process, address, port, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
