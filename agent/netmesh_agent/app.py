@@ -10,9 +10,8 @@ import signal
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
-from netmesh.v1 import agent_pb2, agent_pb2_grpc
-from netmesh_common.tls import SERVER_OPTIONS, server_credentials
 
+from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_agent import facts
 from netmesh_agent.admission import Admission
 from netmesh_agent.device import addresses, traffic_device
@@ -23,6 +22,7 @@ from netmesh_agent.process import ProgramMissing, run
 from netmesh_agent.service import AgentService
 from netmesh_agent.settings import Settings
 from netmesh_agent.tools import INSTRUMENTS
+from netmesh_common.tls import SERVER_OPTIONS, server_credentials
 
 log = logging.getLogger(__name__)
 

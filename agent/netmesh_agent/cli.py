@@ -8,12 +8,11 @@ import os
 import sys
 from pathlib import Path
 
+from netmesh_agent.app import CannotStart, serve
+from netmesh_agent.settings import TOOL_PORTS, Limits, Settings
 from netmesh_common import logs
 from netmesh_common.tls import CertificateError
 from netmesh_common.units import parse_rate
-
-from netmesh_agent.app import CannotStart, serve
-from netmesh_agent.settings import TOOL_PORTS, Limits, Settings
 
 
 def _ports(text: str) -> tuple[int, ...]:

@@ -11,13 +11,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netmesh_common.tasks import guarded_task
-
 from netmesh_agent import sockets
 from netmesh_agent.admission import Admission, Busy
 from netmesh_agent.errors import Refused
 from netmesh_agent.process import Ended, Process, ProgramMissing, start
 from netmesh_agent.tools.base import Failure, Instrument, Reading, Spec
+from netmesh_common.tasks import guarded_task
 
 log = logging.getLogger(__name__)
 

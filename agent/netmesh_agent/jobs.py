@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
 from netmesh.v1 import agent_pb2
-
 from netmesh_agent import sockets
 from netmesh_agent.admission import Admission, Busy
 from netmesh_agent.errors import Refused

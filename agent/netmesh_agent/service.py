@@ -10,15 +10,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
-from netmesh.v1 import agent_pb2, agent_pb2_grpc
-from netmesh_common.tls import CONTROLLER_NAME, peer_names
 
+from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_agent import requests, wire
 from netmesh_agent.endpoints import Endpoints
 from netmesh_agent.errors import Refused
 from netmesh_agent.jobs import Finished, Jobs, Started
 from netmesh_agent.settings import Settings
 from netmesh_agent.tools.base import Failure, Spec
+from netmesh_common.tls import CONTROLLER_NAME, peer_names
 
 log = logging.getLogger(__name__)
 

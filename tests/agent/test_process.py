@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from netmesh_agent import process
 from netmesh_agent.process import OUTPUT_LIMIT_BYTES, ProgramMissing
 

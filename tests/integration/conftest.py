@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from netmesh_controller.clients.agents import AgentClient
-
 from tests.support.agents import Identity, RunningAgent, new_identity, running_agent
+
+from netmesh_controller.clients.agents import AgentClient
 
 
 @pytest.fixture(scope="session")

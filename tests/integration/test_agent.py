@@ -11,14 +11,14 @@ import grpc
 import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tests.support.agents import Identity, RunningAgent, new_identity
+
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_agent import sockets
 from netmesh_common.tls import CHANNEL_OPTIONS, Certificates, channel
 from netmesh_controller.clients.agents import Accepted, AgentClient, AgentError, Opened, Spec
 from netmesh_controller.mesh.evidence import Side
 from netmesh_controller.mesh.hostwindow import Sample
-
-from tests.support.agents import Identity, RunningAgent, new_identity
 
 TCP = Spec("tcp-bandwidth", "iperf3", 4, 1, 0, 0.1, offered_bits_per_second=200_000_000)
 LATENCY = Spec("tcp-latency", "qperf", 4, 1, 0, 0.1)

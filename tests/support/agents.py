@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
 from netmesh_agent import sockets
 from netmesh_common.tls import Certificates
 from netmesh_controller.identity import make_identity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -84,15 +84,15 @@ class Plan:
         return estimate(self.measurements, self.nodes, self.ask.max_concurrent)
 
 
-def make_plan(ask: Ask, nodes: Sequence[Node]) -> Plan:
-    """Every cell of the chosen pairs, as a measurement or as a gap.
+def make_plan(ask: Ask, nodes: Sequence[Node], *, unreachable: Mapping[str, Reason] | None = None) -> Plan:
+    """Every cell of the chosen pairs, as a measurement or as a gap; `unreachable` says why a node cannot be asked.
 
     The measurements of one pair follow one another, pairs in rounds of perfect matchings, repeats one whole pass
     after the other. Raises AskError where the nodes do not allow what was asked for.
     """
     if not nodes:
         raise AskError("pairs", "there is no node to measure")
-    builder = _Builder(ask, nodes)
+    builder = _Builder(ask, nodes, unreachable or {})
     choice = pairs.parse_pairs(ask.pairs)
     for repeat in range(1, ask.repeat + 1):
         try:
@@ -120,12 +120,13 @@ def remaining(plan: Plan, done: AbstractSet[CellKey]) -> Plan:
 class _Builder:
     """Collects measurements and gaps; what is the same for many pairs is worked out once."""
 
-    def __init__(self, ask: Ask, nodes: Sequence[Node]) -> None:
+    def __init__(self, ask: Ask, nodes: Sequence[Node], unreachable: Mapping[str, Reason]) -> None:
         self.measurements: list[Measurement] = []
         self.gaps: list[Cell] = []
         self._ask = ask
         self._names = [node.name for node in nodes]
         self._nodes = nodes
+        self._unreachable = unreachable
         self._everywhere = {test: cells.refused_everywhere(test, ask) for test in ask.tests}
         self._ends: dict[tuple[int, str], cells.End] = {}
         self._by_end: dict[tuple[str, int, str], Reason | None] = {}
@@ -169,7 +170,8 @@ class _Builder:
     def _refusal(self, test: str, node: int, role: str) -> Reason | None:
         key = (test, node, role)
         if key not in self._by_end:
-            self._by_end[key] = cells.refused_by(self._end(node, role), test, self._ask)
+            away = self._unreachable.get(self._names[node])
+            self._by_end[key] = away or cells.refused_by(self._end(node, role), test, self._ask)
         return self._by_end[key]
 
     def _variant(self, path: str, test: str, mtu_bytes: int, bidirectional: bool) -> Variant:

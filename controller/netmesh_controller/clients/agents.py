@@ -1,0 +1,273 @@
+"""The door to the agents: typed calls over gRPC, failures as AgentError with a reason code."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from netmesh.v1 import agent_pb2, agent_pb2_grpc
+from netmesh_common.tls import Certificates, channel
+from netmesh_controller.mesh.document import Reason, Summary
+from netmesh_controller.mesh.evidence import Side
+from netmesh_controller.mesh.hostwindow import CpuTimes, Sample
+
+FAILURE_KEY = "netmesh-failure-bin"
+CALL_SECONDS = 10.0
+_SUMMARY_FIELDS = ("stdev", "min", "p10", "p50", "p90", "p99", "p999", "max")
+
+
+class AgentError(Exception):
+    """A call that an agent refused or did not answer; `code` is a reason code.
+
+    `lost` is true where the agent itself could not be reached, so that nothing can be measured with it now.
+    """
+
+    def __init__(self, code: str, message: str, *, lost: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.lost = lost
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What both sides of one test are told; see `netmesh.v1.Spec` for the units."""
+
+    test: str
+    instrument: str
+    family: int
+    duration_seconds: int
+    omit_seconds: int
+    interval_seconds: float
+    streams: int = 1
+    offered_bits_per_second: int | None = None
+    message_bytes: int | None = None
+    mss_bytes: int | None = None
+    congestion_control: str | None = None
+
+    def message(self) -> agent_pb2.Spec:
+        """As it travels."""
+        return agent_pb2.Spec(
+            test=self.test,
+            instrument=self.instrument,
+            family=self.family,
+            duration_seconds=self.duration_seconds,
+            omit_seconds=self.omit_seconds,
+            interval_seconds=self.interval_seconds,
+            streams=self.streams,
+            offered_bits_per_second=self.offered_bits_per_second,
+            message_bytes=self.message_bytes,
+            mss_bytes=self.mss_bytes,
+            congestion_control=self.congestion_control or "",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A leased server side."""
+
+    id: str
+    ports: tuple[int, ...]
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The tool was started; `monotonic_seconds` is on the agent's clock."""
+
+    command: str
+    monotonic_seconds: float
+
+
+class AgentClient:
+    """One agent. The connection is made with the first call and kept."""
+
+    def __init__(self, address: str, certificates: Certificates, *, term: int = 0) -> None:
+        self.address = address
+        self._term = term
+        self._channel = channel(address, certificates)
+        self._stub = agent_pb2_grpc.AgentStub(self._channel)
+
+    async def close(self) -> None:
+        """Ends the connection; calls under way are cancelled."""
+        await self._channel.close()
+
+    async def describe(self) -> dict[str, Any]:
+        """The agent's facts; keys as in `facts_from`."""
+        return facts_from(await self._unary(self._stub.Describe, agent_pb2.DescribeRequest(term=self._term)))
+
+    async def open_endpoint(self, group: str, spec: Spec, lease_seconds: float) -> Opened:
+        """Starts the server side of a test; returns when its port listens."""
+        reply = await self._unary(
+            self._stub.OpenEndpoint,
+            agent_pb2.OpenEndpointRequest(
+                term=self._term, group=group, spec=spec.message(), lease_seconds=lease_seconds
+            ),
+        )
+        return Opened(reply.endpoint, tuple(reply.ports), reply.command)
+
+    async def close_endpoint(self, endpoint: str, *, finished: bool) -> Side:
+        """Ends a server side; `finished` gives one whose test ended well a moment to say what it saw."""
+        reply = await self._unary(
+            self._stub.CloseEndpoint,
+            agent_pb2.CloseEndpointRequest(term=self._term, endpoint=endpoint, finished=finished),
+        )
+        return _side(reply.outcome)
+
+    async def run_test(
+        self, group: str, spec: Spec, target: str, ports: tuple[int, ...], timeout_seconds: float
+    ) -> AsyncGenerator[Accepted | Sample | Side, None]:
+        """Runs the client side: Accepted first, host samples as it goes, Side last. Closing it ends the test."""
+        request = agent_pb2.RunTestRequest(
+            term=self._term, group=group, spec=spec.message(), target_address=target, target_ports=ports
+        )
+        call = self._stub.RunTest(request, timeout=timeout_seconds)
+        try:
+            async for event in call:
+                match event.WhichOneof("event"):
+                    case "accepted":
+                        accepted = event.accepted
+                        yield Accepted(accepted.command, accepted.monotonic_nanoseconds / 1e9)
+                    case "host":
+                        yield sample_from(event.host)
+                    case "outcome":
+                        yield _side(event.outcome)
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error, self.address) from error
+        finally:
+            call.cancel()
+
+    async def watch_host(self, endpoint: str, interval_seconds: float) -> AsyncGenerator[Sample, None]:
+        """Samples of the agent's host and of an endpoint's process tree, until the iterator is closed."""
+        request = agent_pb2.WatchHostRequest(term=self._term, interval_seconds=interval_seconds, endpoint=endpoint)
+        call = self._stub.WatchHost(request)
+        try:
+            async for sample in call:
+                yield sample_from(sample)
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error, self.address) from error
+        finally:
+            call.cancel()
+
+    async def _unary(self, method: Any, request: Any) -> Any:
+        try:
+            return await method(request, timeout=CALL_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error, self.address) from error
+
+
+def _translated(error: grpc.aio.AioRpcError, address: str) -> AgentError:
+    for key, value in error.trailing_metadata() or ():
+        if key == FAILURE_KEY and isinstance(value, bytes):
+            failure = agent_pb2.Failure()
+            with suppress(Exception):
+                failure.ParseFromString(value)
+                field_name = f"{failure.field}: " if failure.field else ""
+                return AgentError(failure.code, f"{field_name}{failure.message}")
+    details = error.details() or ""
+    if "handshake" in details.lower() or "certificate" in details.lower():
+        return AgentError(
+            "refused", f"the TLS handshake with the agent at {address} failed; are both of one CA?", lost=True
+        )
+    match error.code():
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return AgentError("timeout", f"the agent at {address} did not answer in time", lost=True)
+        case grpc.StatusCode.UNAVAILABLE:
+            return AgentError("agent_lost", f"the agent at {address} cannot be reached", lost=True)
+        case grpc.StatusCode.CANCELLED:
+            return AgentError("agent_lost", f"the agent at {address} ended the call", lost=True)
+        case code:
+            return AgentError("tool_failed", f"the agent at {address} answered {code.name}: {details}")
+
+
+def _side(outcome: agent_pb2.Outcome) -> Side:
+    failure = None
+    if outcome.HasField("failure"):
+        failure = Reason(code=outcome.failure.code, message=outcome.failure.message)
+    reading = outcome.reading
+    return Side(
+        command=outcome.command,
+        started_seconds=outcome.started_monotonic_nanoseconds / 1e9,
+        ended_seconds=outcome.ended_monotonic_nanoseconds / 1e9,
+        tool_cpu_seconds=outcome.tool_cpu_seconds if outcome.HasField("tool_cpu_seconds") else None,
+        failure=failure,
+        values={name: _summary(summary) for name, summary in reading.values.items()},
+        intervals={name: list(series.values) for name, series in reading.intervals.items()},
+        congestion_control=reading.congestion_control or None,
+        reported=dict(reading.reported),
+        raw=reading.raw or None,
+    )
+
+
+def _summary(message: agent_pb2.Summary) -> Summary:
+    known = {name: getattr(message, name) for name in _SUMMARY_FIELDS if message.HasField(name)}  # type: ignore[arg-type]  # names are literals in the stub
+    return Summary(mean=message.mean, count=message.count, **known)
+
+
+def sample_from(message: agent_pb2.HostSample) -> Sample:
+    """A host sample with the moment of its arrival on the controller's monotonic clock; unset fields are None."""
+
+    def known(name: str) -> Any:
+        return getattr(message, name) if message.HasField(name) else None  # type: ignore[arg-type]  # names are literals in the stub
+
+    device: dict[str, int | str] = {}
+    if message.HasField("device"):
+        device = {name: getattr(message.device, name) for name in message.device.DESCRIPTOR.fields_by_name}
+    return Sample(
+        monotonic_seconds=message.monotonic_nanoseconds / 1e9,
+        arrived_seconds=time.monotonic(),
+        cpus=tuple(
+            CpuTimes(cpu.user, cpu.nice, cpu.system, cpu.irq, cpu.softirq, cpu.steal, cpu.idle, cpu.iowait)
+            for cpu in message.cpus
+        ),
+        memory_total_bytes=known("memory_total_bytes"),
+        memory_available_bytes=known("memory_available_bytes"),
+        device=device,
+        tool_cpu_seconds=known("tool_cpu_seconds"),
+        tool_memory_bytes=known("tool_memory_bytes"),
+        throttled_seconds=known("throttled_seconds"),
+    )
+
+
+def facts_from(reply: agent_pb2.DescribeReply) -> dict[str, Any]:
+    """An agent's description as plain data for the run document; what is unknown is None."""
+
+    def known(message: Any, name: str) -> Any:
+        return getattr(message, name) if message.HasField(name) else None
+
+    return {
+        "node": reply.node,
+        "role": reply.role,
+        "agent_version": reply.agent_version,
+        "addresses": list(reply.addresses),
+        "kernel": reply.kernel,
+        "cpus": reply.cpus,
+        "memory_bytes": reply.memory_bytes,
+        "device": reply.device.name or None,
+        "driver": reply.device.driver or None,
+        "mtu_bytes": known(reply.device, "mtu_bytes"),
+        "line_rate_bits_per_second": known(reply.device, "line_rate_bits_per_second"),
+        "congestion_control": reply.congestion_control or None,
+        "congestion_controls_allowed": list(reply.congestion_controls_allowed),
+        "tools": {tool.name: tool.version for tool in reply.tools},
+        "clock_source": reply.clock_source or None,
+        "clock_offset_seconds": known(reply, "clock_offset_seconds"),
+        "clock_error_seconds": known(reply, "clock_error_seconds"),
+        "limits": {
+            "seconds": reply.limits.seconds,
+            "streams": reply.limits.streams,
+            "bits_per_second": known(reply.limits, "bits_per_second"),
+        },
+        "boot_id": reply.boot_id or None,
+    }
+
+
+async def close_all(clients: list[AgentClient]) -> None:
+    """Ends all connections."""
+    await asyncio.gather(*(client.close() for client in clients), return_exceptions=True)

@@ -1,0 +1,115 @@
+"""A run from its beginning to its document: what the command line and the HTTP API have in common."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from netmesh_controller.clients.store import Store, StoredRun
+from netmesh_controller.engines.survey import Survey
+from netmesh_controller.engines.sweep import Sweep
+from netmesh_controller.mesh.ask import Ask
+from netmesh_controller.mesh.document import Cell, CellKey, PlanRecord, Reason, Run, RunDocument, RunState
+from netmesh_controller.mesh.matrix import Pair, Series, expected_pairs, matrices
+from netmesh_controller.mesh.plan import Plan, make_plan, remaining
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that is ready to start: its record, its plan, and the plan of what is still to do."""
+
+    run: Run
+    survey: Survey
+    whole: Plan
+    todo: Plan
+
+
+def utc_now() -> str:
+    """The time of day in UTC, RFC 3339, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def prepare(
+    ask: Ask, asked: Mapping[str, Any], survey: Survey, *, name: str | None, source: Mapping[str, str]
+) -> Prepared:
+    """A new run; `source` says where its agents come from, for a later resume. AskError: nothing can be planned."""
+    plan = make_plan(ask, survey.nodes, unreachable=survey.unreachable)
+    started = utc_now()
+    stamp = started[:19].replace("-", "").replace(":", "").replace("T", "-")
+    run = Run(
+        id=f"{stamp}-{secrets.token_hex(2)}",
+        name=name,
+        state="running",
+        started_at=started,
+        netmesh_version=version("netmesh"),
+        plan=PlanRecord(asked=dict(asked), resolved=ask.model_dump(mode="json")),
+        facts={
+            "source": dict(source),
+            "shared_host": survey.shared_host,
+            "differences": list(survey.differences),
+        },
+    )
+    return Prepared(run, survey, plan, plan)
+
+
+def prepare_resume(stored: StoredRun, ask: Ask, survey: Survey) -> Prepared:
+    """What is missing of a stored run: every cell that is not measured; AskError where nothing can be planned.
+
+    The run keeps its nodes: one that is not found now is unreachable, one that came later is left out.
+    """
+    there = {node.name: node for node in survey.nodes}
+    missing = {
+        node.name: survey.unreachable.get(node.name)
+        or Reason(code="unreachable", message=f"{node.name}: no agent of this node was found")
+        for node in stored.nodes
+        if not (node.name in there and there[node.name].agents)
+    }
+    nodes = tuple(there.get(node.name) or node.model_copy(update={"agents": []}) for node in stored.nodes)
+    survey = replace(survey, nodes=nodes, unreachable=missing)
+    plan = make_plan(ask, nodes, unreachable=missing)
+    done = {cell.key for cell in stored.cells if cell.outcome == "measured"}
+    run = stored.run.model_copy(update={"state": "running", "finished_at": None})
+    return Prepared(run, survey, plan, remaining(plan, done))
+
+
+def sweep_of(prepared: Prepared, store: Store, on_cell: Callable[[Cell], None]) -> Sweep:
+    """The engine of a prepared run."""
+    return Sweep(prepared.run.id, prepared.todo, prepared.survey.agents, store, on_cell)
+
+
+async def begin(prepared: Prepared, store: Store) -> None:
+    """Writes the run as running."""
+    await store.put_run(prepared.run, prepared.survey.nodes)
+
+
+async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | None = None) -> RunDocument:
+    """Writes how the run ended and returns its document. Whole is what the plan says, not what happened to end."""
+    stored = await store.load(prepared.run.id)
+    measured = {cell.key for cell in stored.cells if cell.outcome == "measured"}
+    keys = planned_keys(prepared.whole)
+    state: RunState = interrupted or ("complete" if keys <= measured else "partial")
+    run = prepared.run.model_copy(update={"state": state, "finished_at": utc_now()})
+    await store.put_run(run, prepared.survey.nodes)
+    return document(StoredRun(run, tuple(prepared.survey.nodes), stored.cells), expected_pairs(keys))
+
+
+def planned_keys(plan: Plan) -> set[CellKey]:
+    """The keys of all cells of a plan, those known beforehand to be gaps included."""
+    keys = {key for measurement in plan.measurements for key in measurement.cells}
+    return keys | {cell.key for cell in plan.gaps}
+
+
+def document(stored: StoredRun, expected: Mapping[Series, set[Pair]] | None = None) -> RunDocument:
+    """The run document, with its matrices; pairs that were `expected` and have no cell are gaps there."""
+    nodes = list(stored.nodes)
+    cells = list(stored.cells)
+    return RunDocument(run=stored.run, nodes=nodes, cells=cells, matrices=matrices(nodes, cells, expected))
+
+
+def unreachable_reason(reasons: Mapping[str, Reason]) -> str:
+    """One sentence of why nothing can be measured."""
+    return "; ".join(reason.message for reason in reasons.values())

@@ -1,0 +1,169 @@
+"""Who is there, and what each can do: every agent is asked once before a plan is made."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from netmesh_common.tls import Certificates
+from netmesh_controller.clients.agents import AgentClient, AgentError
+from netmesh_controller.engines.measure import AgentHandle
+from netmesh_controller.inventory.located import InventoryError, Located
+from netmesh_controller.mesh import hostwindow
+from netmesh_controller.mesh.document import Agent, Node, Reason
+from netmesh_controller.mesh.hostwindow import Sample
+
+IDLE_SECONDS = 1.0
+
+# Facts in which nodes of one mesh should agree; where they do not, numbers may differ for that reason alone.
+_COMPARED = ("kernel", "agent_version", "congestion_control", "mtu_bytes", "cpus")
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found: nodes for the document, agents to use, nodes that did not answer, and named differences."""
+
+    nodes: tuple[Node, ...]
+    agents: dict[tuple[str, str], AgentHandle]
+    unreachable: dict[str, Reason]
+    differences: tuple[str, ...]
+    shared_host: bool
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        await asyncio.gather(*(handle.client.close() for handle in self.agents.values()), return_exceptions=True)
+
+
+async def survey(
+    located: Sequence[Located], certificates: Certificates, *, idle_seconds: float = IDLE_SECONDS
+) -> Survey:
+    """Asks every agent what it is, then watches all hosts for `idle_seconds` as the baseline of their cost.
+
+    An agent that does not answer makes its node unreachable, with the reason; InventoryError where two agents say
+    that they are the same role of the same node.
+    """
+    clients = [AgentClient(entry.address, certificates) for entry in located]
+    answers = await asyncio.gather(*(client.describe() for client in clients), return_exceptions=True)
+    found: list[tuple[Located, AgentClient, dict[str, Any]]] = []
+    unreachable: dict[str, Reason] = {}
+    entries_of: dict[str, list[Located]] = defaultdict(list)
+    for entry, client, answer in zip(located, clients, answers, strict=True):
+        if isinstance(answer, AgentError):
+            node = entry.node or entry.address
+            code = "unreachable" if answer.code in {"agent_lost", "timeout"} else answer.code
+            unreachable[node] = Reason(code=code, message=f"{node}: {answer.message}")
+            entries_of[node].append(entry)
+            await client.close()
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            found.append((entry, client, answer))
+            entries_of[answer["node"]].append(entry)
+    agents: dict[tuple[str, str], AgentHandle] = {}
+    facts_of: dict[tuple[str, str], dict[str, Any]] = {}
+    for entry, client, facts in found:
+        key = (facts["node"], facts["role"])
+        if key in agents:
+            raise InventoryError(
+                f"agents: {agents[key].client.address} and {entry.address} both say that they are the "
+                f"{facts['role']} agent of {facts['node']}; give each agent a node name of its own (--node)"
+            )
+        agents[key] = _handle(client, entry, facts)
+        facts_of[key] = facts
+    agents = await _with_baselines(agents, idle_seconds)
+    nodes = tuple(_node(name, entries[0], agents, facts_of) for name, entries in entries_of.items())
+    kernels = [
+        {facts["boot_id"] for (name, _), facts in facts_of.items() if name == node.name} - {None} for node in nodes
+    ]
+    shared = len({boot_id for ids in kernels for boot_id in ids}) < sum(1 for ids in kernels if ids)
+    return Survey(nodes, agents, unreachable, tuple(differences(nodes)), shared)
+
+
+def _handle(client: AgentClient, entry: Located, facts: dict[str, Any]) -> AgentHandle:
+    addresses: dict[int, str] = {}
+    for text in facts["addresses"]:
+        addresses.setdefault(ipaddress.ip_address(text).version, text)
+    if not addresses:
+        # The agent could not tell; where it answers is where its tests go.
+        host = entry.address.rpartition(":")[0].strip("[]")
+        addresses[ipaddress.ip_address(host).version] = host
+    return AgentHandle(facts["node"], facts["role"], client, addresses, facts["tools"], facts["boot_id"])
+
+
+def _node(
+    name: str,
+    entry: Located,
+    agents: Mapping[tuple[str, str], AgentHandle],
+    facts_of: Mapping[tuple[str, str], dict[str, Any]],
+) -> Node:
+    mine = [(role, handle) for (node, role), handle in agents.items() if node == name]
+    described = [
+        Agent(role=role, address=next(iter(handle.addresses.values())), facts=facts_of[name, role])
+        for role, handle in sorted(mine, key=lambda pair: ("pod", "peer", "host").index(pair[0]))
+    ]
+    facts = dict(described[0].facts) if described else {}
+    if mine:
+        facts["idle_busy_cores"] = mine[0][1].idle_busy_cores
+    return Node(name=name, zone=entry.zone, labels=dict(entry.labels), agents=described, facts=facts)
+
+
+async def _with_baselines(
+    agents: dict[tuple[str, str], AgentHandle], seconds: float
+) -> dict[tuple[str, str], AgentHandle]:
+    """The handles with the busy cores of their hosts while nothing is measured; None where it is not known."""
+    if seconds <= 0:
+        return agents
+    baselines = await asyncio.gather(*(_baseline(handle.client, seconds) for handle in agents.values()))
+    return {
+        key: replace(handle, idle_busy_cores=baseline)
+        for (key, handle), baseline in zip(agents.items(), baselines, strict=True)
+    }
+
+
+async def _baseline(client: AgentClient, seconds: float) -> float | None:
+    samples: list[Sample] = []
+    until = time.monotonic() + seconds
+    watched = client.watch_host("", seconds / 4)
+    try:
+        async with aclosing(watched):
+            async for sample in watched:
+                samples.append(sample)
+                if time.monotonic() >= until:
+                    break
+    except AgentError:
+        return None
+    return hostwindow.idle_busy_cores(samples)
+
+
+def differences(nodes: Sequence[Node]) -> list[str]:
+    """One sentence for each fact and tool version in which the nodes differ."""
+    sentences = []
+    for name in _COMPARED:
+        sentences += _difference(name.removesuffix("_bytes"), {node.name: node.facts.get(name) for node in nodes})
+    tools = sorted({tool for node in nodes for tool in node.facts.get("tools", {})})
+    for tool in tools:
+        versions = {node.name: node.facts.get("tools", {}).get(tool, "missing") for node in nodes if node.agents}
+        sentences += _difference(tool, versions)
+    return sentences
+
+
+def _difference(name: str, values: Mapping[str, Any]) -> list[str]:
+    groups: dict[Any, list[str]] = defaultdict(list)
+    for node, value in values.items():
+        if value is not None:
+            groups[value].append(node)
+    if len(groups) < 2:
+        return []
+    parts = [f"{value} on {_some(names)}" for value, names in sorted(groups.items(), key=lambda item: str(item[0]))]
+    return [f"{name} differs: {'; '.join(parts)}"]
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

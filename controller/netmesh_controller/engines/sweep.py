@@ -1,0 +1,312 @@
+"""The sweep: drives a plan through its schedule, stores each cell as it ends, and survives what goes away.
+
+The decisions (what runs next, what is tried again, what a cell says) are pure and stand in `mesh`; this is the loop
+between them and the agents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from netmesh_common.tasks import cancelled, guarded_task
+from netmesh_controller.clients.agents import AgentError
+from netmesh_controller.clients.store import Store
+from netmesh_controller.engines import measure
+from netmesh_controller.engines.measure import AgentHandle, Attempt
+from netmesh_controller.mesh.assemble import both_or_none, cell_from
+from netmesh_controller.mesh.document import Cell, Reason
+from netmesh_controller.mesh.evidence import Evidence
+from netmesh_controller.mesh.plan import Measurement, Plan
+from netmesh_controller.mesh.progress import Progress, Running
+from netmesh_controller.mesh.retry import may_retry, retry_delay_seconds
+from netmesh_controller.mesh.schedule import Schedule
+
+log = logging.getLogger(__name__)
+
+RETURN_SECONDS = 2.0
+
+Agents = Mapping[tuple[str, str], AgentHandle]
+
+
+class Sweep:
+    """One run of a plan. `agents` goes by (node, role); `on_cell` is called with each cell once it is stored."""
+
+    def __init__(
+        self, run_id: str, plan: Plan, agents: Agents, store: Store, on_cell: Callable[[Cell], None] = lambda _: None
+    ) -> None:
+        self._run_id = run_id
+        self._plan = plan
+        self._agents = agents
+        self._store = store
+        self._on_cell = on_cell
+        self._schedule = Schedule(plan.measurements, max_concurrent=plan.ask.max_concurrent)
+        self._attempts: dict[int, int] = {}
+        self._ahead: dict[int, tuple[Attempt, asyncio.Task[None]]] = {}
+        self._started: dict[int, tuple[Measurement, float]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lost: dict[str, Reason] = {}
+        self._away: dict[int, tuple[Measurement, str]] = {}
+        self._done = 0
+        self._failed = 0
+        self._begun = time.monotonic()
+        self._kernels_busy: dict[str, list[tuple[int, float, float | None]]] = {}
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Runs to the end; every planned cell is then stored, measured or with its reason.
+
+        Cancelling ends all tests under way, closes their server sides, and keeps what is stored.
+        """
+        await self._keep(self._plan.gaps)
+        self._begun = time.monotonic()
+        try:
+            self._start_ready()
+            while self._schedule.running or self._schedule.waiting:
+                self._changed.clear()
+                await self._changed.wait()
+                self._raise_errors()
+                self._start_ready()
+        finally:
+            await cancelled(*self._tasks)
+            await asyncio.shield(asyncio.ensure_future(self._close_ahead(list(self._ahead))))
+        await self._keep(self._cells_of_lost())
+
+    def _raise_errors(self) -> None:
+        for task in list(self._tasks):
+            if task.done():
+                self._tasks.discard(task)
+                if not task.cancelled():
+                    task.result()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        task = guarded_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(lambda _: self._changed.set())
+
+    def _start_ready(self) -> None:
+        for measurement in self._schedule.start():
+            now = time.monotonic()
+            self._started[measurement.index] = (measurement, now)
+            self._mark_kernels(measurement, now)
+            self._spawn(self._measure(measurement), f"measure {measurement.index}")
+
+    # One measurement.
+
+    async def _measure(self, measurement: Measurement) -> None:
+        index = measurement.index
+        attempt = await self._attempt_for(measurement)
+        try:
+            evidence = await measure.run_attempt(
+                attempt, self._another_ran(measurement), lambda: self._open_ahead(measurement)
+            )
+        except BaseException:
+            await asyncio.shield(asyncio.ensure_future(measure.close_endpoints(attempt)))
+            raise
+        finally:
+            self._started.pop(index, None)
+            self._unmark_kernels(measurement)
+        await self._settle(measurement, both_or_none(evidence))
+
+    async def _attempt_for(self, measurement: Measurement) -> Attempt:
+        """The attempt whose endpoints were opened ahead, or a new one.
+
+        Endpoints that were opened ahead for other measurements on these nodes give way: an agent holds one set.
+        """
+        number = self._attempts.get(measurement.index, 0) + 1
+        self._attempts[measurement.index] = number
+        stale = [
+            other
+            for other, (held, _) in self._ahead.items()
+            if other != measurement.index and set(held.measurement.nodes) & set(measurement.nodes)
+        ]
+        await self._close_ahead(stale)
+        held = self._ahead.pop(measurement.index, None)
+        if held is None:
+            return self._new_attempt(measurement, number)
+        attempt, opening = held
+        await asyncio.wait([opening])
+        return attempt
+
+    def _new_attempt(self, measurement: Measurement, number: int) -> Attempt:
+        links = tuple(measure.link_for(key, self._plan.ask, self._agents) for key in measurement.cells)
+        return Attempt(measurement, number, f"{self._run_id}/{measurement.index}/{number}", links)
+
+    def _open_ahead(self, measurement: Measurement) -> None:
+        """Opens the endpoints of what will probably run next on these nodes, while this measurement runs."""
+        following = self._schedule.ahead(measurement.index)
+        if following is None or following.index in self._ahead:
+            return
+        attempt = self._new_attempt(following, self._attempts.get(following.index, 0) + 1)
+        lease = measurement.seconds + following.seconds + 2 * measure.LEASE_MARGIN_SECONDS
+
+        async def opening() -> None:
+            try:
+                await measure.open_endpoints(attempt, lease)
+            except AgentError as error:
+                # Not now: it is opened when its turn comes, and then an error counts.
+                log.debug("not opened ahead: %s", error)
+
+        task = guarded_task(opening(), name=f"open ahead {following.index}")
+        self._ahead[following.index] = (attempt, task)
+
+    async def _close_ahead(self, indexes: Iterable[int]) -> None:
+        for index in indexes:
+            attempt, opening = self._ahead.pop(index)
+            await asyncio.wait([opening])
+            await measure.close_endpoints(attempt)
+
+    # What became of it.
+
+    async def _settle(self, measurement: Measurement, evidence: Sequence[Evidence]) -> None:
+        for node in {node for one in evidence for node in one.lost}:
+            await self._look_after(node)
+        reasons = [one.reason for one in evidence if one.reason is not None]
+        lost = [node for node in measurement.nodes if node in self._lost]
+        if lost:
+            self._schedule.finish(measurement.index)
+            self._set_aside(measurement, lost[0])
+        elif reasons and all(may_retry(reason.code, self._attempts[measurement.index]) for reason in reasons):
+            log.info("tried again: %s", reasons[0].message)
+            delay = max(retry_delay_seconds(reason.code) for reason in reasons)
+            self._spawn(self._requeue(measurement, delay), f"requeue {measurement.index}")
+        else:
+            await self._keep([self._cell(one) for one in evidence])
+            self._schedule.finish(measurement.index)
+
+    def _cell(self, evidence: Evidence) -> Cell:
+        spec = measure.spec_for(evidence.key, self._plan.ask)
+        return cell_from(evidence, duration_seconds=spec.duration_seconds, omit_seconds=spec.omit_seconds)
+
+    async def _requeue(self, measurement: Measurement, delay: float) -> None:
+        # With jitter, so that two controllers that wait for each other's tests do not meet again.
+        await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
+        self._schedule.requeue(measurement.index)
+
+    async def _keep(self, cells: Iterable[Cell]) -> None:
+        batch = list(cells)
+        await self._store.put_cells(self._run_id, batch)
+        for cell in batch:
+            self._done += 1
+            self._failed += cell.outcome != "measured"
+            self._on_cell(cell)
+
+    # Nodes that go away and come back.
+
+    async def _look_after(self, node: str) -> None:
+        """Decides whether a node is lost; if so, its waiting measurements are set aside until it returns."""
+        if node in self._lost or await self._answers(node):
+            return
+        since = datetime.now(UTC).strftime("%H:%M:%S")
+        self._lost[node] = Reason(code="agent_lost", message=f"{node}: its agent stopped answering at {since} UTC")
+        log.warning("%s", self._lost[node].message)
+        for measurement in self._schedule.withdraw(node):
+            self._set_aside(measurement, node)
+        self._spawn(self._await_return(node), f"wait for {node}")
+
+    def _set_aside(self, measurement: Measurement, node: str) -> None:
+        self._away[measurement.index] = (measurement, node)
+
+    async def _answers(self, node: str) -> bool:
+        handles = [handle for (name, _), handle in self._agents.items() if name == node]
+        try:
+            await asyncio.gather(*(handle.client.describe() for handle in handles))
+        except AgentError:
+            return False
+        return True
+
+    async def _await_return(self, node: str) -> None:
+        while not await self._answers(node):
+            await asyncio.sleep(RETURN_SECONDS)
+        log.warning("%s: its agent answers again", node)
+        del self._lost[node]
+        back = [
+            measurement
+            for measurement, _ in self._away.values()
+            if not any(other in self._lost for other in measurement.nodes)
+        ]
+        for measurement in back:
+            del self._away[measurement.index]
+        self._schedule.restore(back)
+
+    def _cells_of_lost(self) -> list[Cell]:
+        cells = []
+        for measurement, node in self._away.values():
+            reason = self._lost.get(node) or next(iter(self._lost.values()))
+            number = max(1, self._attempts.get(measurement.index, 0))
+            cells += [Cell(**dict(key), attempt=number, outcome="failed", reason=reason) for key in measurement.cells]
+        return cells
+
+    # Tests on one kernel at the same time.
+
+    def _boot_ids(self, measurement: Measurement) -> set[str]:
+        ids = {handle.boot_id for (node, _), handle in self._agents.items() if node in measurement.nodes}
+        return {boot_id for boot_id in ids if boot_id is not None}
+
+    def _mark_kernels(self, measurement: Measurement, now: float) -> None:
+        for boot_id in self._boot_ids(measurement):
+            self._kernels_busy.setdefault(boot_id, []).append((measurement.index, now, None))
+
+    def _unmark_kernels(self, measurement: Measurement) -> None:
+        now = time.monotonic()
+        oldest = min((begun for _, begun in self._started.values()), default=now)
+        for boot_id in self._boot_ids(measurement):
+            tests = self._kernels_busy[boot_id]
+            self._kernels_busy[boot_id] = [
+                (index, begun, now if index == measurement.index and ended is None else ended)
+                for index, begun, ended in tests
+                # What ended before every test that still runs began can overlap nothing any more.
+                if ended is None or ended >= oldest
+            ]
+
+    def _another_ran(self, measurement: Measurement) -> Callable[[AgentHandle, AgentHandle], bool]:
+        begun = self._started[measurement.index][1]
+
+        def another(source: AgentHandle, target: AgentHandle) -> bool:
+            return any(
+                index != measurement.index and (ended is None or ended > begun)
+                for boot_id in {source.boot_id, target.boot_id}
+                if boot_id is not None
+                for index, _, ended in self._kernels_busy.get(boot_id, ())
+            )
+
+        return another
+
+    # What people are shown.
+
+    def progress(self) -> Progress:
+        """Where the sweep stands now."""
+        now = time.monotonic()
+        running = tuple(
+            Running(
+                source=measurement.cells[0].source,
+                target=measurement.cells[0].target,
+                test=measurement.cells[0].test,
+                elapsed_seconds=now - begun,
+                expected_seconds=measurement.seconds,
+            )
+            for measurement, begun in self._started.values()
+        )
+        total = sum(len(measurement.cells) for measurement in self._plan.measurements) + len(self._plan.gaps)
+        return Progress(
+            total=total,
+            done=self._done,
+            failed=self._failed,
+            running=running,
+            elapsed_seconds=now - self._begun,
+            left_seconds=self._left_seconds(now),
+        )
+
+    def _left_seconds(self, now: float) -> float | None:
+        """The expected rest: the remaining work, as parallel as it was planned."""
+        work = sum(measurement.seconds for measurement in self._schedule.waiting)
+        work += sum(max(0.0, measurement.seconds - (now - begun)) for measurement, begun in self._started.values())
+        planned = sum(measurement.seconds for measurement in self._plan.measurements)
+        if planned == 0:
+            return 0.0
+        return work / planned * self._plan.estimate.expected_seconds

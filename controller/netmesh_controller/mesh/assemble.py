@@ -1,0 +1,149 @@
+"""From the evidence of one attempt to its cell. Pure.
+
+Totals come from the client's output; the distribution over intervals, and what only a receiver can see, from the
+receiving side's. Each adapter claims only what its side truly saw, so that the two never contradict each other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from netmesh_controller.mesh import hostwindow
+from netmesh_controller.mesh.catalogue import TESTS
+from netmesh_controller.mesh.document import Cell, Hosts, Reason, Summary, ToolRecord
+from netmesh_controller.mesh.evidence import Evidence, Side
+from netmesh_controller.mesh.statistics import summarise
+
+MIN_OVERLAP = 0.95
+
+
+def cell_from(evidence: Evidence, *, duration_seconds: float, omit_seconds: float) -> Cell:
+    """The cell that an attempt ended in: measured with its values, or failed with its reason.
+
+    `duration_seconds` and `omit_seconds` are what the tool was told; they place the window of the host figures.
+    """
+    reason = evidence.reason
+    measured = reason is None
+    client, server = evidence.client, evidence.server
+    intervals = _intervals(client, server) if measured else {}
+    values = _values(evidence.key.test, client, server, intervals) if measured else {}
+    hosts = Hosts()
+    if measured and client is not None:
+        hosts = _hosts(evidence, client, values, duration_seconds, omit_seconds)
+    return Cell(
+        **dict(evidence.key),
+        attempt=evidence.attempt,
+        outcome="measured" if measured else "failed",
+        reason=reason,
+        started_at=evidence.started_at,
+        duration_seconds=evidence.duration_seconds,
+        values=values,
+        intervals={name: list(series) for name, series in intervals.items()},
+        hosts=hosts,
+        tool=ToolRecord(
+            version=evidence.source_version,
+            command_source=client.command if client else None,
+            command_target=server.command if server else None,
+            congestion_control=client.congestion_control if client else None,
+            reported=client.reported if client else {},
+            raw=client.raw if client else None,
+        ),
+    )
+
+
+def _sides(client: Side | None, server: Side | None) -> list[Side]:
+    """The sides whose words count: a server's only where it calls its test good, as the client does."""
+    return [side for side in (client, server) if side is not None and side.failure is None]
+
+
+def _intervals(client: Side | None, server: Side | None) -> dict[str, list[float]]:
+    return {name: series for side in _sides(client, server) for name, series in side.intervals.items() if series}
+
+
+def _values(
+    test: str, client: Side | None, server: Side | None, intervals: dict[str, list[float]]
+) -> dict[str, Summary | None]:
+    told = {name: summary for side in reversed(_sides(client, server)) for name, summary in side.values.items()}
+    values: dict[str, Summary | None] = {}
+    for name in dict.fromkeys((*TESTS[test].values, *told)):
+        total, series = told.get(name), intervals.get(name)
+        if total is not None and total.count == 1 and series and name in _RATES:
+            # The distribution over the intervals, about the total that the tool states.
+            values[name] = summarise(series).model_copy(update={"mean": total.mean})
+        else:
+            values[name] = total
+    return values
+
+
+# Values whose intervals are samples of the same thing as their total; a count, such as retransmits, is a sum.
+_RATES = frozenset({"bits_per_second", "jitter_seconds", "round_trip_seconds"})
+
+
+def _hosts(
+    evidence: Evidence,
+    client: Side,
+    values: dict[str, Summary | None],
+    duration_seconds: float,
+    omit_seconds: float,
+) -> Hosts:
+    # Setting up and tearing down took `overhead` in all. A window that leaves all of it out at the front, and ends
+    # with the test's own seconds, lies inside the measurement whichever end the overhead was at.
+    overhead = max(0.0, client.ended_seconds - client.started_seconds - omit_seconds - duration_seconds)
+    start = client.started_seconds + omit_seconds + overhead
+    end = client.started_seconds + omit_seconds + duration_seconds
+    rate = values.get("bits_per_second")
+    bits_per_second = rate.mean if rate is not None else None
+
+    source_window = hostwindow.window(evidence.source_samples, start, end)
+    source = target = None
+    if source_window is not None:
+        source = hostwindow.host_cost(
+            *source_window,
+            idle_busy_cores=evidence.source_idle_cores,
+            bits_per_second=bits_per_second,
+            shared=evidence.other_test,
+        )
+    if evidence.source_samples and evidence.target_samples:
+        shift = hostwindow.clock_offset(evidence.source_samples) - hostwindow.clock_offset(evidence.target_samples)
+        target_window = hostwindow.window(evidence.target_samples, start + shift, end + shift)
+        if target_window is not None:
+            target = hostwindow.host_cost(
+                *target_window,
+                idle_busy_cores=evidence.target_idle_cores,
+                bits_per_second=bits_per_second,
+                shared=evidence.other_test,
+            )
+    return Hosts(source=source, target=target)
+
+
+def both_or_none(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """The evidence of tests that count only together: both directions at once.
+
+    Where one direction failed, or the two overlapped by less than `MIN_OVERLAP` of their time, the other's figure
+    is not one of both directions at once, and none is kept.
+    """
+    if len(evidence) < 2:
+        return list(evidence)
+    failed = next((one.reason for one in evidence if one.reason is not None), None)
+    if failed is None:
+        overlap = _overlap(evidence)
+        if overlap is not None and overlap < MIN_OVERLAP:
+            message = f"the two directions ran together for {overlap:.0%} of their time only"
+            failed = Reason(code="tool_failed", message=message)
+            return [dataclasses.replace(one, failure=failed) for one in evidence]
+        return list(evidence)
+    other = Reason(code=failed.code, message=f"the other direction failed: {failed.message}")
+    return [one if one.reason is not None else dataclasses.replace(one, failure=other) for one in evidence]
+
+
+def _overlap(evidence: Sequence[Evidence]) -> float | None:
+    """The share of the longest test's time in which all of them ran, on the controller's clock."""
+    spans = []
+    for one in evidence:
+        if one.client is None or not one.source_samples:
+            return None
+        offset = hostwindow.clock_offset(one.source_samples)
+        spans.append((one.client.started_seconds + offset, one.client.ended_seconds + offset))
+    together = min(end for _, end in spans) - max(start for start, _ in spans)
+    return max(0.0, together) / max(end - start for start, end in spans)

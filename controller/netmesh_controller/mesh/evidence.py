@@ -1,0 +1,61 @@
+"""What one attempt at a cell left behind: both sides' words and the samples of both hosts. Pure data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netmesh_controller.mesh.document import CellKey, Reason, Summary
+from netmesh_controller.mesh.hostwindow import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one side of a test said: values and intervals by their names, or why there are none.
+
+    `started_seconds` and `ended_seconds` are on that side's own monotonic clock; `tool_cpu_seconds` is user and
+    system time of the tool's whole process tree over its whole life.
+    """
+
+    command: str
+    started_seconds: float
+    ended_seconds: float
+    tool_cpu_seconds: float | None = None
+    failure: Reason | None = None
+    values: dict[str, Summary] = field(default_factory=dict)
+    intervals: dict[str, list[float]] = field(default_factory=dict)
+    congestion_control: str | None = None
+    reported: dict[str, float] = field(default_factory=dict)
+    raw: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One attempt at one cell.
+
+    `failure` is what went wrong around the tools (an agent that refused, or that went away); `lost` names the nodes
+    whose agents could not be reached. `other_test` is true where another test ran on the same kernel meanwhile.
+    """
+
+    key: CellKey
+    attempt: int
+    started_at: str
+    duration_seconds: float
+    client: Side | None = None
+    server: Side | None = None
+    failure: Reason | None = None
+    lost: frozenset[str] = frozenset()
+    source_samples: tuple[Sample, ...] = ()
+    target_samples: tuple[Sample, ...] = ()
+    source_version: str | None = None
+    source_idle_cores: float | None = None
+    target_idle_cores: float | None = None
+    other_test: bool = False
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why there is no value, or None where there is one: an agent's failure comes before its tool's."""
+        if self.failure is not None:
+            return self.failure
+        if self.client is None:
+            return Reason(code="tool_failed", message="the test ended without a result")
+        return self.client.failure

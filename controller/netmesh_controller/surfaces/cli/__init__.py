@@ -1,0 +1,26 @@
+"""`netmesh-controller`: one file a command. Options in, settings out, one call."""
+
+from __future__ import annotations
+
+import typer
+
+from netmesh_controller.surfaces.cli.certificates import certificates
+from netmesh_controller.surfaces.cli.lab import lab
+from netmesh_controller.surfaces.cli.sweep import sweep
+
+app = typer.Typer(
+    name="netmesh-controller",
+    help="Measures the network of a Kubernetes cluster, every ordered pair of nodes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("sweep")(sweep)
+app.command("certificates")(certificates)
+app.add_typer(lab, name="lab")
+
+
+def main() -> None:
+    """Entry point."""
+    app(auto_envvar_prefix="NETMESH")

@@ -1,0 +1,69 @@
+"""Where a command's agents come from: `--lab N|FILE|NAME` or `--agents FILE|HOST:PORT,…`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from netmesh_common.tls import Certificates
+from netmesh_controller import lab as labs
+from netmesh_controller.inventory.lab import lab_agents
+from netmesh_controller.inventory.located import Located
+from netmesh_controller.inventory.static import static_agents
+from netmesh_controller.surfaces.cli.errors import BadUsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Agents to be asked, and the identity to come with; `recorded` is how to name the source again."""
+
+    locate: Callable[[], Awaitable[list[Located]]]
+    certificates: Certificates
+    recorded: dict[str, str]
+
+
+@contextmanager
+def agent_source(lab: str | None, agents: str | None, certificates: Path | None) -> Iterator[Source]:
+    """The agents that the options name; a lab that is made for this command is taken down at its end.
+
+    Must be entered before the event loop starts: the process itself moves into the lab's network.
+    """
+    if lab is not None and agents is not None:
+        raise BadUsageError("--lab and --agents: give one of them")
+    if lab is not None:
+        with _lab(lab) as running:
+            running.enter()
+            yield Source(
+                lambda: lab_agents(running), Certificates.read(running.certificates / "controller"), {"lab": lab}
+            )
+    elif agents is not None:
+        if certificates is None:
+            raise BadUsageError(
+                "--certificates: name the folder with ca.crt, tls.crt and tls.key of the controller "
+                "(netmesh-controller certificates DIR makes it as DIR/controller)"
+            )
+        yield Source(lambda: static_agents(agents), Certificates.read(certificates), {"agents": agents})
+    else:
+        raise BadUsageError("where are the agents? Give --lab N|FILE|NAME or --agents FILE|HOST:PORT,…")
+
+
+@contextmanager
+def _lab(text: str) -> Iterator[labs.Lab]:
+    path = Path(text)
+    if text.isdecimal():
+        spec = labs.spec_of(int(text))
+    elif path.exists() or path.suffix in {".yaml", ".yml"}:
+        try:
+            spec = labs.load_spec(path.read_text())
+        except OSError as error:
+            raise BadUsageError(f"--lab: {path} cannot be read: {error.strerror}") from error
+    else:
+        yield labs.open_lab(text)
+        return
+    running = labs.up(spec, ephemeral=True)
+    try:
+        yield running
+    finally:
+        labs.down(running.name)

@@ -1,0 +1,228 @@
+"""`netmesh-controller sweep`: every ordered pair, once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+import yaml
+from rich.console import Console
+
+from netmesh_common import logs
+from netmesh_common.tasks import cancelled
+from netmesh_controller.clients.store import Store, StoredRun, open_store
+from netmesh_controller.engines import runs
+from netmesh_controller.engines.survey import survey
+from netmesh_controller.engines.sweep import Sweep
+from netmesh_controller.mesh.ask import ask_from
+from netmesh_controller.mesh.document import Cell, RunDocument
+from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
+from netmesh_controller.surfaces.cli.sources import Source, agent_source
+from netmesh_controller.surfaces.terminal.closing import show_closing
+from netmesh_controller.surfaces.terminal.estimate import show_estimate
+from netmesh_controller.surfaces.terminal.matrices import show_matrices
+from netmesh_controller.surfaces.terminal.progress import ProgressDisplay
+
+PROGRESS_SECONDS = 0.25
+
+
+def sweep(
+    tests: Annotated[str | None, typer.Option(help="Tests, separated by commas. [tcp-bandwidth,tcp-latency]")] = None,
+    paths: Annotated[str | None, typer.Option(help="Paths, separated by commas. [pod-to-pod]")] = None,
+    tool: Annotated[str | None, typer.Option(help="iperf3 or qperf, where the test can use it.")] = None,
+    duration: Annotated[str | None, typer.Option(help="Time of a test, whole seconds. [5s]")] = None,
+    omit: Annotated[str | None, typer.Option(help="Warm-up before it that is not counted (iperf3). [1s]")] = None,
+    interval: Annotated[str | None, typer.Option(help="Time between readings within a test. [0.1s]")] = None,
+    congestion: Annotated[str | None, typer.Option(help="TCP congestion control. [the node's own]")] = None,
+    streams: Annotated[int | None, typer.Option(help="Parallel streams of a bandwidth test. [1]")] = None,
+    bidirectional: Annotated[
+        bool | None, typer.Option("--bidirectional", help="Measure bandwidth in both directions at once.")
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(help="Offered rate, such as 100M, or unlimited. [UDP 100M, TCP unlimited]")
+    ] = None,
+    repeat: Annotated[int | None, typer.Option(help="How often each cell is measured. [1]")] = None,
+    pairs: Annotated[str | None, typer.Option(help="all, sample:K, zones, or SOURCE:TARGET,… [all]")] = None,
+    max_concurrent: Annotated[int | None, typer.Option(help="Most tests at one time. [no limit]")] = None,
+    family: Annotated[str | None, typer.Option(help="IP version, 4 or 6. [4]")] = None,
+    plan: Annotated[Path | None, typer.Option(help="YAML file of these options; the command line goes first.")] = None,
+    lab: Annotated[str | None, typer.Option(help="A lab: N nodes, a lab file, or the name of one that is up.")] = None,
+    agents: Annotated[str | None, typer.Option(help="Agents: a YAML file, or HOST:PORT,…")] = None,
+    certificates: Annotated[
+        Path | None, typer.Option(help="Folder with the controller's ca.crt, tls.crt, tls.key (with --agents).")
+    ] = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Measure what is missing of a run.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the run document to a file (.json).")] = None,
+    output_format: Annotated[
+        Literal["terminal", "json"], typer.Option("--format", help="json writes the document alone on stdout.")
+    ] = "terminal",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the estimate and stop.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+) -> None:
+    """Measures every ordered pair of nodes, planned so that tests do not disturb each other."""
+    options = {
+        "tests": tests,
+        "paths": paths,
+        "tool": tool,
+        "duration": duration,
+        "omit": omit,
+        "interval": interval,
+        "congestion": congestion,
+        "streams": streams,
+        "bidirectional": bidirectional,
+        "rate": rate,
+        "repeat": repeat,
+        "pairs": pairs,
+        "max_concurrent": max_concurrent,
+        "family": family,
+    }
+    given = {key: value for key, value in options.items() if value is not None}
+    logs.set_up("info" if verbose else "error")
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    with one_sentence():
+        if output is not None and output.suffix != ".json":
+            raise BadUsageError(f"--output: {output.name} must end in .json")
+        stored = asyncio.run(_stored(resume)) if resume is not None else None
+        asked = _asked(given, plan, stored)
+        ask_from(asked)  # what is wrong is told before a lab is built
+        if stored is not None and lab is None and agents is None:
+            source_names = stored.run.facts.get("source", {})
+            lab, agents = source_names.get("lab"), source_names.get("agents")
+        command = _Command(asked, stored, name, output, output_format == "json", dry_run)
+        with agent_source(lab, agents, certificates) as source:
+            code = asyncio.run(command.run(source))
+    raise typer.Exit(code)
+
+
+async def _stored(reference: str) -> StoredRun:
+    store = await open_store()
+    try:
+        return await store.load(await store.find(reference))
+    finally:
+        await store.close()
+
+
+def _asked(given: Mapping[str, Any], plan: Path | None, stored: StoredRun | None) -> dict[str, Any]:
+    """What is asked for: the command line's options before the plan file's."""
+    if stored is not None:
+        if given or plan is not None:
+            wrong = f"--{next(iter(given)).replace('_', '-')}" if given else "--plan"
+            raise BadUsageError(f"{wrong}: --resume goes on with what the run was asked for; leave it out")
+        return dict(stored.run.plan.asked)
+    from_file: dict[str, Any] = {}
+    if plan is not None:
+        try:
+            content = yaml.safe_load(plan.read_text())
+        except OSError as error:
+            raise BadUsageError(f"--plan: {plan} cannot be read: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise BadUsageError(f"--plan: {plan} is not YAML: {str(error).splitlines()[0]}") from error
+        if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+            raise BadUsageError(f"--plan: {plan} is a mapping of the sweep's options, such as 'duration: 10s'")
+        from_file = {key.replace("-", "_"): value for key, value in content.items()}
+    return {**from_file, **given}
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """One call of the command, after its options are read."""
+
+    asked: dict[str, Any]
+    stored: StoredRun | None
+    name: str | None
+    output: Path | None
+    json: bool
+    dry_run: bool
+
+    async def run(self, source: Source) -> ExitCode:
+        # With --format json the document alone is on stdout; people are told on stderr.
+        console = Console(stderr=self.json)
+        found = await survey(await source.locate(), source.certificates)
+        try:
+            if not found.agents:
+                raise CouldNotRunError(f"no agent answered: {runs.unreachable_reason(found.unreachable)}")
+            ask = ask_from(self.asked)
+            if self.stored is None:
+                prepared = runs.prepare(ask, self.asked, found, name=self.name, source=source.recorded)
+            else:
+                prepared = runs.prepare_resume(self.stored, ask, found)
+            for sentence in found.differences:
+                console.print(sentence, highlight=False, soft_wrap=True)
+            show_estimate(console, prepared.todo)
+            if self.dry_run:
+                return ExitCode.COMPLETE
+            store = await open_store()
+            try:
+                return await self._sweep(prepared, store, console)
+            finally:
+                await store.close()
+        finally:
+            await found.close()
+
+    async def _sweep(self, prepared: runs.Prepared, store: Store, console: Console) -> ExitCode:
+        await runs.begin(prepared, store)
+        interrupted = False
+        live = ProgressDisplay(console)
+
+        def on_cell(cell: Cell) -> None:
+            if cell.outcome != "measured":
+                live.failed(cell)
+
+        engine = runs.sweep_of(prepared, store, on_cell)
+        work = asyncio.create_task(engine.run(), name="sweep")
+
+        def interrupt() -> None:
+            nonlocal interrupted
+            if interrupted:
+                # The second time works at once; agents end what they run when the streams break.
+                raise SystemExit(ExitCode.INTERRUPTED)
+            interrupted = True
+            work.cancel()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+        with live:
+            ticker = asyncio.create_task(_show(engine, live))
+            try:
+                await asyncio.wait([work])
+            finally:
+                await cancelled(ticker)
+            live.update(engine.progress())
+        if not interrupted:
+            work.result()
+        document = await runs.finish(prepared, store, interrupted="cancelled" if interrupted else None)
+        self._write(document, console, planned=len(runs.planned_keys(prepared.whole)))
+        if interrupted:
+            return ExitCode.INTERRUPTED
+        return ExitCode.COMPLETE if document.run.state == "complete" else ExitCode.GAPS
+
+    def _write(self, document: RunDocument, console: Console, *, planned: int) -> None:
+        if self.output is not None or self.json:
+            text = document.model_dump_json(by_alias=True, indent=1)
+            if self.output is not None:
+                try:
+                    self.output.write_text(text + "\n")
+                except OSError as error:
+                    raise CouldNotRunError(
+                        f"--output: {self.output} cannot be written: {error.strerror}; the run is kept as "
+                        f"{document.run.id}"
+                    ) from error
+            if self.json:
+                typer.echo(text)
+        if not self.json:
+            show_matrices(console, document)
+        show_closing(console, document, planned, str(self.output) if self.output else None)
+
+
+async def _show(engine: Sweep, live: ProgressDisplay) -> None:
+    while True:
+        live.update(engine.progress())
+        await asyncio.sleep(PROGRESS_SECONDS)
