@@ -1,0 +1,172 @@
+"""What the lab's file means for each network namespace: queues, filters, MTUs. Pure: a spec in, texts out.
+
+Queueing is written as `tc -batch` lines and not through pyroute2, which has no bfifo and whose u32 keys lose leading
+zero bytes; the lines are also what `tc qdisc show` prints, so that a person can compare.
+
+Rates count what leaves a device: the IP packet and 14 bytes of Ethernet header, of every packet that a super-packet
+of TCP stands for (the kernel's qdisc_pkt_len).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netmesh_controller.lab.addressing import POD_NAMES, ROLES, LabAddresses, NodeAddresses
+from netmesh_controller.lab.spec import LabSpec, Pair
+
+FABRIC = "fabric"
+UPLINK = POD_DEVICE = "eth0"
+BRIDGE = "br0"
+
+# What may wait for a shaper: short beside a test, long enough for TCP to fill the link.
+QUEUE_SECONDS = 0.015
+SMALLEST_QUEUE = 20 * 1514
+# Tokens saved up at rest: 2 ms of a fast rate, and up to 64 KiB of a slow one so that a late timer costs nothing, but
+# never more than 20 ms of it, which would show in a test of seconds; ten packets at least.
+BURST_SECONDS, LONGEST_BURST_SECONDS = 0.002, 0.020
+USUAL_BURST, SMALLEST_BURST = 64 * 1024, 10 * 1514
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device: its MTU in bytes, its queue (`tc` lines), and whether it hands on single packets only.
+
+    To a rule that drops packets, one of TCP's super-packets is one packet, and a very large one. Pods that send
+    through such rules therefore cut them up where they leave the pod, as a network card does.
+    """
+
+    mtu: int = 1500
+    queue: tuple[str, ...] = ()
+    single_packets: bool = False
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is set in one namespace. `path_mtu`: bytes towards the pods of other nodes, where less than the link's."""
+
+    devices: dict[str, Device] = field(default_factory=dict)
+    rules_v4: tuple[str, ...] = ()
+    rules_v6: tuple[str, ...] = ()
+    path_mtu: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NodeShape:
+    """A node's namespace, and the one that its two pods have alike."""
+
+    node: Shape
+    pod: Shape
+
+
+def burst_bytes(rate: int) -> int:
+    """The tokens that a shaper of this rate (bits a second) saves up, in bytes."""
+    slow = min(USUAL_BURST, round(rate * LONGEST_BURST_SECONDS / 8))
+    return max(SMALLEST_BURST, slow, round(rate * BURST_SECONDS / 8))
+
+
+def queue_bytes(rate: int) -> int:
+    """The bytes that may wait for a shaper of this rate (bits a second)."""
+    return max(SMALLEST_QUEUE, round(rate * QUEUE_SECONDS / 8))
+
+
+def fabric_shape(spec: LabSpec) -> Shape:
+    """The bridge's ports: what reaches a node is shaped where it leaves the bridge."""
+    return Shape(
+        devices={node: Device(spec.link(node).mtu, tbf(node, spec.uplink_rate(node, "in"))) for node in spec.names()}
+    )
+
+
+def node_shape(spec: LabSpec, node: str, addresses: LabAddresses) -> NodeShape:
+    """A node and its pods."""
+    mtu, pod_rate = spec.link(node).mtu, spec.pod_rate(node)
+    pairs = [pair for pair in spec.pairs if pair.source == node]
+    devices = {UPLINK: Device(mtu, uplink_queue(spec, node, pairs, addresses))}
+    for role in ROLES:
+        name = POD_NAMES[role]
+        devices[name] = Device(mtu, tbf(name, pod_rate))
+    single = node in spec.lossy_sources()
+    return NodeShape(
+        node=Shape(
+            devices=devices,
+            rules_v4=rules(spec, node, pairs, {name: str(each.pods_v4) for name, each in addresses.nodes.items()}),
+            rules_v6=rules(spec, node, pairs, {name: str(each.pods_v6) for name, each in addresses.nodes.items()}),
+            path_mtu={
+                pair.target: pair.drop_larger_than
+                for pair in pairs
+                if pair.drop_larger_than is not None and pair.icmp and pair.drop_larger_than < mtu
+            },
+        ),
+        pod=Shape(devices={POD_DEVICE: Device(mtu, tbf(POD_DEVICE, pod_rate), single)}),
+    )
+
+
+def tbf(device: str, rate: int) -> tuple[str, ...]:
+    """A device that sends at `rate` bits a second (tc-tbf(8))."""
+    return (
+        f"qdisc add dev {device} root handle 1: tbf rate {rate}bit burst {burst_bytes(rate)} limit {queue_bytes(rate)}",
+    )
+
+
+def uplink_queue(spec: LabSpec, node: str, pairs: list[Pair], addresses: LabAddresses) -> tuple[str, ...]:
+    """A node's uplink: one rate, or below it a class for each pair that has a rate of its own (tc-htb(8))."""
+    rate = spec.uplink_rate(node, "out")
+    limited = [(pair, min(pair.rate, rate)) for pair in pairs if pair.rate is not None]
+    if not limited:
+        return tbf(UPLINK, rate)
+    # Guaranteed rates add up to the uplink's at most, or the classes together would exceed it.
+    share = rate // (len(limited) + 1)
+    lines = [
+        f"qdisc add dev {UPLINK} root handle 2: htb default 10",
+        f"class add dev {UPLINK} parent 2: classid 2:1 {_htb(rate, rate)}",
+        *_leaf(0x10, share, rate),
+    ]
+    for minor, (pair, ceiling) in enumerate(limited, start=0x100):
+        target: NodeAddresses = addresses.nodes[pair.target]
+        lines += _leaf(minor, min(share, ceiling), ceiling)
+        for protocol, match in (("ip", f"ip dst {target.pods_v4}"), ("ipv6", f"ip6 dst {target.pods_v6}")):
+            lines.append(
+                f"filter add dev {UPLINK} parent 2: protocol {protocol} prio {4 if protocol == 'ip' else 6} "
+                f"u32 match {match} flowid 2:{minor:x}"
+            )
+    return tuple(lines)
+
+
+def _htb(rate: int, ceiling: int) -> str:
+    burst = burst_bytes(ceiling)
+    return f"htb rate {rate}bit ceil {ceiling}bit burst {burst} cburst {burst} quantum 60000"
+
+
+def _leaf(minor: int, rate: int, ceiling: int) -> list[str]:
+    """A class and the queue in it; htb's own would be counted in packets, which may be super-packets."""
+    return [
+        f"class add dev {UPLINK} parent 2:1 classid 2:{minor:x} {_htb(rate, ceiling)}",
+        f"qdisc add dev {UPLINK} parent 2:{minor:x} handle {minor:x}: bfifo limit {queue_bytes(ceiling)}",
+    ]
+
+
+def rules(spec: LabSpec, node: str, pairs: list[Pair], pods: dict[str, str]) -> tuple[str, ...]:
+    """The node's rules that drop packets, as lines of iptables-restore; `pods` are the nodes' prefixes."""
+    lines = []
+    for pair in pairs:
+        match = f"-A FORWARD -o {UPLINK} -d {pods[pair.target]}"
+        if pair.drop_larger_than is not None:
+            lines.append(f"{match} -m length --length {pair.drop_larger_than + 1}:65535 -j DROP")
+        if pair.loss:
+            lines.append(f"{match} {_random(pair.loss)}")
+    link = spec.link(node)
+    if link.loss and link.holds("out"):
+        lines += [f"-A {chain} -o {UPLINK} {_random(link.loss)}" for chain in ("FORWARD", "OUTPUT")]
+    if link.loss and link.holds("in"):
+        lines += [f"-A {chain} -i {UPLINK} {_random(link.loss)}" for chain in ("FORWARD", "INPUT")]
+    return tuple(lines)
+
+
+def _random(ratio: float) -> str:
+    return f"-m statistic --mode random --probability {ratio:.10f} -j DROP"
+
+
+def table(lines: tuple[str, ...]) -> str:
+    """A whole filter table for iptables-restore: it replaces what was there, all at once."""
+    return "\n".join(
+        ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", *lines, "COMMIT", ""]
+    )
