@@ -91,11 +91,15 @@ class Failure:
 
 
 class Instrument(Protocol):
-    """A measuring program. Implementations hold no state and do no I/O."""
+    """A measuring program. Implementations hold no state and do no I/O.
+
+    `serves_once` is true where the server side ends by itself after one test and says then what it saw.
+    """
 
     name: str
     program: str
     version_command: Sequence[str]
+    serves_once: bool
 
     def parse_version(self, output: Output) -> str | None:
         """The version as the program prints it, or None where the output is not this program's."""

@@ -1,0 +1,9 @@
+"""The instruments: measuring programs, one adapter each, without I/O."""
+
+from __future__ import annotations
+
+from netmesh_agent.tools.base import Instrument
+from netmesh_agent.tools.iperf3 import Iperf3
+from netmesh_agent.tools.qperf import Qperf
+
+INSTRUMENTS: dict[str, Instrument] = {instrument.name: instrument for instrument in (Iperf3(), Qperf())}
