@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from netmesh_controller.mesh.catalogue import TESTS, UNITS
-from netmesh_controller.mesh.document import Cell, Host, Matrix, Node, Parameters
+from netmesh_controller.mesh.document import Cell, CellKey, Host, Matrix, Node, Parameters
 
 Pair = tuple[str, str]
 _Reading = Callable[[Cell], "float | str"]
@@ -41,7 +41,7 @@ class Series:
     parameters: Parameters
 
     @classmethod
-    def of(cls, cell: Cell) -> Series:
+    def of(cls, cell: Cell | CellKey) -> Series:
         """The series that a cell belongs to."""
         return cls(cell.path, cell.test, cell.parameters)
 
@@ -56,6 +56,14 @@ def natural(name: str) -> tuple[tuple[str | int, ...], str]:
 def in_order(nodes: Iterable[Node]) -> list[Node]:
     """The nodes by zone, then by name, both in natural order; nodes without a zone come first."""
     return sorted(nodes, key=lambda node: (natural(node.zone or ""), natural(node.name)))
+
+
+def expected_pairs(planned: Iterable[CellKey]) -> dict[Series, set[Pair]]:
+    """The pairs of each series that planned cells are of, as `matrices` wants them."""
+    expected: dict[Series, set[Pair]] = {}
+    for key in planned:
+        expected.setdefault(Series.of(key), set()).add((key.source, key.target))
+    return expected
 
 
 def matrices(

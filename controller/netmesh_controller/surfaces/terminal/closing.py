@@ -1,0 +1,51 @@
+"""The last lines of a sweep: how it ended, and where its results are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+from rich.console import Console
+from rich.text import Text
+
+from netmesh_common.units import format_duration
+from netmesh_controller.mesh.document import Run, RunDocument
+from netmesh_controller.surfaces.terminal import palette
+from netmesh_controller.surfaces.terminal.words import count, wrapped
+
+
+def show_closing(
+    console: Console, document: RunDocument, planned: int | None = None, output: str | None = None
+) -> None:
+    """Prints the run's state, measured cells and gaps, wall time, and how to find the run again.
+
+    `planned` is the number of cells of the plan, where some may be missing; `output` the file that was written.
+    """
+    run = document.run
+    outcomes = Counter(cell.outcome for cell in document.cells)
+    measured = outcomes.pop("measured", 0)
+    total = max(planned or 0, len(document.cells))
+    gaps = total - measured
+    words = [f"{measured} of {count(total, 'cell')} measured", count(gaps, "gap") if gaps else "no gaps"]
+    took = wall_seconds(run)
+    if took is not None:
+        words.append(format_duration(took))
+    line = Text(run.state, f"bold {palette.GOOD if run.state == 'complete' else palette.VERY_BAD}")
+    line.append(f": {', '.join(words)}", "not bold default")
+    console.print(line, soft_wrap=True, highlight=False)
+    name = f" ({run.name})" if run.name else ""
+    where = f" and written to {output}." if output else "; --output FILE writes it to a file."
+    lines = wrapped(f"Run {run.id}{name} is stored{where}", console.width)
+    if gaps:
+        # A line of its own, unbroken, so that it can be copied.
+        lines.append(f"To measure what is missing: netmesh-controller sweep --resume {run.id}")
+    for text in lines:
+        console.print(Text(text), soft_wrap=True, highlight=False)
+
+
+def wall_seconds(run: Run) -> float | None:
+    """How long the run took, None while it runs."""
+    if run.finished_at is None:
+        return None
+    started, finished = (datetime.fromisoformat(moment) for moment in (run.started_at, run.finished_at))
+    return (finished - started).total_seconds()

@@ -1,0 +1,179 @@
+"""The matrices of a run: one a test in full where it fits the width, a summary where it does not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from itertools import groupby
+
+from rich.console import Console
+from rich.text import Text
+
+from netmesh_controller.mesh.catalogue import TESTS
+from netmesh_controller.mesh.document import Cell, Matrix, RunDocument
+from netmesh_controller.mesh.matrix import Series
+from netmesh_controller.surfaces.terminal import palette
+from netmesh_controller.surfaces.terminal.grid import Entry, grid
+from netmesh_controller.surfaces.terminal.names import without_domain
+from netmesh_controller.surfaces.terminal.overview import (
+    gap_entry,
+    other_lines,
+    spread_lines,
+    worst_lines,
+    zone_lines,
+)
+from netmesh_controller.surfaces.terminal.units import Scale, scale_for
+from netmesh_controller.surfaces.terminal.view import View, spread, view
+from netmesh_controller.surfaces.terminal.words import (
+    count,
+    label,
+    parameters_in_words,
+    sentence,
+    short,
+    wrapped,
+)
+
+
+def show_matrices(console: Console, document: RunDocument, values: Collection[str] = ()) -> None:
+    """Prints the matrices of a run, sources in rows.
+
+    Each test's first value is shown in full, and so is each of the further `values` (names of the catalogue); the
+    others take one line each.
+    """
+    examples = _examples(document.cells)
+    plain = without_domain([node.name for node in document.nodes])
+    shown_as = {node.name: name for node, name in zip(document.nodes, plain.names, strict=True)}
+    zones = {shown_as[node.name]: node.zone for node in document.nodes}
+    if note := plain.note():
+        _print(console, [Text(line, palette.QUIET) for line in wrapped(f"node {note}", console.width)])
+    for series, group in groupby(document.matrices, key=_series):
+        of_test = [_renamed(matrix, shown_as) for matrix in group]
+        in_full = [m for m in of_test if m.value == TESTS[series.test].headline or m.value in values]
+        for number, matrix in enumerate(in_full):
+            if number:
+                console.print()
+            _print(console, _block(console, matrix, zones, examples, shown_as))
+        shown = {matrix.value for matrix in in_full}
+        # Gaps of the first value are explained below its matrix.
+        known = view(in_full[0]).gaps if in_full else Counter()
+        others = []
+        for matrix in of_test:
+            if matrix.value not in shown:
+                seen = view(matrix)
+                others.append((label(matrix.value), seen, _scale(console, matrix, seen)))
+        _print(console, other_lines(others, known, console.width))
+        console.print()
+
+
+def _series(matrix: Matrix) -> Series:
+    return Series(matrix.path, matrix.test, matrix.parameters)
+
+
+def _renamed(matrix: Matrix, shown_as: Mapping[str, str]) -> Matrix:
+    return matrix.model_copy(
+        update={
+            "sources": [shown_as[name] for name in matrix.sources],
+            "targets": [shown_as[name] for name in matrix.targets],
+        }
+    )
+
+
+def _examples(cells: Iterable[Cell]) -> dict[tuple[Series, str], Cell]:
+    """The first cell of each series and reason: its sentence explains the reason."""
+    found: dict[tuple[Series, str], Cell] = {}
+    for cell in cells:
+        if cell.reason is not None:
+            found.setdefault((Series.of(cell), cell.reason.code), cell)
+    return found
+
+
+def _print(console: Console, lines: Iterable[Text]) -> None:
+    for line in lines:
+        # The lines keep to the width themselves: rich must neither wrap nor colour them further.
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def _scale(console: Console, matrix: Matrix, seen: View) -> Scale:
+    numbers = [figure.number for figure in seen.peers]
+    return scale_for(matrix.value, matrix.unit, numbers, ascii_only=console.options.ascii_only)
+
+
+def _block(
+    console: Console,
+    matrix: Matrix,
+    zones: Mapping[str, str | None],
+    examples: Mapping[tuple[Series, str], Cell],
+    shown_as: Mapping[str, str],
+) -> list[Text]:
+    seen, width = view(matrix), console.width
+    scale = _scale(console, matrix, seen)
+    measured = bool(seen.peers)
+    unit = f", {scale.unit}" if measured and scale.unit else ""
+    title = f"{matrix.test}, {label(matrix.value)}{unit}"
+    about = f"{matrix.path}, {parameters_in_words(matrix.parameters)}, from row to column"
+    lines = [Text(line, "bold") for line in wrapped(title, width)]
+    if len(title) + 2 + len(about) <= width:
+        lines[-1].append("  " + about, palette.QUIET)
+    else:
+        lines += [Text(line, palette.QUIET) for line in wrapped(about, width)]
+    if measured and not seen.remote and seen.remote_gaps.keys() <= {"not_scheduled", "not_applicable"}:
+        # Only the diagonal is measured: a list says it shorter than a matrix.
+        listed = ", ".join(f"{figure.source} {scale.text(figure.number)}" for figure in seen.local)
+        lines += [Text(line) for line in wrapped(f"same node: {listed}", width, "  ")]
+        return lines + _legend(matrix, seen.local_gaps, examples, shown_as, width)
+    entries = _entries(matrix, seen, scale)
+    drawn = grid(matrix.sources, entries, width)
+    if drawn is not None:
+        lines += drawn
+        lines += spread_lines(seen, scale, width)
+    else:
+        said = f"The matrix of {len(matrix.sources)} nodes is wider than {width} columns; in short:"
+        lines += [Text(line, palette.QUIET) for line in wrapped(said, width, "  ")]
+        lines += spread_lines(seen, scale, width)
+        lines += worst_lines(seen.remote, scale, matrix.unit, width)
+        lines += zone_lines(seen, zones, scale, matrix.unit, width)
+    coloured = any(entry.style and entry.style not in (palette.QUIET, palette.GAP) for row in entries for entry in row)
+    if drawn is not None and coloured and palette.has_colour(console):
+        lines += [Text(line, palette.QUIET) for line in wrapped(palette.NOTE, width, "  ")]
+    return lines + _legend(matrix, seen.gaps, examples, shown_as, width)
+
+
+def _entries(matrix: Matrix, seen: View, scale: Scale) -> list[list[Entry]]:
+    more = palette.more_is_better(matrix.unit)
+    found = spread(seen.peers)
+    rows: list[list[Entry]] = []
+    for source, numbers, reasons in zip(matrix.sources, matrix.values, matrix.reasons, strict=True):
+        row: list[Entry] = []
+        for target, number, reason in zip(matrix.targets, numbers, reasons, strict=True):
+            local = source == target
+            if number is None or found is None:
+                row.append(gap_entry(reason or "", local=local))
+                continue
+            worst = (found.lowest if more else found.highest).number
+            # What stays on a node is another thing than what leaves it: it has no part in the comparison.
+            style = palette.QUIET if local and seen.remote else palette.style(number, found.middle, worst, more=more)
+            row.append(Entry(scale.text(number), style, local))
+        rows.append(row)
+    return rows
+
+
+def _legend(
+    matrix: Matrix,
+    gaps: Counter[str],
+    examples: Mapping[tuple[Series, str], Cell],
+    shown_as: Mapping[str, str],
+    width: int,
+) -> list[Text]:
+    """Each reason of the matrix: how often, and one sentence."""
+    lines: list[Text] = []
+    for code, number in gaps.most_common():
+        name = code if short(code) == code else f"{short(code)} = {code}"
+        cell = examples.get((_series(matrix), code))
+        if cell is not None and cell.reason is not None:
+            pair = " -> ".join(dict.fromkeys((shown_as[cell.source], shown_as[cell.target])))
+            said = cell.reason.message if number == 1 else f"for example {pair}: {cell.reason.message}"
+        else:
+            said = sentence(code) or ""
+        text = f"{name} ({count(number, 'cell')}){': ' if said else ''}{said.rstrip('.')}"
+        lines += [Text(line) for line in wrapped(text, width, "  ", "    ")]
+    return lines

@@ -1,0 +1,125 @@
+"""What a matrix says in a few lines: its ends and its middle, and for many nodes its worst pairs and its zones."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from rich.text import Text
+
+from netmesh_controller.mesh.matrix import natural
+from netmesh_controller.mesh.statistics import median
+from netmesh_controller.surfaces.terminal import palette
+from netmesh_controller.surfaces.terminal.grid import Entry, grid
+from netmesh_controller.surfaces.terminal.units import Scale
+from netmesh_controller.surfaces.terminal.view import Figure, View, spread
+from netmesh_controller.surfaces.terminal.words import joined, short
+
+WORST_PAIRS = 10
+
+
+def spread_lines(seen: View, scale: Scale, width: int) -> list[Text]:
+    """Minimum, median and maximum of the pairs of nodes, and of the same node, with where they are."""
+    lines: list[Text] = []
+    for name, figures, end in (("remote", seen.remote, ""), ("[local]", seen.local, " (same node)")):
+        found = spread(figures)
+        if found is None:
+            continue
+        parts = [
+            f"min {scale.text(found.lowest.number)} {found.lowest.pair}",
+            f"median {scale.text(found.middle)}",
+            f"max {scale.text(found.highest.number)} {found.highest.pair}{end}",
+        ]
+        if found.count == 1:
+            parts = [f"{scale.text(found.middle)} {found.lowest.pair}{end}"]
+        lines += [Text(line) for line in joined(parts, width, f"  {name:<8} ")]
+    return lines
+
+
+def worst_lines(figures: Sequence[Figure], scale: Scale, unit: str, width: int) -> list[Text]:
+    """The worst pairs, worst first, each with how far it is from the median."""
+    more = palette.more_is_better(unit)
+    found = spread(figures)
+    if found is None or found.lowest.number == found.highest.number:
+        return []
+    ordered = sorted(figures, key=lambda figure: figure.number, reverse=not more)[:WORST_PAIRS]
+    worst = ordered[0].number
+    lines = [Text(f"  worst {len(ordered)} pairs", "bold")]
+    for figure in ordered:
+        line = Text("  ")
+        style = palette.style(figure.number, found.middle, worst, more=more)
+        line.append(f"{scale.text(figure.number):>9}", style)
+        share = f"{figure.number / found.middle:.2f} of the median" if found.middle else "the median is 0"
+        line.append(f"  {share:<20}  {figure.pair}")
+        line.truncate(width, overflow="ellipsis")
+        lines.append(line)
+    return lines
+
+
+def zone_lines(seen: View, zones: Mapping[str, str | None], scale: Scale, unit: str, width: int) -> list[Text]:
+    """Medians between zones, sources in rows; the diagonal is between nodes of one zone. Empty without two zones."""
+    names = sorted({zone for zone in zones.values() if zone}, key=natural)
+    if len(names) < 2:
+        return []
+    by_zones: dict[tuple[str | None, str | None], list[float]] = defaultdict(list)
+    for figure in seen.remote:
+        by_zones[zones.get(figure.source), zones.get(figure.target)].append(figure.number)
+    medians = {pair: median(numbers) for pair, numbers in by_zones.items() if pair[0] and pair[1]}
+    if not medians:
+        return []
+    more = palette.more_is_better(unit)
+    middle = median(medians.values())
+    worst = (min if more else max)(medians.values())
+
+    def entry(source: str, target: str) -> Entry:
+        number = medians.get((source, target))
+        if number is None:
+            return Entry("none", palette.GAP)
+        return Entry(scale.text(number), palette.style(number, middle, worst, more=more))
+
+    rows = [[entry(source, target) for target in names] for source in names]
+    title = Text("  median by zones, from row to column", "bold")
+    drawn = grid(names, rows, width)
+    if drawn is not None:
+        return [title, *drawn]
+    ordered = sorted(medians.items(), key=lambda item: item[1], reverse=not more)[:WORST_PAIRS]
+    lines = [Text(f"  worst {len(ordered)} of {len(medians)} pairs of zones, by median", "bold")]
+    for (source, target), number in ordered:
+        line = Text(f"  {scale.text(number):>9}  {source} -> {target}")
+        line.truncate(width, overflow="ellipsis")
+        lines.append(line)
+    return lines
+
+
+def other_lines(others: Sequence[tuple[str, View, Scale]], known: Counter[str], width: int) -> list[Text]:
+    """Further values, one line each: minimum, median and maximum over the pairs of nodes, or why there is none.
+
+    `known` are gaps that are told elsewhere.
+    """
+    if not others:
+        return []
+    head = max(len("also, remote"), *(len(name) for name, _, _ in others))
+    kind = "also, remote" if any(seen.remote for _, seen, _ in others) else "also"
+    lines = [Text(f"  {kind:<{head}}  {'min':>8}  {'median':>8}  {'max':>8}", "bold")]
+    for name, seen, scale in others:
+        found = spread(seen.peers)
+        if found is None:
+            said = _reasons(seen.gaps - known) or _reasons(seen.gaps)
+            lines += [Text(line, palette.QUIET) for line in joined(said, width, f"  {name:<{head}}  ")]
+            continue
+        ends = (scale.text(found.lowest.number), scale.text(found.middle), scale.text(found.highest.number))
+        row = f"  {name:<{head}}  " + "  ".join(f"{text:>8}" for text in ends)
+        tail = [scale.unit] if scale.unit else []
+        tail += _reasons((seen.remote_gaps if seen.remote else seen.local_gaps) - known)
+        lines += [Text(line) for line in (joined(tail, width, row + "  ") if tail else [row])]
+    return lines
+
+
+def _reasons(gaps: Counter[str]) -> list[str]:
+    return [f"{code} ({number})" for code, number in gaps.most_common()]
+
+
+def gap_entry(code: str, *, local: bool) -> Entry:
+    """A gap inside a matrix."""
+    quiet = code in {"not_scheduled", "not_applicable", "not_supported"}
+    return Entry(short(code), palette.QUIET if quiet else palette.GAP, local)
