@@ -2,7 +2,7 @@
 BIN := .venv/bin
 PY := proto common agent controller tests bench
 
-.PHONY: sweep test lint proto lock bench install format
+.PHONY: sweep test lint proto schema lock bench install format
 
 sweep: install
 	$(BIN)/netmesh-controller sweep --lab 4
@@ -21,6 +21,9 @@ format: install
 
 proto: install
 	scripts/proto
+
+schema: install
+	scripts/schema
 
 lock: install
 	scripts/lock

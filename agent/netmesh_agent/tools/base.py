@@ -19,7 +19,8 @@ class Spec:
     """One test, the same for both of its sides.
 
     `duration_seconds` counts from the end of `omit_seconds`; both are whole seconds, as the tools take them.
-    `offered_bits_per_second` None means as much as goes through; `message_bytes`, `mss_bytes` and
+    `offered_bits_per_second` None means as much as goes through; `offered_per_second` is messages, probes or connects;
+    `message_bytes`, `mss_bytes` and
     `congestion_control` None mean the tool's or the node's default.
     """
 
@@ -34,6 +35,7 @@ class Spec:
     message_bytes: int | None = None
     mss_bytes: int | None = None
     congestion_control: str | None = None
+    offered_per_second: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,15 @@ class Reading:
 
     `values` and `intervals` go by the value names of the catalogue, in SI units; the two sides of one test
     never claim the same series. `reported` holds the tool's own figures beside the values, in SI units.
-    `raw` is what the tool printed of the totals.
+    `histograms` are HdrHistograms in nanoseconds (V2 compressed encoding, base64) by value name. `raw` is what the
+    tool printed of the totals.
     """
 
     values: Mapping[str, Summary] = field(default_factory=dict)
     intervals: Mapping[str, Sequence[float]] = field(default_factory=dict)
     congestion_control: str | None = None
     reported: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
+    histograms: Mapping[str, str] = field(default_factory=dict)
     raw: str = ""
 
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from netmesh_common.tasks import cancelled
@@ -77,10 +77,20 @@ def spec_for(key: CellKey, ask: Ask) -> Spec:
     )
 
 
-def link_for(key: CellKey, ask: Ask, agents: Mapping[tuple[str, str], AgentHandle]) -> Link:
-    """The agents of a cell; `agents` goes by (node, role). KeyError where one is not there."""
-    source_role, target_role = roles(key.path, local=is_local(key))
-    return Link(key, spec_for(key, ask), agents[key.source, source_role], agents[key.target, target_role])
+def links_for(measurement: Measurement, ask: Ask, agents: Mapping[tuple[str, str], AgentHandle]) -> tuple[Link, ...]:
+    """What runs at once for a measurement; the first links are those of its cells.
+
+    `agents` goes by (node, role); KeyError where one is not there. A local cell of both directions has a second link
+    that is no cell: from the peer back to the agent.
+    """
+    links = []
+    for key in measurement.cells:
+        source_role, target_role = roles(key.path, local=is_local(key))
+        link = Link(key, spec_for(key, ask), agents[key.source, source_role], agents[key.target, target_role])
+        links.append(link)
+        if is_local(key) and key.parameters.direction == "bidirectional":
+            links.append(replace(link, source=link.target, target=link.source))
+    return tuple(links)
 
 
 async def open_endpoints(attempt: Attempt, lease_seconds: float) -> None:

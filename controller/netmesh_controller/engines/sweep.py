@@ -111,7 +111,7 @@ class Sweep:
         finally:
             self._started.pop(index, None)
             self._unmark_kernels(measurement)
-        await self._settle(measurement, both_or_none(evidence))
+        await self._settle(measurement, both_or_none(evidence)[: len(measurement.cells)])
 
     async def _attempt_for(self, measurement: Measurement) -> Attempt:
         """The attempt whose endpoints were opened ahead, or a new one.
@@ -134,7 +134,7 @@ class Sweep:
         return attempt
 
     def _new_attempt(self, measurement: Measurement, number: int) -> Attempt:
-        links = tuple(measure.link_for(key, self._plan.ask, self._agents) for key in measurement.cells)
+        links = measure.links_for(measurement, self._plan.ask, self._agents)
         return Attempt(measurement, number, f"{self._run_id}/{measurement.index}/{number}", links)
 
     def _open_ahead(self, measurement: Measurement) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from netmesh_common.units import parse_duration, parse_rate
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
 
+from netmesh_common.units import parse_duration, parse_rate
 from netmesh_controller.mesh.catalogue import PATHS, TESTS
 from netmesh_controller.mesh.pairs import parse_pairs
 

@@ -68,7 +68,7 @@ def _values(
     values: dict[str, Summary | None] = {}
     for name in dict.fromkeys((*TESTS[test].values, *told)):
         total, series = told.get(name), intervals.get(name)
-        if total is not None and total.count == 1 and series and name in _RATES:
+        if total is not None and series and name in _RATES:
             # The distribution over the intervals, about the total that the tool states.
             values[name] = summarise(series).model_copy(update={"mean": total.mean})
         else:

@@ -39,7 +39,7 @@ def estimate(measurements: Sequence[Measurement], nodes: Sequence[Node], max_con
     traffic_bytes, note = _traffic(measurements, nodes)
     return Estimate(
         measurements=len(measurements),
-        cells=sum(2 if one.variant.parameters.direction == "bidirectional" else 1 for one in measurements),
+        cells=sum(_directions(one) if one.source != one.target else 1 for one in measurements),
         lower_bound_seconds=bound,
         expected_seconds=bound * _EXPECTED_OVER_BOUND,
         traffic_bytes=traffic_bytes,
@@ -72,6 +72,10 @@ def lower_bound_seconds(work: Iterable[tuple[Sequence[str], float]], max_concurr
     return max(bounds)
 
 
+def _directions(measurement: Measurement) -> int:
+    return 2 if measurement.variant.parameters.direction == "bidirectional" else 1
+
+
 def _traffic(measurements: Sequence[Measurement], nodes: Sequence[Node]) -> tuple[int | None, str]:
     line_rates = {node.name: node.facts.get("line_rate_bits_per_second") for node in nodes}
     bits = 0.0
@@ -87,8 +91,7 @@ def _traffic(measurements: Sequence[Measurement], nodes: Sequence[Node]) -> tupl
             if len(known) < len(one.nodes):
                 return None, "as much as goes through, and the rate of the links is not known"
             rate, bounded = min(known), True
-        directions = 2 if variant.parameters.direction == "bidirectional" else 1
-        bits += rate * directions * (variant.seconds - TOOL_OVERHEAD_SECONDS)
+        bits += rate * _directions(one) * (variant.seconds - TOOL_OVERHEAD_SECONDS)
     note = "at most, by the links' rates" if bounded else "at the asked rate"
     if bits == 0:
         note = "one small message at a time" if latency else "none"

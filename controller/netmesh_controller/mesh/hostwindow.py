@@ -134,7 +134,8 @@ def host_cost(*samples: Sample, idle_busy_cores: float | None, bits_per_second: 
     cores = cpu_cores(first, last)
     tool_seconds = _grown(first.tool_cpu_seconds, last.tool_cpu_seconds)
     tool_cores = tool_seconds / seconds if tool_seconds is not None and seconds > 0 else None
-    gigabytes_per_second = bits_per_second / 8e9 if bits_per_second else None
+    # Less than a bit a second is nothing received.
+    gigabytes_per_second = bits_per_second / 8e9 if bits_per_second is not None and bits_per_second >= 1 else None
     above = None
     if cores is not None and idle_busy_cores is not None and not shared and cores.busy > idle_busy_cores:
         above = cores.busy - idle_busy_cores

@@ -41,9 +41,12 @@ class Measurement:
 
     @property
     def cells(self) -> tuple[CellKey, ...]:
-        """The cells that it measures: one, or both directions where they are measured at once."""
+        """The cells that it measures: one, or both directions where they are measured at once.
+
+        A local cell is one, also where both directions run: it is then its node's agent's figure.
+        """
         forward = self._key(self.source, self.target)
-        if self.variant.parameters.direction != "bidirectional":
+        if self.source == self.target or self.variant.parameters.direction != "bidirectional":
             return (forward,)
         return forward, self._key(self.target, self.source)
 
@@ -138,12 +141,11 @@ class _Builder:
                 for source, target in self._orders(block, test):
                     self._add_one(path, test, source, target, repeat)
 
-    def _both_at_once(self, test: str, source: int, target: int) -> bool:
-        # A local cell is one key for both directions, so that it is always measured forward.
-        return self._ask.bidirectional and TESTS[test].kind == "bandwidth" and source != target
+    def _both_at_once(self, test: str) -> bool:
+        return self._ask.bidirectional and TESTS[test].kind == "bandwidth"
 
     def _orders(self, block: pairs.Block, test: str) -> pairs.Block:
-        return block[:1] if self._both_at_once(test, *block[0]) else block
+        return block[:1] if self._both_at_once(test) else block
 
     def _add_one(self, path: str, test: str, source: int, target: int, repeat: int) -> None:
         source_role, target_role = roles(path, local=source == target)
@@ -153,7 +155,7 @@ class _Builder:
             or self._refusal(test, target, target_role)
         )
         mtu_bytes = min(self._end(source, source_role).mtu_bytes, self._end(target, target_role).mtu_bytes)
-        variant = self._variant(path, test, mtu_bytes, self._both_at_once(test, source, target))
+        variant = self._variant(path, test, mtu_bytes, self._both_at_once(test))
         names = self._names
         one = Measurement(len(self.measurements), variant, names[source], names[target], repeat)
         if reason is None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from netmesh_controller.mesh.document import Cell, RunDocument, Summary
 from pydantic import ValidationError
+
+from netmesh_controller.mesh.document import Cell, RunDocument, Summary
 
 ROOT = Path(__file__).parents[3]
 COMMITTED = ROOT / "docs/schema/netmesh.run-1.schema.json"

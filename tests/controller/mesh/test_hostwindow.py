@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from netmesh_controller.mesh.hostwindow import (
     CpuTimes,
     Sample,
@@ -150,11 +151,7 @@ def test_figures_are_bounded(
     last = at(
         boot + seconds,
         *(
-            CpuTimes(
-                *(boot + mode for mode in charged),
-                boot + share * seconds * part,
-                boot + share * seconds * (1 - part),
-            )
+            CpuTimes(*(boot + spent for spent in (*charged, share * seconds * part, share * seconds * (1 - part))))
             for charged, share, part in cores
         ),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from netmesh_controller.mesh.catalogue import REASONS
 from netmesh_controller.mesh.document import Cell, Host, Hosts, Matrix, Node, Parameters, Reason, Summary
 from netmesh_controller.mesh.matrix import COST_VALUES, Series, in_order, matrices

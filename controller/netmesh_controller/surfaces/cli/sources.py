@@ -33,7 +33,7 @@ def agent_source(lab: str | None, agents: str | None, certificates: Path | None)
     if lab is not None and agents is not None:
         raise BadUsageError("--lab and --agents: give one of them")
     if lab is not None:
-        with _lab(lab) as running:
+        with labs.lab_for(lab) as running:
             running.enter()
             yield Source(
                 lambda: lab_agents(running), Certificates.read(running.certificates / "controller"), {"lab": lab}
@@ -47,23 +47,3 @@ def agent_source(lab: str | None, agents: str | None, certificates: Path | None)
         yield Source(lambda: static_agents(agents), Certificates.read(certificates), {"agents": agents})
     else:
         raise BadUsageError("where are the agents? Give --lab N|FILE|NAME or --agents FILE|HOST:PORT,…")
-
-
-@contextmanager
-def _lab(text: str) -> Iterator[labs.Lab]:
-    path = Path(text)
-    if text.isdecimal():
-        spec = labs.spec_of(int(text))
-    elif path.exists() or path.suffix in {".yaml", ".yml"}:
-        try:
-            spec = labs.load_spec(path.read_text())
-        except OSError as error:
-            raise BadUsageError(f"--lab: {path} cannot be read: {error.strerror}") from error
-    else:
-        yield labs.open_lab(text)
-        return
-    running = labs.up(spec, ephemeral=True)
-    try:
-        yield running
-    finally:
-        labs.down(running.name)
