@@ -59,11 +59,12 @@ class LabSummary:
 
 
 class Lab:
-    """A lab that is up. `close` when done: a lab made for one purpose is then taken down."""
+    """A lab that is up. `close` when done: an ephemeral lab is then taken down by the one that started it."""
 
-    def __init__(self, recorded: State, lock: int) -> None:
+    def __init__(self, recorded: State, lock: int, *, started_here: bool) -> None:
         self._state = recorded
         self._lock: int | None = lock
+        self._started_here = started_here
 
     @property
     def name(self) -> str:
@@ -127,7 +128,7 @@ class Lab:
         if self._lock is None:
             return
         try:
-            if self._state.ephemeral:
+            if self._started_here and self._state.ephemeral:
                 with state.changing():
                     state.remove(self.name)
         finally:
@@ -165,7 +166,7 @@ def up(spec: LabSpec, name: str | None = None, *, ephemeral: bool | None = None,
             _check_same(known, spec)
         recorded = known or State(name, state.free_index(), ephemeral, spec)
         recorded.folder.mkdir(parents=True, exist_ok=True)
-        lab = Lab(recorded, state.hold(name))
+        lab = Lab(recorded, state.hold(name), started_here=known is None)
         with _or_nothing(lab, known is None, nullcontext()):
             if known is None:
                 recorded.save()
@@ -249,7 +250,7 @@ def open_lab(name: str) -> Lab:
     """A lab that is up, kept from being tidied away until it is closed; LabInputError where there is none."""
     needs.check()
     with state.changing():
-        return Lab(_existing(name), state.hold(name))
+        return Lab(_existing(name), state.hold(name), started_here=False)
 
 
 def list_labs() -> list[LabSummary]:

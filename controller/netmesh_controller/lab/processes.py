@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -26,12 +27,7 @@ class Process:
     started: int
 
     def alive(self) -> bool:
-        """Whether it still runs; a dead child of this process is taken note of."""
-        if _stat(self.pid) == ("Z", self.started):
-            try:
-                os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:
-                return False
+        """Whether it still runs; one that has ended and was not waited for does not."""
         state = _stat(self.pid)
         return state is not None and state[0] not in "ZX" and state[1] == self.started
 
@@ -83,6 +79,13 @@ def kill(processes: Iterable[Process], *, seconds: float = 5.0) -> None:
         if time.monotonic() > deadline:
             raise LabError(f"Process {waiting[0].pid} does not end.")
         time.sleep(0.005)
+
+
+def reap(processes: Iterable[Process]) -> None:
+    """Waits for those that are this process's own children and have ended, so that they do not stay as zombies."""
+    for process in processes:
+        with suppress(ChildProcessError):
+            os.waitpid(process.pid, os.WNOHANG)
 
 
 def listens(process: Process, address: IPv4Address, port: int) -> bool:

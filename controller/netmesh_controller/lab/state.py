@@ -135,7 +135,9 @@ def remove(name: str) -> None:
     mine = [namespace for namespace in namespaces.names() if belongs(namespace, name)]
     # The fabric is where the controller stands, which may be the one that is tidying up.
     inside = processes.inside(namespaces.FOLDER / each for each in mine if each != fabric_namespace(name))
-    processes.kill({*inside, *(state.agents.values() if state is not None else ())})
+    agents = state.agents.values() if state is not None else ()
+    processes.kill({*inside, *agents})
+    processes.reap(agents)
     for namespace in mine:
         namespaces.remove(namespace)
     cgroups.remove(name)

@@ -1,0 +1,94 @@
+"""What tests do inside of a lab's pods."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+from netmesh_controller.lab import Lab
+from netmesh_controller.lab.addressing import Role, pod_namespace
+from netmesh_controller.lab.namespaces import FOLDER, inside
+
+SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; not in Python's socket
+# <linux/in.h>, <linux/in6.h>: never cut a packet up, whatever is known of the path.
+IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_PROBE = 10, 23, 3
+LabMaker = Callable[..., Lab]
+
+
+class Pod:
+    """One pod of a lab, to open sockets and run programs in."""
+
+    def __init__(self, lab: Lab, number: int, role: Role = "pod") -> None:
+        node = f"node-{number}"
+        link = lab.addresses.nodes[node].pods[role]
+        self.v4, self.v6 = str(link.pod.v4.ip), str(link.pod.v6.ip)
+        self.namespace = pod_namespace(lab.name, node, role)
+
+    def udp(self, family: int = socket.AF_INET) -> socket.socket:
+        """A socket in the pod, bound to its address, that sends whole packets only."""
+
+        def make() -> socket.socket:
+            made = socket.socket(family, socket.SOCK_DGRAM)
+            made.bind((self.v4 if family == socket.AF_INET else self.v6, 0))
+            if family == socket.AF_INET:
+                made.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE)
+            else:
+                made.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE)
+            made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4_000_000)
+            return made
+
+        return inside(self.namespace, make)
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["nsenter", f"--net={FOLDER / self.namespace}", "--", *command], stdout=subprocess.PIPE, text=True
+        )
+
+
+def tcp_goodput(source: Pod, target: Pod, *, seconds: int = 3, v6: bool = False) -> tuple[float, int]:
+    """What iperf3 received in bits a second, a first second left out, and the MSS in bytes."""
+    with target.start("iperf3", "-s", "-1", "-p", "5201") as server:
+        try:
+            for _ in range(50):
+                command = ("iperf3", "-c", target.v6 if v6 else target.v4, "-p", "5201", "-J", "-O", "1")
+                with source.start(*command, "-t", str(seconds)) as client:
+                    result: dict[str, Any] = json.loads(client.communicate()[0])
+                if "refused" not in result.get("error", ""):
+                    break
+                time.sleep(0.1)
+        finally:
+            server.kill()
+    assert "error" not in result, result["error"]
+    return result["end"]["sum_received"]["bits_per_second"], result["start"]["tcp_mss_default"]
+
+
+def expected_goodput(rate: float, mss: int, *, v6: bool = False) -> float:
+    """What a shaped rate leaves for data: each segment also has 14 bytes of Ethernet, IP and 32 of TCP on the link."""
+    return rate * mss / (mss + 14 + (40 if v6 else 20) + 32)
+
+
+def count_lost(source: Pod, target: Pod, *, packets: int, data: int = 200, family: int = socket.AF_INET) -> int:
+    """How many of so many UDP packets with `data` bytes each do not arrive."""
+    with source.udp(family) as sender, target.udp(family) as receiver:
+        received = 0
+        for first in range(0, packets, 100):
+            for _ in range(first, min(first + 100, packets)):
+                sender.sendto(bytes(data), receiver.getsockname()[:2])
+            receiver.settimeout(0.02)
+            try:
+                while True:
+                    receiver.recv(2048)
+                    received += 1
+            except TimeoutError:
+                continue
+        receiver.settimeout(0.3)
+        try:
+            while True:
+                receiver.recv(2048)
+                received += 1
+        except TimeoutError:
+            return packets - received

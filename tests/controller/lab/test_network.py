@@ -1,0 +1,202 @@
+"""The lab's network without its agents: what the file says is what packets meet."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.controller.lab.support import IP_MTU_DISCOVER, LabMaker, Pod, count_lost, expected_goodput, tcp_goodput
+
+from netmesh_controller.lab import Lab, LabError, LabInputError, load_spec, set_lab, up
+from netmesh_controller.lab.addressing import fabric_namespace, node_namespace
+from netmesh_controller.lab.namespaces import inside
+
+IP_PMTUDISC_DO, IP_MTU = 2, 14  # <linux/in.h>; not in Python's socket
+SHAPED = """
+nodes: 4
+links: {node-1: {rate: 100M, direction: out}, node-4: {mtu: 1400}}
+pairs: [{from: node-2, to: node-3, rate: 40M}, {from: node-2, to: node-1, loss: 0.1}]
+"""
+
+
+@pytest.fixture(scope="module")
+def shaped(make_lab: LabMaker) -> Lab:
+    return make_lab(SHAPED)
+
+
+def root_network() -> str:
+    """All of the machine's own network that a lab could have touched."""
+    commands = ("ip -o link", "ip -o addr", "ip route", "ip -6 route", "iptables-save", "tc qdisc")
+    shown = [subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout for command in commands]
+    forwarding = Path("/proc/sys/net/ipv4/ip_forward").read_text()
+    return "\n".join("\n".join(line for line in text.splitlines() if line[:1] != "#") for text in (*shown, forwarding))
+
+
+def reached(source: Pod, target: Pod, family: int) -> bool:
+    return count_lost(source, target, packets=1, family=family) == 0
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_every_pod_reaches_every_other(shaped: Lab, family: int) -> None:
+    agents = [Pod(shaped, number) for number in range(1, 5)]
+    for source in agents:
+        for target in (*agents, Pod(shaped, 1, "peer")):
+            if source is not target and source is not agents[1]:  # what node-2 sends may be lost
+                assert reached(source, target, family), (source.namespace, target.namespace)
+
+
+def test_the_controllers_place_reaches_every_agent(shaped: Lab) -> None:
+    def greet() -> None:
+        for target in shaped.targets():
+            for address in (target.address, target.address6):
+                assert address is not None
+                # Nothing listens there: the pod itself refuses.
+                with pytest.raises(ConnectionRefusedError):
+                    socket.create_connection((address, target.port), timeout=2)
+
+    inside(fabric_namespace(shaped.name), greet)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "rate", "v6"),
+    [
+        (1, 3, 100e6, False),  # the uplink, as it leaves the node
+        (1, 3, 100e6, True),
+        (2, 3, 40e6, False),  # the pair
+        (2, 3, 40e6, True),
+    ],
+)
+def test_a_shaped_rate_is_the_true_one(shaped: Lab, source: int, target: int, rate: float, v6: bool) -> None:
+    goodput, mss = tcp_goodput(Pod(shaped, source), Pod(shaped, target), v6=v6)
+    assert goodput == pytest.approx(expected_goodput(rate, mss, v6=v6), rel=0.02)
+
+
+# The uplink of node-1 is slow one way only, and so is the pair.
+@pytest.mark.parametrize(("source", "target"), [(3, 1), (3, 2)])
+def test_other_directions_are_not_slowed(shaped: Lab, source: int, target: int) -> None:
+    goodput, _ = tcp_goodput(Pod(shaped, source), Pod(shaped, target), seconds=2)
+    assert goodput > 150e6
+
+
+def test_loss_is_the_pairs_alone(shaped: Lab) -> None:
+    packets = 4000
+    lost = count_lost(Pod(shaped, 2), Pod(shaped, 1), packets=packets)
+    # 400 expected, standard deviation 19: five of those on either side.
+    assert 305 <= lost <= 495
+    assert count_lost(Pod(shaped, 1), Pod(shaped, 2), packets=packets) == 0
+    assert count_lost(Pod(shaped, 3), Pod(shaped, 1), packets=packets) == 0
+    lost6 = count_lost(Pod(shaped, 2), Pod(shaped, 1), packets=packets, family=socket.AF_INET6)
+    assert 305 <= lost6 <= 495
+
+
+def test_a_links_loss_goes_the_way_it_says(make_lab: LabMaker) -> None:
+    lab = make_lab("nodes: 3\nlinks: {node-1: {loss: 1, direction: in}}")
+    assert count_lost(Pod(lab, 2), Pod(lab, 1), packets=50) == 50
+    assert count_lost(Pod(lab, 1), Pod(lab, 2), packets=50) == 0
+    assert count_lost(Pod(lab, 2), Pod(lab, 3), packets=50) == 0
+
+
+def test_an_odd_mtu_is_the_pods_too(shaped: Lab) -> None:
+    with Pod(shaped, 4).udp() as sender:
+        sender.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+        with pytest.raises(OSError, match="Message too long") as caught:
+            sender.sendto(bytes(1400 - 28 + 1), (Pod(shaped, 2).v4, 9))
+        assert caught.value.errno == errno.EMSGSIZE
+    _, mss = tcp_goodput(Pod(shaped, 3), Pod(shaped, 4), seconds=1)
+    assert mss == 1348
+
+
+def path_mtu(source: Pod, target: Pod) -> int:
+    """What the source knows of the path after it sent a packet that fits its own link only."""
+    with source.udp() as sender, target.udp() as receiver:
+        sender.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+        sender.connect(receiver.getsockname())
+        sender.send(bytes(1450))
+        receiver.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            receiver.recv(2048)
+        return sender.getsockopt(socket.IPPROTO_IP, IP_MTU)
+
+
+def test_packets_that_are_too_large(make_lab: LabMaker) -> None:
+    lab = make_lab("""
+nodes: 3
+pairs:
+  - {from: node-1, to: node-2, drop_larger_than: 1300}
+  - {from: node-1, to: node-3, drop_larger_than: 1300, icmp: false}
+""")
+    one, two, three = (Pod(lab, number) for number in (1, 2, 3))
+    for target in (two, three):
+        for family, headers in ((socket.AF_INET, 28), (socket.AF_INET6, 48)):
+            assert count_lost(one, target, packets=20, data=1300 - headers, family=family) == 0
+            assert count_lost(one, target, packets=20, data=1300 - headers + 1, family=family) == 20
+    assert count_lost(two, one, packets=20, data=1472) == 0
+    assert path_mtu(Pod(lab, 1, "peer"), two) == 1300  # told by the node's ICMP error
+    assert path_mtu(Pod(lab, 1, "peer"), three) == 1500  # told nothing
+    # TCP gets through a smaller path in full segments, as it is told its MTU.
+    goodput, _ = tcp_goodput(one, two, seconds=1)
+    assert goodput > 50e6
+
+
+def test_set_reshapes_what_runs(make_lab: LabMaker) -> None:
+    lab = make_lab("nodes: 2\nlinks: {node-1: {rate: 20M, mtu: 1400}}\npairs: [{from: node-2, to: node-1, loss: 1}]")
+    one, two = Pod(lab, 1), Pod(lab, 2)
+    assert count_lost(two, one, packets=20) == 20
+
+    def measured(rate: float) -> None:
+        goodput, mss = tcp_goodput(one, two, seconds=2)
+        assert goodput == pytest.approx(expected_goodput(rate, mss), rel=0.02)
+
+    set_lab(lab.name, load_spec("nodes: 2\npairs: [{from: node-1, to: node-2, rate: 30M, drop_larger_than: 1400}]"))
+    assert count_lost(two, one, packets=20) == 0
+    measured(30e6)
+    set_lab(lab.name, load_spec("nodes: 2\npairs: [{from: node-1, to: node-2, rate: 50M}]"))
+    assert count_lost(one, two, packets=20, data=1472) == 0
+    measured(50e6)
+    set_lab(lab.name, load_spec("nodes: 2\nlinks: {node-2: {rate: 60M, direction: in}}"))
+    measured(60e6)
+    with pytest.raises(LabInputError, match=r"^nodes: lab .* has 2, and that cannot change"):
+        set_lab(lab.name, load_spec("nodes: 3"))
+
+
+def test_a_shape_set_later_is_the_same_as_one_from_the_start(make_lab: LabMaker) -> None:
+    first, second = make_lab(SHAPED), make_lab("nodes: 4\nlinks: {node-2: {rate: 5M, loss: 0.5}, node-3: {mtu: 2000}}")
+    set_lab(second.name, load_spec(SHAPED))
+
+    commands = ("tc qdisc", "tc class show dev eth0", "iptables -S", "ip6tables -S", "ip route", "ip -o link")
+
+    def shown(lab: Lab) -> str:
+        def show() -> str:
+            texts = [subprocess.run(each.split(), capture_output=True, text=True, check=False) for each in commands]
+            return "\n".join(text.stdout for text in texts)
+
+        nodes = [f"node-{number}" for number in range(1, 5)]
+        places = [fabric_namespace(lab.name), *(node_namespace(lab.name, node) for node in nodes)]
+        text = "\n".join(inside(place, show) for place in places)
+        # What two labs cannot have alike: their blocks of addresses, MACs, names.
+        text = re.sub(r"198\.18\.(\d+)", lambda match: f"v4-{int(match[1]) % 8}", text)
+        text = re.sub(r"6d[0-9a-f]{2}:|link/ether [0-9a-f:]{17}", "", text)
+        return text.replace(lab.name, "LAB")
+
+    assert shown(first) == shown(second)
+
+
+def test_the_machines_own_network_is_left_alone(make_lab: LabMaker) -> None:
+    before = root_network()
+    make_lab("nodes: 2\nlinks: {node-1: {loss: 0.5}}")
+    assert root_network() == before
+
+
+def test_a_lab_that_cannot_be_built_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    refusing = tmp_path / "tc"
+    refusing.write_text("#!/bin/sh\necho 'Error: Specified qdisc kind is unknown.' >&2\nexit 1\n")
+    refusing.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin")
+    with pytest.raises(LabError, match=r"tc refused what it was told .*Specified qdisc kind is unknown"):
+        up(load_spec("nodes: 1"), "nm-test-refused", agents=False)
+    assert not [path for path in Path("/run/netns").iterdir() if path.name.startswith("nm-nm-test-refused")]
+    assert not Path("/run/netmesh/labs/nm-test-refused").exists()
