@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
+
 from netmesh_controller.identity import AGENT_NAME, CONTROLLER_NAME, IdentityError, make_identity
 
 
