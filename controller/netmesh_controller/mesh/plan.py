@@ -126,60 +126,50 @@ class _Builder:
     def __init__(self, ask: Ask, nodes: Sequence[Node], unreachable: Mapping[str, Reason]) -> None:
         self.measurements: list[Measurement] = []
         self.gaps: list[Cell] = []
-        self._ask = ask
         self._names = [node.name for node in nodes]
-        self._nodes = nodes
-        self._unreachable = unreachable
-        self._everywhere = {test: cells.refused_everywhere(test, ask) for test in ask.tests}
-        self._ends: dict[tuple[int, str], cells.End] = {}
-        self._by_end: dict[tuple[str, int, str], Reason | None] = {}
-        self._variants: dict[tuple[str, str, int, bool], Variant] = {}
+        self._remote, self._local = (
+            [_Series(ask, nodes, unreachable, path, test, local=local) for path in ask.paths for test in ask.tests]
+            for local in (False, True)
+        )
 
     def add(self, block: pairs.Block, repeat: int) -> None:
-        for path in self._ask.paths:
-            for test in self._ask.tests:
-                for source, target in self._orders(block, test):
-                    self._add_one(path, test, source, target, repeat)
+        """Adds what is measured between the nodes of a block."""
+        names, measurements = self._names, self.measurements
+        source, target = block[0]
+        for series in self._local if source == target else self._remote:
+            for source, target in block[:1] if series.both_at_once else block:
+                reason = series.refused_by_source[source] or series.refused_by_target[target]
+                variant = series.variant(min(series.source_mtu[source], series.target_mtu[target]))
+                one = Measurement(len(measurements), variant, names[source], names[target], repeat)
+                if reason is None:
+                    measurements.append(one)
+                else:
+                    self.gaps += [Cell(**dict(key), attempt=0, outcome="skipped", reason=reason) for key in one.cells]
 
-    def _both_at_once(self, test: str) -> bool:
-        return self._ask.bidirectional and TESTS[test].kind == "bandwidth"
 
-    def _orders(self, block: pairs.Block, test: str) -> pairs.Block:
-        return block[:1] if self._both_at_once(test) else block
+class _Series:
+    """A test on a path, over all nodes: what each of them says to it, as source and as target."""
 
-    def _add_one(self, path: str, test: str, source: int, target: int, repeat: int) -> None:
-        source_role, target_role = roles(path, local=source == target)
-        reason = (
-            self._everywhere[test]
-            or self._refusal(test, source, source_role)
-            or self._refusal(test, target, target_role)
+    def __init__(
+        self, ask: Ask, nodes: Sequence[Node], unreachable: Mapping[str, Reason], path: str, test: str, *, local: bool
+    ) -> None:
+        self._ask, self._path, self._test = ask, path, test
+        self.both_at_once = ask.bidirectional and TESTS[test].kind == "bandwidth"
+        everywhere = cells.refused_everywhere(test, ask)
+        sources, targets = ([cells.end_of(node, role) for node in nodes] for role in roles(path, local=local))
+        self.refused_by_source, self.refused_by_target = (
+            [everywhere or unreachable.get(end.node) or cells.refused_by(end, test, ask) for end in ends]
+            for ends in (sources, targets)
         )
-        mtu_bytes = min(self._end(source, source_role).mtu_bytes, self._end(target, target_role).mtu_bytes)
-        variant = self._variant(path, test, mtu_bytes, self._both_at_once(test))
-        names = self._names
-        one = Measurement(len(self.measurements), variant, names[source], names[target], repeat)
-        if reason is None:
-            self.measurements.append(one)
-        else:
-            self.gaps += [Cell(**dict(key), attempt=0, outcome="skipped", reason=reason) for key in one.cells]
+        self.source_mtu = [end.mtu_bytes for end in sources]
+        self.target_mtu = [end.mtu_bytes for end in targets]
+        self._variants: dict[int, Variant] = {}
 
-    def _end(self, node: int, role: str) -> cells.End:
-        end = self._ends.get((node, role))
-        if end is None:
-            end = self._ends[node, role] = cells.end_of(self._nodes[node], role)
-        return end
-
-    def _refusal(self, test: str, node: int, role: str) -> Reason | None:
-        key = (test, node, role)
-        if key not in self._by_end:
-            away = self._unreachable.get(self._names[node])
-            self._by_end[key] = away or cells.refused_by(self._end(node, role), test, self._ask)
-        return self._by_end[key]
-
-    def _variant(self, path: str, test: str, mtu_bytes: int, bidirectional: bool) -> Variant:
-        key = (path, test, mtu_bytes, bidirectional)
-        variant = self._variants.get(key)
-        if variant is None:
-            with_what = cells.parameters(test, self._ask, mtu_bytes, bidirectional=bidirectional)
-            variant = self._variants[key] = Variant(path, test, with_what, cells.seconds(test, self._ask))
-        return variant
+    def variant(self, mtu_bytes: int) -> Variant:
+        """What the test's cells have in common where the smaller MTU is `mtu_bytes`."""
+        known = self._variants.get(mtu_bytes)
+        if known is None:
+            with_what = cells.parameters(self._test, self._ask, mtu_bytes, bidirectional=self.both_at_once)
+            known = Variant(self._path, self._test, with_what, cells.seconds(self._test, self._ask))
+            self._variants[mtu_bytes] = known
+        return known

@@ -1,0 +1,179 @@
+"""Which measurement starts when: a state machine without clock and I/O.
+
+A node takes part in one measurement at a time, and a pair of free nodes with something waiting never idles: there
+are no rounds to wait for. Local cells, which need one node, fill the gaps. What starts is decided by `board`
+(who has most to do first) and, for the last measurements, by `lookahead`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from netmesh_controller.mesh import lookahead
+from netmesh_controller.mesh.board import Board
+from netmesh_controller.mesh.plan import Measurement
+
+# From so few waiting measurements on, the rest is played through before a choice.
+LOOKAHEAD_FROM = 200
+
+_WAITING, _RUNNING, _SETTLED = 0, 1, 2
+
+
+class Schedule:
+    """The measurements of a plan (`measurements[i].index` is i), at most `max_concurrent` of them at once.
+
+    Each is started once, unless it is requeued or restored. Methods raise ValueError where a measurement is not in
+    the state that they need.
+    """
+
+    def __init__(self, measurements: Sequence[Measurement], max_concurrent: int | None = None) -> None:
+        self._measurements = measurements
+        self._number: dict[str, int] = {}
+        for one in measurements:
+            self._number.setdefault(one.source, len(self._number))
+            self._number.setdefault(one.target, len(self._number))
+        ends = [(self._number[one.source], self._number[one.target]) for one in measurements]
+        self._board = Board(len(self._number), ends, [one.seconds for one in measurements])
+        self._most = len(self._number) if max_concurrent is None else max_concurrent
+        self._state = bytearray([_WAITING]) * len(measurements)
+        self._waiting = len(measurements)
+        # What was answered for a running measurement by `ahead`, and the way back.
+        self._promised: dict[int, int] = {}
+        self._promised_by: dict[int, int] = {}
+        for index in reversed(range(len(measurements))):
+            self._board.put(index)
+
+    @property
+    def waiting(self) -> Collection[Measurement]:
+        """What waits, in the plan's order; its length is known without counting."""
+        return _Waiting(self._measurements, self._state, self._waiting)
+
+    @property
+    def running(self) -> tuple[Measurement, ...]:
+        """What runs."""
+        return tuple(self._measurements[index] for index in self._board.expected_end)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing waits and nothing runs."""
+        return not self._waiting and not self._board.expected_end
+
+    def start(self) -> list[Measurement]:
+        """All that should start now; it counts as running from here on."""
+        board, room = self._board, self._room
+        started: list[int] = []
+        if board.fresh and room > 0 and self._waiting <= LOOKAHEAD_FROM:
+            waiting = [one.index for one in self.waiting]
+            started = lookahead.best_start(board, waiting, room, self._most)
+            for index in started:
+                board.begin(index)
+        started += board.start(room - len(started), self._promised_by)
+        for index in started:
+            self._state[index] = _RUNNING
+        self._waiting -= len(started)
+        # A promise is kept or broken when the measurement that it was made for has ended.
+        for index in [index for index in self._promised if self._state[index] != _RUNNING]:
+            self._break_promise(index)
+        return [self._measurements[index] for index in started]
+
+    def finish(self, index: int) -> None:
+        """A running measurement came to its end, whatever it was."""
+        self._expect(index, _RUNNING)
+        self._board.end(index)
+        self._state[index] = _SETTLED
+
+    def requeue(self, index: int) -> None:
+        """A running measurement came to its end and is to run once more; it is the next of its pair."""
+        self.finish(index)
+        self._wait_again(index)
+
+    def withdraw(self, node: str) -> list[Measurement]:
+        """Takes out all that waits for a node; what runs there runs on."""
+        if node not in self._number:
+            return []
+        taken = sorted(self._board.take_all(self._number[node]))
+        for index in taken:
+            self._state[index] = _SETTLED
+            self._break_promise(self._promised_by.get(index))
+        self._waiting -= len(taken)
+        return [self._measurements[index] for index in taken]
+
+    def restore(self, measurements: Iterable[Measurement]) -> None:
+        """Lets measurements wait again that were withdrawn or finished."""
+        for one in sorted(measurements, key=lambda one: one.index, reverse=True):
+            self._expect(one.index, _SETTLED)
+            self._wait_again(one.index)
+
+    def ahead(self, index: int) -> Measurement | None:
+        """What will most probably run next on nodes of a running measurement, so that it can be made ready.
+
+        It is what would start if the measurement ended now; where none of its nodes would find a partner, what would
+        start if the one that probably ends nearest to it ended too. `start` prefers it, but no node idles for it.
+        None where nothing is probable, or where a node of it is already waited for by another running measurement.
+        """
+        self._expect(index, _RUNNING)
+        self._break_promise(index)
+        following = self._following((index,))
+        if following is None:
+            nearest = self._ends_nearest_to(index)
+            following = None if nearest is None else self._following((index, nearest))
+        if following is None:
+            return None
+        promised = {node for other in self._promised_by for node in self._nodes(other)}
+        if self._nodes(following) & promised:
+            return None
+        self._promised[index] = following
+        self._promised_by[following] = index
+        return self._measurements[following]
+
+    @property
+    def _room(self) -> int:
+        return self._most - len(self._board.expected_end)
+
+    def _following(self, ending: Sequence[int]) -> int | None:
+        """What would start on nodes of the first of `ending` if all of them ended now."""
+        freed = {node for index in ending for node in self._nodes(index)}
+        would_start = self._board.matches(self._board.free | freed, self._board.fresh | freed, self._promised_by)
+        for _, index in zip(range(self._room + len(ending)), would_start, strict=False):
+            if self._nodes(index) & self._nodes(ending[0]):
+                return index
+        return None
+
+    def _ends_nearest_to(self, index: int) -> int | None:
+        ends = self._board.expected_end
+        others = (other for other in ends if other != index and other not in self._promised)
+        return min(others, key=lambda other: (abs(ends[other] - ends[index]), other), default=None)
+
+    def _nodes(self, index: int) -> set[int]:
+        return {self._board.first[index], self._board.second[index]}
+
+    def _wait_again(self, index: int) -> None:
+        self._board.put(index)
+        self._state[index] = _WAITING
+        self._waiting += 1
+
+    def _break_promise(self, index: int | None) -> None:
+        if index is not None and (following := self._promised.pop(index, None)) is not None:
+            del self._promised_by[following]
+
+    def _expect(self, index: int, state: int) -> None:
+        if self._state[index] != state:
+            names = ("waits", "runs", "is settled")
+            raise ValueError(f"measurement {index} {names[self._state[index]]}; it should be one that {names[state]}")
+
+
+class _Waiting(Collection[Measurement]):
+    def __init__(self, measurements: Sequence[Measurement], state: bytearray, count: int) -> None:
+        self._measurements, self._state, self._count = measurements, state, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, one: object) -> bool:
+        return isinstance(one, Measurement) and self._state[one.index] == _WAITING
+
+    def __iter__(self) -> Iterator[Measurement]:
+        index = self._state.find(_WAITING)
+        while index >= 0:
+            yield self._measurements[index]
+            index = self._state.find(_WAITING, index + 1)
