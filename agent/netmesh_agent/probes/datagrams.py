@@ -86,6 +86,9 @@ def send(sock: socket.socket, payload: bytes, to: tuple[str, int] | None = None)
         except OSError as error:
             waiting = refusals(sock)
             met += waiting
+            for one in waiting:
+                if one.local and to is not None:
+                    one.address = to  # IPv4 tells the port of a connected socket only
             if waiting and not any(one.local for one in waiting):
                 continue
             if error.errno != errno.EMSGSIZE:

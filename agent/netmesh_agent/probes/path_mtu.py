@@ -136,7 +136,9 @@ class _Probing:
             for refusal in datagrams.send(self._sock, _padded(self._family, PROBE, _NO_TOKEN, size)):
                 self._judge(refusal, size)
             for message in self._messages(time.monotonic() + _REACH_SECONDS):
-                if not isinstance(message, datagrams.Refusal) and message[0] == SEEN and message[2] in sent:
+                if isinstance(message, datagrams.Refusal):
+                    self._judge(message, size)
+                elif message[0] == SEEN and message[2] in sent:
                     self._token = message[1]
                     shortest, longest = _WAIT_SECONDS
                     round_trip = time.monotonic() - sent[message[2]]
