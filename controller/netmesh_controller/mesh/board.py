@@ -160,10 +160,11 @@ class Board:
             default=float("inf"),
         )
         return [
-            index for node, index in waiting if gap >= _FILLS_FROM * self.seconds[index] or not self._has_pairs(node)
+            index for node, index in waiting if gap >= _FILLS_FROM * self.seconds[index] or not self.has_pairs(node)
         ]
 
-    def _has_pairs(self, node: int) -> bool:
+    def has_pairs(self, node: int) -> bool:
+        """Whether anything but a local cell waits for the node."""
         local = self.pair_seconds[node * self.count + node]
         return self.work[node] - local > 1e-3
 

@@ -1,0 +1,83 @@
+"""What a plan costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.controller.mesh.simulate import nodes
+
+from netmesh_controller.mesh.ask import ask_from
+from netmesh_controller.mesh.document import Node
+from netmesh_controller.mesh.estimate import Estimate, lower_bound_seconds
+from netmesh_controller.mesh.plan import make_plan
+
+
+def cost(count: int, line_rate: int | None = None, **asked: Any) -> Estimate:
+    described = [
+        Node(**{**dict(node), "facts": {"line_rate_bits_per_second": line_rate}}) if line_rate else node
+        for node in nodes(count)
+    ]
+    return make_plan(ask_from(asked), described).estimate
+
+
+@pytest.mark.parametrize(
+    ("work", "cap", "bound"),
+    [
+        ([], None, 0),
+        # One node has it all.
+        ([(("a", "b"), 5), (("a", "c"), 5), (("a",), 2)], None, 12),
+        # Three nodes that all need each other work one pair at a time.
+        ([(("a", "b"), 5), (("b", "c"), 5), (("a", "c"), 5)], None, 15),
+        # A fourth that is only local is no partner; local work goes on beside the pairs.
+        ([(("a", "b"), 5), (("b", "c"), 5), (("a", "c"), 5), (("d",), 1)], None, 15),
+        ([(("a", "b"), 5), (("c", "d"), 5)], None, 5),
+        ([(("a", "b"), 5), (("c", "d"), 5)], 1, 10),
+    ],
+)
+def test_the_lower_bound(work: list[tuple[tuple[str, ...], float]], cap: int | None, bound: float) -> None:
+    assert lower_bound_seconds(work, cap) == pytest.approx(bound)
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds"),
+    [
+        (1, 11.1),
+        # Busiest node: 2 tests in 2 directions with each of N - 1 nodes, and its local cells.
+        (4, 3 * 22.2 + 11.1),
+        # 10 pairs, 2 at a time.
+        (5, 10 * 22.2 / 2),
+    ],
+)
+def test_a_sweep_of_all_pairs(count: int, seconds: float) -> None:
+    estimate = cost(count)
+    assert estimate.cells == estimate.measurements == 2 * count * count
+    assert estimate.lower_bound_seconds == pytest.approx(seconds)
+    assert estimate.expected_seconds > estimate.lower_bound_seconds
+
+
+def test_an_offered_rate_is_traffic() -> None:
+    estimate = cost(2, tests="udp-bandwidth", rate="20M", pairs="node-1:node-2")
+    assert estimate.traffic_bytes == 20_000_000 * 6 / 8
+    assert estimate.traffic_note == "at the asked rate"
+    both = cost(2, tests="udp-bandwidth", rate="20M", pairs="node-1:node-2", bidirectional=True)
+    assert both.traffic_bytes == 2 * 20_000_000 * 6 / 8
+    assert (both.measurements, both.cells) == (1, 2)
+
+
+def test_what_goes_through_is_known_by_the_links_rates_only() -> None:
+    assert cost(2).traffic_bytes is None
+    assert "the rate of the links is not known" in cost(2).traffic_note
+    known = cost(2, line_rate=10**9, pairs="node-1:node-2")
+    assert known.traffic_bytes == 10**9 * 6 / 8
+    assert known.traffic_note == "at most, by the links' rates, and the latency tests' small messages"
+
+
+def test_latency_alone_is_small_and_unknown() -> None:
+    estimate = cost(2, tests="tcp-latency")
+    assert (estimate.traffic_bytes, estimate.traffic_note) == (None, "one small message at a time")
+
+
+def test_nothing_to_do_costs_nothing() -> None:
+    estimate = cost(2, tool="qperf", streams=2)
+    assert (estimate.measurements, estimate.lower_bound_seconds, estimate.traffic_bytes) == (0, 0, 0)
