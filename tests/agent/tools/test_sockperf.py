@@ -234,6 +234,13 @@ def messages(count: int, round_trip: int, period: int = 10_000_000) -> list[tupl
     return [(2_400_000_000 + i * period, 2_400_000_000 + i * period + round_trip) for i in range(count)]
 
 
+def test_few_messages_are_measured_from_the_first_to_the_last() -> None:
+    spec = dataclasses.replace(UDP, offered_per_second=4)
+    reading = SOCKPERF.parse_client(spec, printed(messages(2, 100_000, 250_000_000), 0.25, sent=2))
+    assert isinstance(reading, Reading), reading
+    assert reading.values["messages_per_second"] == Summary(near(4))
+
+
 def test_later_versions_say_more_of_the_average() -> None:
     output = printed(messages(155, 100_000), 1.541, sent=155)
     more = re.sub(
