@@ -1,0 +1,288 @@
+"""The Session-Reflector: answers provisioned senders, up to 64 packets a wake-up, with the kernel's stamps."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from netmesh_agent.stamp import kernel
+from netmesh_agent.stamp.datagrams import BATCH, Incoming, Outgoing, TransmitStamps, name_of
+from netmesh_agent.stamp.packets import OPEN_SSID_AT, SEALED_BYTES, SEALED_SSID_AT, sealed_well
+from netmesh_agent.stamp.reflection import Received, Session
+from netmesh_agent.stamp.timestamps import encode_error_estimate
+
+# One sender's source ports at a time; a sender that was started anew pushes out the ports that are silent longest.
+SESSIONS_PER_PEER = 64
+BUFFER_BYTES = 4 * 1024 * 1024
+# How long a clock's error is believed; the kernel lets it grow by 500 ppm.
+CLOCK_SECONDS = 16
+# Transmit stamps come back within a few batches, or not at all.
+_NUMBERS = 4096
+_ADDRESS = {socket.AF_INET: slice(4, 8), socket.AF_INET6: slice(8, 24)}
+
+
+@dataclass(slots=True)
+class Counts:
+    """Packets since the start: answered, not answered (unknown sender, wrong HMAC, too short), answers not sent.
+
+    `without_stamp`: answered with the process's own T2, for the kernel gave none.
+    """
+
+    reflected: int = 0
+    refused: int = 0
+    unsent: int = 0
+    without_stamp: int = 0
+
+
+@dataclass(slots=True)
+class _Provision:
+    key: bytes | None
+    stateful: bool
+    dscps: frozenset[int]
+    sessions: dict[bytes, Session]
+
+
+class Reflector:
+    """Reflects STAMP on any number of sockets. Answers only what `provision` allows.
+
+    `clock_error` says how far this host's clock may be off, in seconds, None where nobody keeps it. `ptp` chooses the
+    PTPv2 format for the stamps instead of NTP's.
+    """
+
+    def __init__(self, *, clock_error: Callable[[], float | None] = lambda: None, ptp: bool = False) -> None:
+        self.counts = Counts()
+        self.features = kernel.Features(receive=False, transmit=False)
+        self._clock_error = clock_error
+        self._ptp = ptp
+        self._error = encode_error_estimate(None, ptp=ptp)
+        self._error_until = 0
+        self._provisions: dict[tuple[bytes | None, int], _Provision] = {}
+        self._sessions: dict[bytes, Session] = {}
+        self._ports: list[_Port] = []
+
+    def provision(
+        self,
+        peer: str | None,
+        ssid: int,
+        *,
+        key: bytes | None = None,
+        stateful: bool = True,
+        dscps: frozenset[int] = frozenset(),
+    ) -> None:
+        """Answers packets from the IP address `peer` (None: any) with that SSID from now on (RFC 8972 §3).
+
+        With a `key` only authenticated ones. `dscps` are those that a Class of Service TLV may ask replies to carry.
+        Provisioning again begins the sessions anew.
+        """
+        self.withdraw(peer, ssid)
+        self._provisions[_packed(peer), ssid] = _Provision(key, stateful, dscps, {})
+
+    def withdraw(self, peer: str | None, ssid: int) -> None:
+        """Answers them no longer; nothing where they were not answered."""
+        gone = self._provisions.pop((_packed(peer), ssid), None)
+        for name in gone.sessions if gone else ():
+            del self._sessions[name]
+
+    def open(self, address: str, port: int) -> int:
+        """Listens on an IP address of this host, in the running event loop; returns the port (0: one is chosen).
+
+        Raises OSError where it cannot.
+        """
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            self.features = kernel.enable_stamps(sock)
+            kernel.enable_header_fields(sock)
+            kernel.enlarge_buffer(sock, BUFFER_BYTES)
+            sock.bind((address, port))
+        except BaseException:
+            sock.close()
+            raise
+        opened = _Port(self, sock)
+        self._ports.append(opened)
+        asyncio.get_running_loop().add_reader(sock.fileno(), opened.ready)
+        bound: int = sock.getsockname()[1]
+        return bound
+
+    def close(self) -> None:
+        """Closes all sockets."""
+        for port in self._ports:
+            asyncio.get_running_loop().remove_reader(port.descriptor)
+            port.sock.close()
+        self._ports.clear()
+
+    def dropped(self) -> int:
+        """Requests that the sockets had no room for."""
+        return sum(kernel.dropped(port.sock) for port in self._ports)
+
+    def error_estimate(self, now: int) -> int:
+        """This host's error estimate as it goes on the wire, renewed every `CLOCK_SECONDS`."""
+        if now >= self._error_until:
+            self._error = encode_error_estimate(self._clock_error(), ptp=self._ptp)
+            self._error_until = now + CLOCK_SECONDS * 1_000_000_000
+        return self._error
+
+    def session(self, name: bytes, payload: bytearray, start: int, length: int, family: int) -> Session | None:
+        """The session of a packet from the socket address `name`; None where it is not to be answered."""
+        open_ssid = bytes(payload[start + OPEN_SSID_AT : start + OPEN_SSID_AT + 2]) if length >= 16 else b"\0\0"
+        found = self._sessions.get(name + open_ssid)
+        if found is not None and found.key is None:
+            return found
+        sealed_ssid = b""
+        if length >= SEALED_BYTES:
+            sealed_ssid = bytes(payload[start + SEALED_SSID_AT : start + SEALED_SSID_AT + 2])
+            found = self._sessions.get(name + sealed_ssid)
+            if found is not None and found.key is not None:
+                return found
+        address = name[_ADDRESS[socket.AddressFamily(family)]]
+        provision = self._provision_of(address, open_ssid)
+        if provision is not None and provision.key is None:
+            return self._begin(provision, name + open_ssid)
+        provision = self._provision_of(address, sealed_ssid)
+        if provision is None or provision.key is None:
+            return None
+        # Before there is a session: nobody without the key makes one.
+        if not sealed_well(memoryview(payload)[start : start + length], provision.key):
+            return None
+        return self._begin(provision, name + sealed_ssid)
+
+    def _provision_of(self, address: bytes, ssid: bytes) -> _Provision | None:
+        number = int.from_bytes(ssid, "big")
+        return self._provisions.get((address, number)) or self._provisions.get((None, number))
+
+    def _begin(self, provision: _Provision, name: bytes) -> Session:
+        sessions = provision.sessions
+        if len(sessions) >= SESSIONS_PER_PEER:
+            silent = min(sessions, key=lambda each: sessions[each].seen)
+            del sessions[silent], self._sessions[silent]
+        session = Session(stateful=provision.stateful, key=provision.key, dscps=provision.dscps)
+        sessions[name] = self._sessions[name] = session
+        return session
+
+
+class _Port:
+    """One socket of a reflector."""
+
+    def __init__(self, reflector: Reflector, sock: socket.socket) -> None:
+        self.reflector = reflector
+        self.sock = sock
+        self.descriptor = sock.fileno()
+        self._incoming = Incoming(sock.family, header_fields=True)
+        self._outgoing = Outgoing(sock.family, shared=self._incoming)
+        self._stamps = TransmitStamps()
+        self._family = sock.family
+        # By the number of a sendmsg(2): whose answer it was, the answer's sequence number, and when it was made.
+        self._number = 0
+        self._whose: list[Session | None] = [None] * _NUMBERS
+        self._which = array("Q", bytes(8 * _NUMBERS))
+        self._when = array("q", bytes(8 * _NUMBERS))
+        # The same of the batch in hand, by its slot; None: not answered.
+        self._batch: list[Session | None] = [None] * BATCH
+        self._sequences = [0] * BATCH
+        self._times = [0] * BATCH
+
+    def ready(self) -> None:
+        """Answers what has come."""
+        self._read_stamps()
+        incoming = self._incoming
+        count = incoming.receive(self.descriptor)
+        if not count:
+            return
+        arrived = time.time_ns()
+        reflector = self.reflector
+        error = reflector.error_estimate(arrived)
+        payload, names, slot_bytes, name_bytes = (
+            incoming.payload,
+            incoming.names,
+            incoming.slot_bytes,
+            incoming.name_bytes,
+        )
+        lengths = self._outgoing.iovec_words
+        batch = self._batch
+        marked: list[int] = []
+        answered = 0
+        for slot, (length, stamp, ttl, tos) in enumerate(incoming.packets(count)):
+            start = slot * slot_bytes
+            name = bytes(names[slot * name_bytes : (slot + 1) * name_bytes])
+            session = reflector.session(name, payload, start, length, self._family)
+            batch[slot] = None
+            if session is None:
+                continue
+            received = Received(stamp or arrived, stamp != 0, ttl, tos)
+            now = time.time_ns()
+            sequence = session.sequence
+            reply = session.reflect(payload, start, length, received, error, now)
+            if not reply:
+                continue
+            session.seen = now
+            batch[slot] = session
+            self._sequences[slot], self._times[slot] = sequence, now
+            lengths[2 * slot + 1] = reply
+            answered += 1
+            if session.reply_tos:
+                self._outgoing.mark(slot, session.reply_tos)
+                marked.append(slot)
+            if not stamp:
+                reflector.counts.without_stamp += 1
+        reflector.counts.refused += count - answered
+        if answered:
+            self._send(count)
+            for slot in marked:
+                self._outgoing.unmark(slot)
+            self._read_stamps()
+
+    def _send(self, count: int) -> None:
+        """Sends the answers in the first `count` slots, and notes the numbers under which their stamps will come."""
+        batch = self._batch
+        failed: list[int] = []
+        start = 0
+        while start < count:
+            if batch[start] is None:
+                start += 1
+                continue
+            end = start + 1
+            while end < count and batch[end] is not None:
+                end += 1
+            failed += self._outgoing.send(self.descriptor, start, end - start)
+            start = end
+        counts = self.reflector.counts
+        if failed:
+            counts.unsent += len(failed)
+            counts.reflected += sum(session is not None for session in batch[:count]) - len(failed)
+            # Which numbers were used up is not known: the stamps of this batch go missing.
+            kernel.restart_numbering(self.sock)
+            self._number = 0
+            self._whose = [None] * _NUMBERS
+            return
+        number = self._number
+        for slot in range(count):
+            session = batch[slot]
+            if session is not None:
+                at = number % _NUMBERS
+                self._whose[at] = session
+                self._which[at] = self._sequences[slot]
+                self._when[at] = self._times[slot]
+                number += 1
+        counts.reflected += number - self._number
+        self._number = number
+
+    def _read_stamps(self) -> None:
+        """Keeps true transmit times for the answers that will carry them."""
+        for number, stamp in self._stamps.read(self.descriptor):
+            at = number % _NUMBERS
+            session = self._whose[at]
+            # One from before the answer was made is another's, of before the numbering was restarted.
+            if session is not None and stamp >= self._when[at]:
+                session.follow_ups.append((self._which[at], stamp))
+
+
+def _packed(peer: str | None) -> bytes | None:
+    """The bytes of an IP address; ValueError or OSError where it is none."""
+    if peer is None:
+        return None
+    family = socket.AF_INET6 if ":" in peer else socket.AF_INET
+    return name_of(family, peer, 0)[_ADDRESS[family]]

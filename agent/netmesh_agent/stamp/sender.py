@@ -1,0 +1,222 @@
+"""The Session-Sender: probes many reflectors from a few source ports, in batches on one tick, with no task a probe."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+import socket
+import time
+from collections.abc import Callable
+
+from netmesh_agent.stamp import kernel
+from netmesh_agent.stamp.datagrams import name_of
+from netmesh_agent.stamp.flow import Flow
+from netmesh_agent.stamp.link import Link
+from netmesh_agent.stamp.sending import SendingPort
+from netmesh_agent.stamp.timestamps import NANOSECONDS, encode_error_estimate
+from netmesh_agent.stamp.window import Window
+
+CLOCK_SECONDS = 16
+# A clock was set when it moved by more than this beyond what two readings of it can be apart: slewing is slower.
+_CLOCK_SET_NANOSECONDS = 1_000_000
+# Of the interval, between one peer's first probe and the next one's: any number of peers is spread evenly.
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+class Peer:
+    """A reflector that is probed: one flow for each source port, which take turns."""
+
+    __slots__ = ("_same_clock", "due", "interval", "links", "skipped", "turn")
+
+    def __init__(self, links: list[Link], interval: float, due: float, *, same_clock: bool) -> None:
+        self.links = links
+        self.interval = interval
+        self.due = due
+        self.turn = 0
+        # Probes that were not sent in their time, for this process did not run.
+        self.skipped = 0
+        self._same_clock = same_clock
+
+    def take(self, now: int, clock_error_seconds: float | None) -> list[Window]:
+        """Each source port's window; a new one begins. `now` is the time in ns."""
+        windows = []
+        for link in self.links:
+            link.flow.settle(now)
+            error = 0 if self._same_clock else link.one_way_error(clock_error_seconds)
+            windows.append(link.flow.take(error))
+        return windows
+
+
+class Sender:
+    """Probes any number of peers of one address family.
+
+    `tick_seconds`: all probes that are due leave together on a tick; ticks are `phase_seconds` after whole multiples of
+    it on the monotonic clock, so that agents with different phases do not send at once. `clock_error`: how far this
+    host's clock may be off, in seconds, None where nobody keeps it. `ptp`: stamps in the PTPv2 format.
+    """
+
+    def __init__(
+        self,
+        *,
+        tick_seconds: float = 0.05,
+        phase_seconds: float = 0.0,
+        clock_error: Callable[[], float | None] = lambda: None,
+        ptp: bool = False,
+    ) -> None:
+        self._tick_seconds = tick_seconds
+        self._phase = phase_seconds % tick_seconds
+        self._clock_error = clock_error
+        self._error_seconds: float | None = None
+        self._error_until = 0
+        self._ptp = ptp
+        self._ports: list[SendingPort] = []
+        self._queue: list[tuple[float, int, Peer]] = []
+        self._added = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._offset: tuple[int, int] | None = None
+        self.latest_seconds = 0.0
+
+    @property
+    def features(self) -> kernel.Features:
+        """What the kernel agreed to on the sockets."""
+        return self._ports[0].features
+
+    @property
+    def source_ports(self) -> list[int]:
+        """In the order of the windows that `take` returns."""
+        return [port.number for port in self._ports]
+
+    def open(self, address: str, ports: list[int]) -> None:
+        """Binds a socket for each source port (0: one is chosen), in the running event loop. Raises OSError."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        for port in ports:
+            self._ports.append(SendingPort(family, address, port, ptp=self._ptp))
+
+    def add(
+        self,
+        address: str,
+        port: int,
+        ssid: int,
+        *,
+        interval_seconds: float,
+        timeout_seconds: float = 1.0,
+        packet_bytes: int | None = None,
+        key: bytes | None = None,
+        same_clock: bool = False,
+    ) -> Peer:
+        """Probes a reflector from the next tick on, in turn from each source port.
+
+        `packet_bytes`: of the UDP payload, at least 44 or, with a key, 112; None takes what the TLVs need. `key`:
+        authenticated mode. `same_clock`: the reflector reads the very clock of this host.
+
+        Raises ValueError for an impossible size, or where the reflector is probed already.
+        """
+        turns = interval_seconds * len(self._ports)
+        # A true T3 comes with the next answer on the same port, late by as many as the reflector answered at once.
+        settle_seconds = timeout_seconds + 2 * turns + 2 * self._tick_seconds
+        capacity = math.ceil(settle_seconds / turns) + math.ceil(self._tick_seconds / turns) + 8
+        links = []
+        for sending in self._ports:
+            flow = Flow(
+                capacity=capacity,
+                timeout_nanoseconds=round(timeout_seconds * NANOSECONDS),
+                settle_nanoseconds=round(settle_seconds * NANOSECONDS),
+            )
+            name = name_of(sending.family, address, port)
+            links.append(Link(flow, name, ssid, key=key, packet_bytes=packet_bytes, error=self._error_estimate()))
+        for sending, link in zip(self._ports, links, strict=True):
+            sending.add(link)
+        start = asyncio.get_running_loop().time() + self._added * _GOLDEN % 1 * interval_seconds
+        peer = Peer(links, interval_seconds, start, same_clock=same_clock)
+        self._added += 1
+        heapq.heappush(self._queue, (start, self._added, peer))
+        if self._timer is None:
+            self._schedule()
+        return peer
+
+    def remove(self, peer: Peer) -> None:
+        """Probes it no longer; answers that are under way are not counted."""
+        for sending, link in zip(self._ports, peer.links, strict=True):
+            sending.remove(link)
+        self._queue = [entry for entry in self._queue if entry[2] is not peer]
+        heapq.heapify(self._queue)
+
+    def pause(self, peer: Peer) -> None:
+        """Sends it no more probes, but counts the answers that still come."""
+        self._queue = [entry for entry in self._queue if entry[2] is not peer]
+        heapq.heapify(self._queue)
+
+    def take(self, peer: Peer) -> list[Window]:
+        """What became of the probes of each source port since the last call."""
+        return peer.take(time.time_ns(), self._error_seconds)
+
+    def dropped(self) -> int:
+        """Answers that the sockets had no room for: lost in this host, not in the network."""
+        return sum(kernel.dropped(port.sock) for port in self._ports)
+
+    def close(self) -> None:
+        """Stops sending and closes the sockets."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for port in self._ports:
+            port.close()
+        self._ports.clear()
+        self._queue.clear()
+
+    def _schedule(self) -> None:
+        """The next tick on the grid."""
+        loop = asyncio.get_running_loop()
+        ticks = math.floor((loop.time() - self._phase) / self._tick_seconds) + 1
+        when = ticks * self._tick_seconds + self._phase
+        self._timer = loop.call_at(when, self._tick, when)
+
+    def _tick(self, when: float) -> None:
+        now = asyncio.get_running_loop().time()
+        self.latest_seconds = max(self.latest_seconds, now - when)
+        self._watch_clock()
+        queue = self._queue
+        # What a tick left over leaves now; what this process slept through is not made up for in a burst.
+        oldest = now - 2 * self._tick_seconds
+        while queue and queue[0][0] <= now:
+            due, order, peer = queue[0]
+            if due < oldest:
+                missed = math.ceil((oldest - due) / peer.interval)
+                peer.skipped += missed
+                due += missed * peer.interval
+            else:
+                number = peer.turn
+                peer.turn = (number + 1) % len(self._ports)
+                self._ports[number].fill(peer.links[number])
+                due += peer.interval
+            peer.due = due
+            heapq.heapreplace(queue, (due, order, peer))
+        for port in self._ports:
+            port.flush()
+        self._schedule()
+
+    def _error_estimate(self) -> int:
+        now = time.monotonic_ns()
+        if now >= self._error_until:
+            self._error_seconds = self._clock_error()
+            self._error_until = now + CLOCK_SECONDS * NANOSECONDS
+        return encode_error_estimate(self._error_seconds, ptp=self._ptp)
+
+    def _watch_clock(self) -> None:
+        """Discards what is under way when the clock was set, and renews the clock's error."""
+        before = time.monotonic_ns()
+        wall = time.time_ns()
+        apart = time.monotonic_ns() - before
+        offset, last = wall - before, self._offset
+        self._offset = offset, apart
+        peers = [entry[2] for entry in self._queue]
+        if last is not None and abs(offset - last[0]) > apart + last[1] + _CLOCK_SET_NANOSECONDS:
+            for peer in peers:
+                for link in peer.links:
+                    link.flow.discard()
+        if before >= self._error_until:
+            error = self._error_estimate()
+            for peer in peers:
+                for link in peer.links:
+                    link.state_error(error)

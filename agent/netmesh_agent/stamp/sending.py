@@ -1,0 +1,132 @@
+"""One source port of a sender: its socket, its batch, and whose answers come to it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from array import array
+
+from netmesh_agent.stamp import kernel
+from netmesh_agent.stamp.datagrams import BATCH, Incoming, Outgoing, TransmitStamps
+from netmesh_agent.stamp.link import Link
+from netmesh_agent.stamp.timestamps import stamp_from_nanoseconds
+
+BUFFER_BYTES = 4 * 1024 * 1024
+# Transmit stamps come back within a few batches, or not at all.
+_NUMBERS = 4096
+
+
+class SendingPort:
+    """Sends the probes of many links from one source port, and reads what comes back.
+
+    `foreign` counts packets that are no answers, `unsent` probes that the kernel refused to send.
+    """
+
+    def __init__(self, family: int, address: str, port: int, *, ptp: bool) -> None:
+        self.family = family
+        self._ptp = ptp
+        self.sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            self.features = kernel.enable_stamps(self.sock)
+            kernel.enlarge_buffer(self.sock, BUFFER_BYTES)
+            self.sock.bind((address, port))
+        except BaseException:
+            self.sock.close()
+            raise
+        self.number: int = self.sock.getsockname()[1]
+        self._descriptor = self.sock.fileno()
+        self.foreign = 0
+        self.unsent = 0
+        self._incoming = Incoming(family, header_fields=False)
+        self._outgoing = Outgoing(family)
+        self._stamps = TransmitStamps()
+        self._links: dict[bytes, Link] = {}
+        self._batch: list[Link | None] = [None] * BATCH
+        self._sequences = [0] * BATCH
+        self._filled = 0
+        # By the number of a sendmsg(2): whose probe it was, and which.
+        self._sent = 0
+        self._whose: list[Link | None] = [None] * _NUMBERS
+        self._which = array("Q", bytes(8 * _NUMBERS))
+        asyncio.get_running_loop().add_reader(self._descriptor, self._ready)
+
+    def add(self, link: Link) -> None:
+        """Expects answers from that reflector; ValueError where it is expected already."""
+        if link.name in self._links:
+            raise ValueError("this reflector is probed already")
+        self._links[link.name] = link
+
+    def remove(self, link: Link) -> None:
+        """Expects no more answers."""
+        self._links.pop(link.name, None)
+
+    def close(self) -> None:
+        """Closes the socket."""
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        self.sock.close()
+
+    def fill(self, link: Link) -> None:
+        """Puts a probe into the batch, which leaves when it is full."""
+        slot = self._filled
+        outgoing = self._outgoing
+        now = time.time_ns()
+        stamp = stamp_from_nanoseconds(now, ptp=self._ptp)
+        sequence = link.flow.sent(stamp, now)
+        link.write(outgoing.payload, slot * outgoing.slot_bytes, sequence, stamp)
+        name_bytes = outgoing.name_bytes
+        outgoing.names[slot * name_bytes : (slot + 1) * name_bytes] = link.name
+        outgoing.iovec_words[2 * slot + 1] = link.length
+        self._batch[slot] = link
+        self._sequences[slot] = sequence
+        self._filled = slot + 1
+        if self._filled == BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Sends the batch."""
+        count = self._filled
+        if not count:
+            return
+        self._filled = 0
+        failed = self._outgoing.send(self._descriptor, 0, count)
+        if failed:
+            self.unsent += len(failed)
+            # Which numbers were used up is not known: the stamps of this batch go missing.
+            kernel.restart_numbering(self.sock)
+            self._sent = 0
+            self._whose = [None] * _NUMBERS
+            return
+        number = self._sent
+        for slot in range(count):
+            at = number % _NUMBERS
+            self._whose[at] = self._batch[slot]
+            self._which[at] = self._sequences[slot]
+            number += 1
+        self._sent = number
+        self._read_stamps()
+
+    def _read_stamps(self) -> None:
+        for number, stamp in self._stamps.read(self._descriptor):
+            link = self._whose[number % _NUMBERS]
+            if link is not None:
+                link.flow.transmitted(self._which[number % _NUMBERS], stamp)
+
+    def _ready(self) -> None:
+        self._read_stamps()
+        incoming = self._incoming
+        count = incoming.receive(self._descriptor)
+        if not count:
+            return
+        now = time.time_ns()
+        payload, names, slot_bytes, name_bytes = (
+            incoming.payload,
+            incoming.names,
+            incoming.slot_bytes,
+            incoming.name_bytes,
+        )
+        links = self._links
+        for slot, (length, stamp, _, _) in enumerate(incoming.packets(count)):
+            link = links.get(bytes(names[slot * name_bytes : (slot + 1) * name_bytes]))
+            if link is None or not link.read(payload, slot * slot_bytes, length, stamp, now):
+                self.foreign += 1
