@@ -26,8 +26,6 @@ from netmesh_common.tls import SERVER_OPTIONS, server_credentials
 
 log = logging.getLogger(__name__)
 
-STOP_SECONDS = 5.0
-
 
 class CannotStart(Exception):  # noqa: N818  # what the agent says at its end
     """The agent cannot start; the message says why."""
@@ -54,7 +52,7 @@ def _addresses(listen: str, device: str | None) -> dict[int, str]:
     """Where server sides listen, by family: as the agent itself does, and on its device's address of the other."""
     here = ipaddress.ip_address(listen)
     if here.is_unspecified:
-        return {4: "0.0.0.0", 6: "::"}
+        return {4: "0.0.0.0", 6: "::"}  # noqa: S104  # what --listen asked for
     others = [ipaddress.ip_address(text) for text in (addresses(device) if device is not None else ())]
     return {address.version: str(address) for address in (*reversed(others), here)}
 
@@ -92,7 +90,6 @@ async def serve(settings: Settings) -> None:
     await stop.wait()
     log.info("stopping")
     await healthy.enter_graceful_shutdown()
-    await endpoints.close_all()
     # Ending the server cancels running tests, which ends their process groups.
     await server.stop(grace=0)
-    await asyncio.wait_for(server.wait_for_termination(), STOP_SECONDS)
+    await endpoints.close_all()

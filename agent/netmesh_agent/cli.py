@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ipaddress
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from netmesh_agent.app import CannotStart, serve
@@ -37,10 +39,25 @@ def _rate(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def _one_of(*known: str) -> Callable[[str], str]:
+    # Not argparse's choices: those do not look at a default that comes from the environment.
+    def check(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"'{text}' is none of {', '.join(known)}")
+        return text
+
+    return check
+
+
 def _listen(text: str) -> str:
-    address, colon, port = text.rpartition(":")
-    if not (address and colon and port.isdecimal() and 0 < int(port) < 65536):
-        raise argparse.ArgumentTypeError(f"'{text}' is not ADDRESS:PORT, such as [::]:9410 or 10.0.0.7:9410")
+    address, _, port = text.rpartition(":")
+    try:
+        ipaddress.ip_address(address.strip("[]"))
+        if not (port.isdecimal() and 0 < int(port) < 65536):
+            raise ValueError
+    except ValueError:
+        sentence = f"'{text}' is not ADDRESS:PORT, such as [::]:9410 or 10.0.0.7:9410"
+        raise argparse.ArgumentTypeError(sentence) from None
     return text
 
 
@@ -56,14 +73,14 @@ def parser() -> argparse.ArgumentParser:
         result.add_argument(f"--{name}", default=value, help=text, required=value is None, **kwargs)  # type: ignore[arg-type]  # argparse's own keywords
 
     option("node", os.uname().nodename, "name of the node")
-    option("role", "pod", "what this agent is on its node", choices=("pod", "peer", "host"))
+    option("role", "pod", "what this agent is on its node: pod, peer or host", type=_one_of("pod", "peer", "host"))
     option("listen", "[::]:9410", "ADDRESS:PORT of the gRPC server; tests come to the same address", type=_listen)
     option("certificates", None, "folder with ca.crt, tls.crt and tls.key", type=Path)
     option("tool-ports", f"{TOOL_PORTS[0]}-{TOOL_PORTS[-1]}", "ports for server sides", type=_ports)
     option("max-seconds", str(limits.seconds), "longest test, omitted seconds included", type=_positive)
     option("max-streams", str(limits.streams), "most streams of a test", type=_positive)
     option("max-rate", "", "highest rate that a bandwidth test may offer, such as 1G; empty: no limit")
-    option("log-level", "info", "debug, info, warning or error", choices=("debug", "info", "warning", "error"))
+    option("log-level", "info", "debug, info, warning or error", type=_one_of("debug", "info", "warning", "error"))
     return result
 
 

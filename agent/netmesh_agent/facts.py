@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.metadata
+import ipaddress
 import os
 import platform
 import socket
@@ -133,7 +134,10 @@ def describe(settings: Settings, device_name: str | None, versions: Mapping[str,
         tool_ports=settings.tool_ports,
     )
     if device_name is not None:
-        reply.addresses.extend(device.addresses(device_name))
+        # Where it listens comes first: a device may hold several addresses of a family.
+        listen = ipaddress.ip_address(settings.listen_address)
+        first = [] if listen.is_unspecified else [str(listen)]
+        reply.addresses.extend(dict.fromkeys([*first, *device.addresses(device_name)]))
         reply.device.CopyFrom(device.describe_device(device_name))
         if settings.role != "host":
             reply.device.ClearField("line_rate_bits_per_second")

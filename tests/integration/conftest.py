@@ -1,12 +1,17 @@
-"""One identity and one agent for the tests that need no more."""
+"""One identity, one agent, one controller with a store of its own; labs that end with the test."""
 
-from collections.abc import AsyncIterator, Iterator
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.support.agents import Identity, RunningAgent, new_identity, running_agent
+from tests.support.cli import Controller
 
+from netmesh_controller import lab as labs
 from netmesh_controller.clients.agents import AgentClient
+from netmesh_controller.lab import Lab
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +30,20 @@ async def client(identity: Identity, agent: RunningAgent) -> AsyncIterator[Agent
     connection = AgentClient(agent.target, identity.controller())
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Controller:
+    return Controller(tmp_path / "data")
+
+
+@pytest.fixture
+def lab() -> Iterator[Callable[[str], Lab]]:
+    """Starts labs from the text of a lab file; they end with the test, or with its process."""
+    with ExitStack() as open_labs:
+
+        def start(text: str) -> Lab:
+            name = f"nmtest-{secrets.token_hex(2)}"
+            return open_labs.enter_context(labs.up(labs.load_spec(text), name, ephemeral=True))
+
+        yield start

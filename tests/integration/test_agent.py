@@ -62,7 +62,8 @@ async def test_it_says_what_it_is(client: AgentClient) -> None:
 
 async def test_health_is_served(identity: Identity, agent: RunningAgent) -> None:
     async with channel(agent.target, identity.controller()) as connection:
-        answer = await health_pb2_grpc.HealthStub(connection).Check(health_pb2.HealthCheckRequest(), timeout=5)
+        stub = health_pb2_grpc.HealthStub(connection)
+        answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)  # type: ignore[attr-defined]  # made at run time
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 

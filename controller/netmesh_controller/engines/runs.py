@@ -112,4 +112,6 @@ def document(stored: StoredRun, expected: Mapping[Series, set[Pair]] | None = No
 
 def unreachable_reason(reasons: Mapping[str, Reason]) -> str:
     """One sentence of why nothing can be measured."""
-    return "; ".join(reason.message for reason in reasons.values())
+    messages = [reason.message for reason in reasons.values()]
+    more = f"; and {len(messages) - 2} more" if len(messages) > 2 else ""
+    return "; ".join(messages[:2]) + more

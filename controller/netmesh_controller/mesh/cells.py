@@ -95,7 +95,7 @@ def refused_everywhere(test: str, ask: Ask) -> Reason | None:
     kind, instrument = TESTS[test], ask.instrument(test)
     if instrument != "qperf":
         return None
-    if ask.streams > 1:
+    if ask.streams > 1 and kind.kind == "bandwidth":
         return _not_supported(f"qperf runs one stream, not {ask.streams}")
     if ask.congestion is not None and kind.protocol == "tcp":
         return _not_supported(f"qperf cannot choose the congestion control, and {ask.congestion} was asked for")

@@ -106,7 +106,7 @@ class DescribeReply(_message.Message):
     """agents with one boot id share a kernel"""
     @_builtins.property
     def addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """of the traffic device, IPv4 first"""
+        """the one it listens on, then those of the traffic device"""
 
     @_builtins.property
     def device(self) -> Global___Device:
@@ -634,7 +634,7 @@ class Reading(_message.Message):
     """what the tool printed, of the totals"""
     @_builtins.property
     def values(self) -> _containers.MessageMap[_builtins.str, Global___Summary]:
-        """by the names of CONTRACTS, SI units"""
+        """by value name, SI units"""
 
     @_builtins.property
     def intervals(self) -> _containers.MessageMap[_builtins.str, Global___Series]:

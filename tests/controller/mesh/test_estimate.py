@@ -79,5 +79,5 @@ def test_latency_alone_is_small_and_unknown() -> None:
 
 
 def test_nothing_to_do_costs_nothing() -> None:
-    estimate = cost(2, tool="qperf", streams=2)
+    estimate = cost(2, tests="tcp-bandwidth", tool="qperf", streams=2)
     assert (estimate.measurements, estimate.lower_bound_seconds, estimate.traffic_bytes) == (0, 0, 0)

@@ -16,11 +16,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("sweep")(sweep)
-app.command("certificates")(certificates)
-app.add_typer(lab, name="lab")
+# Each option's environment variable is NETMESH_<OPTION>, whatever the command.
+ENVIRONMENT = {"auto_envvar_prefix": "NETMESH"}
+app.command("sweep", context_settings=ENVIRONMENT)(sweep)
+app.command("certificates", context_settings=ENVIRONMENT)(certificates)
+app.add_typer(lab, name="lab", context_settings=ENVIRONMENT)
 
 
 def main() -> None:
     """Entry point."""
-    app(auto_envvar_prefix="NETMESH")
+    app()

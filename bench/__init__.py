@@ -1,0 +1,1 @@
+"""What netmesh costs: durations, rates and memory, printed with their goals and asserted nowhere."""

@@ -1,0 +1,134 @@
+"""Bad input: one clear sentence that names the field, exit code 2, no traceback."""
+
+from pathlib import Path
+
+import pytest
+from tests.support.agents import Identity
+from tests.support.cli import Controller, one_sentence
+
+LAB = ("sweep", "--lab", "2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((*LAB, "--tests", "tcp-bandwith"), ("tests", "did you mean tcp-bandwidth")),
+        ((*LAB, "--paths", "pod-to-moon"), ("paths", "pod-to-pod")),
+        ((*LAB, "--duration", "0"), ("duration", "whole number of seconds")),
+        ((*LAB, "--duration", "0.5s"), ("duration", "whole number of seconds")),
+        ((*LAB, "--duration", "soon"), ("duration", "5s")),
+        ((*LAB, "--duration", "-3s"), ("duration",)),
+        ((*LAB, "--omit", "1.5s"), ("omit",)),
+        ((*LAB, "--interval", "1ms"), ("interval", "0.1")),
+        ((*LAB, "--rate", "fast"), ("rate", "100M")),
+        ((*LAB, "--rate", "0"), ("rate",)),
+        ((*LAB, "--streams", "0"), ("streams",)),
+        ((*LAB, "--repeat", "0"), ("repeat",)),
+        ((*LAB, "--max-concurrent", "0"), ("max-concurrent",)),
+        ((*LAB, "--tool", "netperf"), ("tool", "iperf3")),
+        ((*LAB, "--pairs", "some"), ("pairs",)),
+        ((*LAB, "--pairs", "sample:0"), ("pairs",)),
+        ((*LAB, "--output", "run.doc"), ("--output", ".json")),
+        (("sweep",), ("--lab", "--agents")),
+        ((*LAB, "--agents", "127.0.0.1:9410"), ("--lab", "--agents")),
+        (("sweep", "--agents", "127.0.0.1:9410"), ("--certificates",)),
+        (("sweep", "--resume", "nonesuch"), ("no run 'nonesuch'",)),
+        (("sweep", "--lab", "nonesuch"), ("nonesuch",)),
+        (("sweep", "--lab", "0"), ("nodes",)),
+        (("sweep", "--lab", "nonesuch.yaml"), ("nonesuch.yaml",)),
+        (("lab", "down", "nonesuch"), ("nonesuch",)),
+        (("lab", "up", "2", "--name", "no/slash"), ("name",)),
+    ],
+)
+def test_a_wrong_option_is_named(controller: Controller, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    answer = controller(*arguments)
+    sentence = one_sentence(answer)
+    assert answer.code == 2, sentence
+    assert answer.stdout == ""
+    for word in words:
+        assert word in sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("duration: 5s\nduratoin: 6s\n", ("duratoin",)),
+        ("tests: [tcp-gossip]\n", ("tests", "tcp-gossip")),
+        ("streams: many\n", ("streams",)),
+        ("- a list\n", ("--plan", "mapping")),
+        ("{unclosed\n", ("--plan", "not YAML")),
+    ],
+)
+def test_a_wrong_plan_file_is_named(controller: Controller, tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(text)
+    answer = controller(*LAB, "--plan", path)
+    sentence = one_sentence(answer)
+    assert answer.code == 2, sentence
+    for word in words:
+        assert word in sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nodes: 2\nlinks: {node-9: {rate: 1G}}\n", ("links.node-9", "node-1")),
+        ("nodes: 2\nlinks: {node-1: {rat: 1G}}\n", ("links.node-1.rat",)),
+        ("nodes: two\n", ("nodes",)),
+        ("nodes: 2\nlinks: {node-1: {loss: 2}}\n", ("links.node-1.loss",)),
+        ("nodes: 2\npairs: [{from: node-1}]\n", ("pairs", "to")),
+    ],
+)
+def test_a_wrong_lab_file_is_named(controller: Controller, tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text(text)
+    answer = controller("sweep", "--lab", path)
+    sentence = one_sentence(answer)
+    assert answer.code == 2, sentence
+    for word in words:
+        assert word in sentence
+
+
+@pytest.mark.parametrize(
+    ("agents", "words"),
+    [
+        ("no-such-host.invalid:9410", ("no-such-host.invalid", "resolve")),
+        ("127.0.0.1", ("HOST:PORT",)),
+        ("127.0.0.1:99999", ("HOST:PORT",)),
+        ("missing.yaml", ("missing.yaml",)),
+    ],
+)
+def test_a_wrong_agent_address_is_named(
+    controller: Controller, identity: Identity, agents: str, words: tuple[str, ...]
+) -> None:
+    answer = controller("sweep", "--agents", agents, "--certificates", identity.directory / "controller")
+    sentence = one_sentence(answer)
+    assert answer.code == 2, sentence
+    for word in words:
+        assert word in sentence
+
+
+def test_a_folder_without_certificates_is_named(controller: Controller, tmp_path: Path) -> None:
+    answer = controller("sweep", "--agents", "127.0.0.1:9410", "--certificates", tmp_path)
+    assert answer.code == 2
+    assert "ca.crt" in one_sentence(answer)
+
+
+def test_nobody_there_is_said_in_one_sentence(controller: Controller, identity: Identity) -> None:
+    answer = controller("sweep", "--agents", "127.0.0.9:1", "--certificates", identity.directory / "controller")
+    assert answer.code == 1
+    assert "no agent answered" in one_sentence(answer)
+
+
+def test_a_dry_run_measures_nothing(controller: Controller) -> None:
+    answer = controller(*LAB, "--dry-run", "--rate", "100M")
+    assert answer.code == 0, answer.stderr
+    assert "8 measurements" in answer.stdout
+    assert "at the asked rate" in answer.stdout
+    assert not (controller.data / "netmesh.sqlite").exists()
+
+
+def test_the_environment_gives_options(controller: Controller) -> None:
+    answer = controller("sweep", "--dry-run", NETMESH_LAB="2", NETMESH_TESTS="udp-latency")
+    assert answer.code == 0, answer.stderr
+    assert "udp-latency by qperf" in answer.stdout
