@@ -78,6 +78,8 @@ def _connects(spec: Spec, document: Mapping[str, Any]) -> Reading:
         "late_starts": _number(document, "late_starts", highest=attempts),
         **kinds,
     }
+    if document.get("handshake_round_trip_seconds") is not None:
+        reported["handshake_round_trip_seconds"] = _number(document, "handshake_round_trip_seconds")
     return Reading(
         values={"connect_seconds": times},
         reported=reported,

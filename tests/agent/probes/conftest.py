@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ WIDE_BYTES, NARROW_BYTES = 1500, 1400
 
 
 def _run(command: str) -> None:
-    subprocess.run(command.split(), check=True, capture_output=True, text=True)
+    subprocess.run(shlex.split(command), check=True, capture_output=True, text=True)
 
 
 @dataclass(frozen=True)

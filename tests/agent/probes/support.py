@@ -24,7 +24,7 @@ def inside(namespace: str | None) -> list[str]:
     return ["ip", "netns", "exec", namespace] if namespace else []
 
 
-def _listening(spec: Spec, port: int, namespace: str | None) -> bool:
+def listening(spec: Spec, port: int, namespace: str | None = None) -> bool:
     protocol = OWN.listens_on(spec, [port])[0][0]
     tables = [f"/proc/self/net/{protocol}", f"/proc/self/net/{protocol}6"]
     text = subprocess.run([*inside(namespace), "cat", *tables], capture_output=True, text=True, check=True).stdout
@@ -43,7 +43,7 @@ def server(spec: Spec, address: str, port: int, namespace: str | None = None) ->
     )
     try:
         deadline = time.monotonic() + 10
-        while not _listening(spec, port, namespace):
+        while not listening(spec, port, namespace):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline, "the server does not listen"
             time.sleep(0.01)
