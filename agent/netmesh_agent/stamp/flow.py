@@ -224,6 +224,11 @@ class Flow:
         forward = self._highest - self._highest_reflected + self._forward_duplicates
         return forward, self._highest_reflected + 1 - self._reflected
 
+    @property
+    def all_answered(self) -> bool:
+        """Whether no probe is under way any more: each was answered."""
+        return self._highest == self.sequence - 1 and self._losses() == (0, 0)
+
     def take(self, one_way_error_nanoseconds: int | None) -> Window:
         """The window that ends now; a new one begins."""
         window, self.window = self.window, Window()

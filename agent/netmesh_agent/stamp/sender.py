@@ -20,6 +20,9 @@ from netmesh_agent.stamp.window import Window
 CLOCK_SECONDS = 16
 # A clock was set when it moved by more than this beyond what two readings of it can be apart: slewing is slower.
 _CLOCK_SET_NANOSECONDS = 1_000_000
+_END_OF_TIME = (1 << 63) - 1
+# How late a probe may leave at least; timers of the event loop are whole milliseconds.
+_CATCH_UP_SECONDS = 0.01
 # Of the interval, between one peer's first probe and the next one's: any number of peers is spread evenly.
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -27,10 +30,13 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 class Peer:
     """A reflector that is probed: one flow for each source port, which take turns."""
 
-    __slots__ = ("_same_clock", "due", "interval", "links", "skipped", "turn")
+    __slots__ = ("_same_clock", "due", "interval", "links", "skipped", "timeout_seconds", "turn")
 
-    def __init__(self, links: list[Link], interval: float, due: float, *, same_clock: bool) -> None:
+    def __init__(
+        self, links: list[Link], interval: float, due: float, timeout_seconds: float, *, same_clock: bool
+    ) -> None:
         self.links = links
+        self.timeout_seconds = timeout_seconds
         self.interval = interval
         self.due = due
         self.turn = 0
@@ -128,7 +134,7 @@ class Sender:
         for sending, link in zip(self._ports, links, strict=True):
             sending.add(link)
         start = asyncio.get_running_loop().time() + self._added * _GOLDEN % 1 * interval_seconds
-        peer = Peer(links, interval_seconds, start, same_clock=same_clock)
+        peer = Peer(links, interval_seconds, start, timeout_seconds, same_clock=same_clock)
         self._added += 1
         heapq.heappush(self._queue, (start, self._added, peer))
         if self._timer is None:
@@ -150,6 +156,15 @@ class Sender:
     def take(self, peer: Peer) -> list[Window]:
         """What became of the probes of each source port since the last call."""
         return peer.take(time.time_ns(), self._error_seconds)
+
+    async def finish(self, peer: Peer) -> list[Window]:
+        """Stops probing it, waits for the answers that are under way, and returns the last windows."""
+        self.pause(peer)
+        until = asyncio.get_running_loop().time() + peer.timeout_seconds
+        while asyncio.get_running_loop().time() < until and not all(link.flow.all_answered for link in peer.links):
+            await asyncio.sleep(0.02)
+        self.remove(peer)
+        return peer.take(_END_OF_TIME, self._error_seconds)
 
     def dropped(self) -> int:
         """Answers that the sockets had no room for: lost in this host, not in the network."""
@@ -178,7 +193,7 @@ class Sender:
         self._watch_clock()
         queue = self._queue
         # What a tick left over leaves now; what this process slept through is not made up for in a burst.
-        oldest = now - 2 * self._tick_seconds
+        oldest = now - max(2 * self._tick_seconds, _CATCH_UP_SECONDS)
         while queue and queue[0][0] <= now:
             due, order, peer = queue[0]
             if due < oldest:

@@ -16,6 +16,7 @@ NTP_EPOCH_SECONDS = 2_208_988_800
 _ERA_SECONDS = 1 << 32
 _MASK_32 = _ERA_SECONDS - 1
 _MASK_64 = (1 << 64) - 1
+_HALF_32, _HALF_64 = 1 << 31, 1 << 63
 _NTP_EPOCH_NANOSECONDS = NTP_EPOCH_SECONDS * NANOSECONDS
 
 # RFC 4656 §4.1.2, RFC 8186 §2.3: S | Z | Scale (6 bits) | Multiplier (8 bits).
@@ -53,12 +54,10 @@ def nanoseconds_from_ntp(stamp: int, near: int) -> int:
 
     Rounded to the nearest nanosecond, so that what `ntp_from_nanoseconds` made comes back exactly.
     """
-    distance = (stamp - ntp_from_nanoseconds(near)) & _MASK_64
-    if distance >> 63:
-        distance -= 1 << 64
-    # Shifted from the whole second, for `near` itself was cut to 2^-32 s.
-    whole = (((near + _NTP_EPOCH_NANOSECONDS) << 32) // NANOSECONDS) + distance
-    return ((whole * NANOSECONDS + (1 << 31)) >> 32) - _NTP_EPOCH_NANOSECONDS
+    # Since 1900 in units of 2^-32 s, without the wrap.
+    units = ((near + _NTP_EPOCH_NANOSECONDS) << 32) // NANOSECONDS
+    units += ((stamp - units + _HALF_64) & _MASK_64) - _HALF_64
+    return ((units * NANOSECONDS + _HALF_32) >> 32) - _NTP_EPOCH_NANOSECONDS
 
 
 def nanoseconds_from_ptp(stamp: int, near: int) -> int | None:

@@ -1,0 +1,165 @@
+"""One STAMP test as a program, `python -m netmesh_agent.stamp.measure client|reflect`; JSON on stdout."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import importlib.metadata
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from netmesh_agent.facts import clock
+from netmesh_agent.stamp.reflector import Reflector
+from netmesh_agent.stamp.results import distribution, encode_histogram, histogram, jitter_seconds
+from netmesh_agent.stamp.sender import Sender
+from netmesh_agent.stamp.window import Window, fold
+
+# Probes of the warm-up belong to a session of their own, whose identifier is the next one.
+_WARM_UP = 1
+# Spread probes evenly where timers of whole milliseconds can; pack more than 1,000 a second into batches.
+_SHORTEST_TICK_SECONDS = 0.001
+
+
+def _clock_error() -> float | None:
+    """How far the wall clock may be off, in seconds; None where nobody keeps it."""
+    return clock().error_seconds
+
+
+def report(windows: list[Window], ports: list[int]) -> dict[str, Any]:
+    """What a test found, in SI units, out of the windows of its source ports."""
+    total = fold(windows)
+    series = {
+        "network_round_trip_seconds": total.network,
+        "host_seconds": total.host,
+        "round_trip_seconds": total.round_trip,
+        "forward_delay_seconds": total.forward,
+        "return_delay_seconds": total.back,
+    }
+    values: dict[str, Any] = {}
+    for name, durations in series.items():
+        found = distribution(durations)
+        values[name] = None if found is None else dataclasses.asdict(found)
+    values["jitter_seconds"] = jitter_seconds(window.network for window in windows)
+    values["loss_ratio"] = total.lost / total.sent if total.sent else None
+    values["forward_loss_ratio"] = values["return_loss_ratio"] = None
+    if total.forward_lost is not None and total.return_lost is not None and total.sent > total.forward_lost:
+        # Of what was sent; and of what the reflector sent back.
+        values["forward_loss_ratio"] = total.forward_lost / total.sent
+        values["return_loss_ratio"] = total.return_lost / (total.sent - total.forward_lost)
+    values["duplicate_packets"] = total.duplicates
+    values["out_of_order_packets"] = total.out_of_order
+    values["late_packets"] = total.late
+    error = total.one_way_error_nanoseconds
+    by_port = []
+    for port, window in zip(ports, windows, strict=True):
+        network = distribution(window.network)
+        by_port.append(
+            {
+                "port": port,
+                "sent": window.sent,
+                "lost": window.lost,
+                "network_round_trip_seconds": None if network is None else dataclasses.asdict(network),
+            }
+        )
+    return {
+        "sent": total.sent,
+        "received": total.received,
+        "incomplete": total.incomplete,
+        "discarded": total.discarded,
+        "stamps": {
+            "transmit": "kernel" if total.transmit_kernel else "process",
+            "receive": "kernel" if total.receive_kernel else "process",
+            "reflector_receive": "kernel" if total.reflector_kernel else "unknown",
+            "reflector_transmit": "kernel" if total.follow_up else "process",
+        },
+        "one_way_error_seconds": None if error is None else error * 1e-9,
+        "values": values,
+        "histograms": {
+            name: encode_histogram(histogram(durations))
+            for name, durations in list(series.items())[:3]
+            if len(durations)
+        },
+        "ports": by_port,
+    }
+
+
+async def _client(options: argparse.Namespace) -> dict[str, Any]:
+    interval = 1 / options.rate
+    sender = Sender(tick_seconds=max(interval, _SHORTEST_TICK_SECONDS), clock_error=_clock_error)
+    source = "::" if ":" in options.address else "0.0.0.0"  # noqa: S104  # the kernel takes the path's own address
+    try:
+        sender.open(source, [0] * options.source_ports)
+        arguments = {
+            "interval_seconds": interval,
+            "timeout_seconds": options.timeout,
+            "packet_bytes": options.bytes,
+            "same_clock": options.same_clock,
+        }
+        if options.omit:
+            warm = sender.add(options.address, options.port, options.ssid + _WARM_UP, **arguments)
+            await asyncio.sleep(options.omit)
+            sender.remove(warm)
+        peer = sender.add(options.address, options.port, options.ssid, **arguments)
+        await asyncio.sleep(options.duration)
+        windows = await sender.finish(peer)
+        found = report(windows, sender.source_ports)
+        found["not_sent_in_time"] = peer.skipped
+        found["socket_drops"] = sender.dropped()
+        return found
+    finally:
+        sender.close()
+
+
+async def _reflect(options: argparse.Namespace) -> dict[str, Any]:
+    reflector = Reflector(clock_error=_clock_error)
+    for ssid in (options.ssid, options.ssid + _WARM_UP):
+        reflector.provision(None, ssid)
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    reflector.open(options.address, options.port)
+    try:
+        await ended.wait()
+        return {**dataclasses.asdict(reflector.counts), "socket_drops": reflector.dropped()}
+    finally:
+        reflector.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="netmesh-stamp", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"netmesh-stamp {importlib.metadata.version('netmesh')}")
+    roles = parser.add_subparsers(dest="role", required=True)
+    for role, sentence in (("client", "probe a reflector"), ("reflect", "answer probes until SIGTERM")):
+        its = roles.add_parser(role, help=sentence)
+        its.add_argument("--address", required=True, help="IP address of the reflector")
+        its.add_argument("--port", required=True, type=int, help="UDP port of the reflector")
+        its.add_argument("--ssid", required=True, type=int, help="session identifier; the next one is the warm-up's")
+        if role == "client":
+            its.add_argument("--duration", type=float, default=5.0, help="seconds to probe for")
+            its.add_argument("--omit", type=float, default=0.0, help="seconds of probing before that do not count")
+            its.add_argument("--rate", type=float, default=1000.0, help="probes a second")
+            its.add_argument("--source-ports", type=int, default=4, help="how many source ports take turns")
+            its.add_argument("--bytes", type=int, help="UDP payload of a probe")
+            its.add_argument("--timeout", type=float, default=1.0, help="seconds until a probe counts as lost")
+            its.add_argument("--same-clock", action="store_true", help="the reflector reads the clock of this host")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one role; 0 with its result on stdout, 1 with {"error": sentence} where it could not run."""
+    options = _parser().parse_args(arguments)
+    role = _client if options.role == "client" else _reflect
+    try:
+        print(json.dumps(asyncio.run(role(options))))
+    except (OSError, ValueError) as error:
+        print(json.dumps({"error": str(error)}))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
