@@ -59,14 +59,21 @@ def main(server: Role, client: Role) -> None:
     except OSError as error:
         result = _error(*meaning(error))
     # From here on SIGTERM must not cut the answer in two.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _go_on)
     sys.stdout.write(json.dumps(result) + "\n")
     sys.exit("error" in result)
 
 
 def _end(number: int, frame: object) -> None:
     del number, frame
+    # timeout(1) passes on what its group got already: the signal comes twice.
+    signal.signal(signal.SIGTERM, _go_on)
     raise Ended
+
+
+def _go_on(number: int, frame: object) -> None:
+    # A function, not SIG_IGN: Python complains on stderr of a signal that came just before it was ignored.
+    del number, frame
 
 
 def _error(code: str, message: str) -> dict[str, object]:

@@ -61,6 +61,8 @@ def server(options: Options) -> dict[str, object]:
 def client(options: Options) -> dict[str, object]:
     """Transactions for `--omit` and then `--seconds` seconds; the omitted are not counted."""
     transact = _on_one_connection(options) if _is_kept(options) else _on_new_connections(options)
+    # Not timed: it also waits until the server turns from whoever came before.
+    transact()
     omit = whole(options, "omit", 0)
     if omit:
         _repeat(transact, omit)
@@ -110,7 +112,7 @@ def _repeat(transact: Transaction, seconds: int) -> tuple[Samples, int, int]:
 
 
 def _on_one_connection(options: Options) -> Transaction:
-    """On a connection made now. A first transaction, which also waits for the server to accept, is not timed."""
+    """On one connection, which is made now."""
     clock, size = time.monotonic_ns, whole(options, "bytes", 1)
     request, view = bytes(size), memoryview(bytearray(size))
     _, where = endpoint(options)
@@ -124,7 +126,6 @@ def _on_one_connection(options: Options) -> Transaction:
             raise _cut_off()
         return clock() - started
 
-    transact()
     return transact
 
 
