@@ -135,7 +135,8 @@ async def run_attempt(
 ) -> Sequence[Evidence]:
     """Runs the links of an attempt at once and returns what each left behind; nothing stays open afterwards.
 
-    `other_test` tells, at the end, whether another test ran on the kernel of one of two agents meanwhile.
+    `other_test` tells, at the end, whether another test ran on the kernel of one of two agents meanwhile. `on_start`
+    is called once all tests are admitted: from then on the agents can hold endpoints for the next measurement.
     """
     needed = max(total_seconds(link) for link in attempt.links) + LEASE_MARGIN_SECONDS
     try:
@@ -144,10 +145,18 @@ async def run_attempt(
             await open_endpoints(attempt, needed)
     except AgentError as error:
         return [_not_run(link, attempt.number, error) for link in attempt.links]
-    on_start()
     opened, attempt.opened = attempt.opened, []
+    waiting = len(opened)
+
+    def admitted() -> None:
+        nonlocal waiting
+        waiting -= 1
+        if waiting == 0:
+            on_start()
+
     runs = [
-        _run_link(link, attempt, endpoint, other_test) for link, endpoint in zip(attempt.links, opened, strict=True)
+        _run_link(link, attempt, endpoint, other_test, admitted)
+        for link, endpoint in zip(attempt.links, opened, strict=True)
     ]
     return await asyncio.gather(*runs)
 
@@ -178,6 +187,7 @@ async def _run_link(
     attempt: Attempt,
     endpoint: Opened,
     other_test: Callable[[AgentHandle, AgentHandle], bool],
+    admitted: Callable[[], None],
 ) -> Evidence:
     started_at, started = _now(), time.monotonic()
     watched: list[Sample] = []
@@ -201,7 +211,7 @@ async def _run_link(
                         case Sample():
                             samples.append(event)
                         case Accepted():
-                            pass
+                            admitted()
         except AgentError as error:
             failure = _reason(error, link.source.node)
             if error.lost:

@@ -34,9 +34,9 @@ def utc_now() -> str:
 
 
 def prepare(
-    ask: Ask, asked: Mapping[str, Any], survey: Survey, *, name: str | None, source: Mapping[str, str]
+    ask: Ask, asked: Mapping[str, Any], survey: Survey, *, name: str | None, facts: Mapping[str, Any]
 ) -> Prepared:
-    """A new run; `source` says where its agents come from, for a later resume. AskError: nothing can be planned."""
+    """A new run with what is known of where it runs; AskError where nothing can be planned."""
     plan = make_plan(ask, survey.nodes, unreachable=survey.unreachable)
     started = utc_now()
     stamp = started[:19].replace("-", "").replace(":", "").replace("T", "-")
@@ -48,7 +48,7 @@ def prepare(
         netmesh_version=version("netmesh"),
         plan=PlanRecord(asked=dict(asked), resolved=ask.model_dump(mode="json")),
         facts={
-            "source": dict(source),
+            **facts,
             "shared_host": survey.shared_host,
             "differences": list(survey.differences),
         },

@@ -107,7 +107,7 @@ def _node(
         Agent(role=role, address=next(iter(handle.addresses.values())), facts=facts_of[name, role])
         for role, handle in sorted(mine, key=lambda pair: ("pod", "peer", "host").index(pair[0]))
     ]
-    facts = dict(described[0].facts) if described else {}
+    facts = {**(described[0].facts if described else {}), **entry.facts}
     if mine:
         facts["idle_busy_cores"] = mine[0][1].idle_busy_cores
     return Node(name=name, zone=entry.zone, labels=dict(entry.labels), agents=described, facts=facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class InventoryError(Exception):
@@ -12,10 +13,14 @@ class InventoryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """An agent's address ("host:port" of its gRPC server), and its node and role where the source knows them."""
+    """An agent's address ("host:port" of its gRPC server), and its node and role where the source knows them.
+
+    `facts` are what the source knows of the node and its agents cannot see, such as the rate of a shaped link.
+    """
 
     address: str
     node: str | None = None
     role: str | None = None
     zone: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)

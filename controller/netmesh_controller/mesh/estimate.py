@@ -77,16 +77,24 @@ def _directions(measurement: Measurement) -> int:
 
 
 def _traffic(measurements: Sequence[Measurement], nodes: Sequence[Node]) -> tuple[int | None, str]:
+    """Bytes of data, and what that figure is. What stays within a node and has no known rate is left out."""
     line_rates = {node.name: node.facts.get("line_rate_bits_per_second") for node in nodes}
+    local_rates = {node.name: node.facts.get("local_rate_bits_per_second") for node in nodes}
     bits = 0.0
-    bounded = latency = False
+    bounded = latency = inside = False
     for one in measurements:
         variant = one.variant
         if TESTS[variant.test].kind == "latency":
             latency = True
             continue
         rate = variant.parameters.offered_bits_per_second
-        if rate is None:
+        if rate is None and one.source == one.target:
+            rate = local_rates[one.source]
+            if rate is None:
+                inside = True
+                continue
+            bounded = True
+        elif rate is None:
             known = [line_rate for node in one.nodes if (line_rate := line_rates[node]) is not None]
             if len(known) < len(one.nodes):
                 return None, "as much as goes through, and the rate of the links is not known"
@@ -95,5 +103,8 @@ def _traffic(measurements: Sequence[Measurement], nodes: Sequence[Node]) -> tupl
     note = "at most, by the links' rates" if bounded else "at the asked rate"
     if bits == 0:
         note = "one small message at a time" if latency else "none"
-        return (None, note) if latency else (0, note)
+        if inside:
+            note = "as much as goes through, but it stays within the nodes"
+        return (None, note) if latency or inside else (0, note)
+    note += ", without what stays within a node" if inside else ""
     return round(bits / 8), note + (", and the latency tests' small messages" if latency else "")

@@ -81,3 +81,12 @@ def test_latency_alone_is_small_and_unknown() -> None:
 def test_nothing_to_do_costs_nothing() -> None:
     estimate = cost(2, tests="tcp-bandwidth", tool="qperf", streams=2)
     assert (estimate.measurements, estimate.lower_bound_seconds, estimate.traffic_bytes) == (0, 0, 0)
+
+
+def test_what_stays_within_a_node_is_not_bounded_by_its_line_rate() -> None:
+    local = cost(2, line_rate=10**9, tests="tcp-bandwidth", pairs="node-1:node-1")
+    assert local.traffic_bytes is None
+    assert "stays within the nodes" in local.traffic_note
+    both = cost(2, line_rate=10**9, tests="tcp-bandwidth", pairs="node-1:node-2,node-1:node-1")
+    assert both.traffic_bytes == 10**9 * 6 / 8
+    assert both.traffic_note == "at most, by the links' rates, without what stays within a node"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from netmesh_common.tls import Certificates
 from netmesh_controller import lab as labs
@@ -17,11 +18,15 @@ from netmesh_controller.surfaces.cli.errors import BadUsageError
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Agents to be asked, and the identity to come with; `recorded` is how to name the source again."""
+    """Agents to be asked, and the identity to come with; `recorded` is how to name the source again.
+
+    `facts` are what a run should say of the source.
+    """
 
     locate: Callable[[], Awaitable[list[Located]]]
     certificates: Certificates
     recorded: dict[str, str]
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @contextmanager
@@ -35,9 +40,8 @@ def agent_source(lab: str | None, agents: str | None, certificates: Path | None)
     if lab is not None:
         with labs.lab_for(lab) as running:
             running.enter()
-            yield Source(
-                lambda: lab_agents(running), Certificates.read(running.certificates / "controller"), {"lab": lab}
-            )
+            certificate = Certificates.read(running.certificates / "controller")
+            yield Source(lambda: lab_agents(running), certificate, {"lab": lab}, {"lab": running.facts()})
     elif agents is not None:
         if certificates is None:
             raise BadUsageError(

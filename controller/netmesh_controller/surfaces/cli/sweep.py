@@ -150,7 +150,9 @@ class _Command:
                 raise CouldNotRunError(f"no agent answered: {runs.unreachable_reason(found.unreachable)}")
             ask = ask_from(self.asked)
             if self.stored is None:
-                prepared = runs.prepare(ask, self.asked, found, name=self.name, source=source.recorded)
+                prepared = runs.prepare(
+                    ask, self.asked, found, name=self.name, facts={**source.facts, "source": source.recorded}
+                )
             else:
                 prepared = runs.prepare_resume(self.stored, ask, found)
             for sentence in found.differences:
