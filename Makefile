@@ -7,7 +7,8 @@ PY := proto common agent controller tests bench
 sweep: install
 	$(BIN)/netmesh-controller sweep --lab 4
 
-test: install
+test:
+	@scripts/install test
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: install

@@ -186,7 +186,8 @@ class Endpoints:
         finally:
             self._pool.give_back(endpoint.ports)
             self._admission.release(endpoint.group)
-        return Closed(endpoint.command, ended, endpoint.instrument.parse_server(endpoint.spec, ended.output))
+        result = await asyncio.to_thread(endpoint.instrument.parse_server, endpoint.spec, ended.output)
+        return Closed(endpoint.command, ended, result)
 
     async def close_all(self) -> None:
         """Ends every server side."""

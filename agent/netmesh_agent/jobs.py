@@ -94,7 +94,8 @@ class Jobs:
             ended = await ending
         finally:
             ending.cancel()
-        result = instrument.parse_client(spec, ended.output)
+        # A log of every observation takes a while to read; the agent answers meanwhile.
+        result = await asyncio.to_thread(instrument.parse_client, spec, ended.output)
         if isinstance(result, Reading) and result.congestion_control is None:
             result = dataclasses.replace(result, congestion_control=congestion_control)
         yield Finished(command, ended, result)

@@ -27,6 +27,7 @@ def spec_from_message(message: agent_pb2.Spec) -> Spec:
         message_bytes=optional("message_bytes"),
         mss_bytes=optional("mss_bytes"),
         congestion_control=message.congestion_control or None,
+        offered_per_second=optional("offered_per_second"),
     )
 
 
@@ -53,6 +54,7 @@ def outcome_to_message(command: str, ended: Ended, result: Reading | Failure) ->
             congestion_control=result.congestion_control or "",
             reported=result.reported,
             raw=result.raw,
+            histograms=result.histograms,
         )
     )
     return outcome

@@ -191,6 +191,7 @@ async def test_a_silent_stranger_ends_in_a_timeout_not_a_hang(client: AgentClien
         ({"offered_bits_per_second": None}, "refused", "offered_bits_per_second"),
         ({"family": 5}, "refused", "family"),
         ({"instrument": "netcat"}, "not_supported", "instrument"),
+        ({"offered_per_second": 10}, "rate_not_supported", "offered_per_second"),
         ({"instrument": "qperf", "offered_bits_per_second": 10}, "rate_not_supported", "offered_bits_per_second"),
         ({"test": "tcp-gossip"}, "not_supported", "test"),
     ],

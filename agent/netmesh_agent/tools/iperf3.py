@@ -46,10 +46,12 @@ class Iperf3:
         return found[1] if found else None
 
     def refuse(self, spec: Spec) -> Failure | None:
-        """`not_supported` with the field that iperf3 would refuse, or read as something else."""
+        """`not_supported` or `rate_not_supported` with the field that iperf3 would refuse, or read otherwise."""
         protocol = _PROTOCOLS.get(spec.test)
         if protocol is None:
             return Failure("not_supported", f"iperf3 has no test '{spec.test}'", "test")
+        if spec.offered_per_second is not None:
+            return Failure("rate_not_supported", "iperf3 paces bits, not messages", "offered_per_second")
         return next(
             (
                 Failure("not_supported", f"iperf3 {sentence}", field)

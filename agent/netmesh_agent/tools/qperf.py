@@ -1,4 +1,4 @@
-"""qperf (https://github.com/linux-rdma/qperf): TCP and UDP bandwidth and latency. After qperf(1) of 0.4.11.
+"""qperf (https://github.com/linux-rdma/qperf): TCP, UDP and SCTP bandwidth and latency. After qperf(1) of 0.4.11.
 
 Two ports: the first for control (`-lp`), the second for data (`-ip`). Data goes from the client to the server only.
 """
@@ -44,6 +44,9 @@ class Qperf:
         if spec.offered_bits_per_second is not None:
             sentence = "qperf cannot hold a rate: it sends as much as goes through"
             return Failure("rate_not_supported", sentence, "offered_bits_per_second")
+        if spec.offered_per_second is not None:
+            sentence = "qperf cannot hold a rate: it sends one message after the other"
+            return Failure("rate_not_supported", sentence, "offered_per_second")
         return None
 
     def ports_needed(self, spec: Spec) -> int:

@@ -16,6 +16,8 @@ TESTS = {
     "udp-bandwidth": "udp_bw",
     "tcp-latency": "tcp_lat",
     "udp-latency": "udp_lat",
+    "sctp-bandwidth": "sctp_bw",
+    "sctp-latency": "sctp_lat",
 }
 
 # No figure of a test comes near it.

@@ -50,6 +50,7 @@ class Spec:
     message_bytes: int | None = None
     mss_bytes: int | None = None
     congestion_control: str | None = None
+    offered_per_second: int | None = None
 
     def message(self) -> agent_pb2.Spec:
         """As it travels."""
@@ -65,6 +66,7 @@ class Spec:
             message_bytes=self.message_bytes,
             mss_bytes=self.mss_bytes,
             congestion_control=self.congestion_control or "",
+            offered_per_second=self.offered_per_second,
         )
 
 
@@ -202,6 +204,7 @@ def _side(outcome: agent_pb2.Outcome) -> Side:
         congestion_control=reading.congestion_control or None,
         reported=dict(reading.reported),
         raw=reading.raw or None,
+        histograms=dict(reading.histograms),
     )
 
 

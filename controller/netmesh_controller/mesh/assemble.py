@@ -40,6 +40,7 @@ def cell_from(evidence: Evidence, *, duration_seconds: float, omit_seconds: floa
         duration_seconds=evidence.duration_seconds,
         values=values,
         intervals={name: list(series) for name, series in intervals.items()},
+        histograms=client.histograms if measured and client else {},
         hosts=hosts,
         tool=ToolRecord(
             version=evidence.source_version,

@@ -26,6 +26,7 @@ class Side:
     congestion_control: str | None = None
     reported: dict[str, float] = field(default_factory=dict)
     raw: str | None = None
+    histograms: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

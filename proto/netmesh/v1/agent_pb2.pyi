@@ -262,6 +262,7 @@ class Spec(_message.Message):
     MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
     MSS_BYTES_FIELD_NUMBER: _builtins.int
     CONGESTION_CONTROL_FIELD_NUMBER: _builtins.int
+    OFFERED_PER_SECOND_FIELD_NUMBER: _builtins.int
     test: _builtins.str
     """for example "tcp-bandwidth" """
     instrument: _builtins.str
@@ -279,6 +280,8 @@ class Spec(_message.Message):
     mss_bytes: _builtins.int
     congestion_control: _builtins.str
     """empty: the node's default"""
+    offered_per_second: _builtins.int
+    """messages, probes or connects; unset: the tool's default"""
     def __init__(
         self,
         *,
@@ -293,10 +296,11 @@ class Spec(_message.Message):
         message_bytes: _builtins.int | None = ...,
         mss_bytes: _builtins.int | None = ...,
         congestion_control: _builtins.str = ...,
+        offered_per_second: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_message_bytes", b"_message_bytes", "_mss_bytes", b"_mss_bytes", "_offered_bits_per_second", b"_offered_bits_per_second", "message_bytes", b"message_bytes", "mss_bytes", b"mss_bytes", "offered_bits_per_second", b"offered_bits_per_second"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_message_bytes", b"_message_bytes", "_mss_bytes", b"_mss_bytes", "_offered_bits_per_second", b"_offered_bits_per_second", "_offered_per_second", b"_offered_per_second", "message_bytes", b"message_bytes", "mss_bytes", b"mss_bytes", "offered_bits_per_second", b"offered_bits_per_second", "offered_per_second", b"offered_per_second"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_message_bytes", b"_message_bytes", "_mss_bytes", b"_mss_bytes", "_offered_bits_per_second", b"_offered_bits_per_second", "congestion_control", b"congestion_control", "duration_seconds", b"duration_seconds", "family", b"family", "instrument", b"instrument", "interval_seconds", b"interval_seconds", "message_bytes", b"message_bytes", "mss_bytes", b"mss_bytes", "offered_bits_per_second", b"offered_bits_per_second", "omit_seconds", b"omit_seconds", "streams", b"streams", "test", b"test"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_message_bytes", b"_message_bytes", "_mss_bytes", b"_mss_bytes", "_offered_bits_per_second", b"_offered_bits_per_second", "_offered_per_second", b"_offered_per_second", "congestion_control", b"congestion_control", "duration_seconds", b"duration_seconds", "family", b"family", "instrument", b"instrument", "interval_seconds", b"interval_seconds", "message_bytes", b"message_bytes", "mss_bytes", b"mss_bytes", "offered_bits_per_second", b"offered_bits_per_second", "offered_per_second", b"offered_per_second", "omit_seconds", b"omit_seconds", "streams", b"streams", "test", b"test"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__message_bytes: _TypeAlias = _typing.Literal["message_bytes"]  # noqa: Y015
     _WhichOneofArgType__message_bytes: _TypeAlias = _typing.Literal["_message_bytes", b"_message_bytes"]  # noqa: Y015
@@ -304,12 +308,16 @@ class Spec(_message.Message):
     _WhichOneofArgType__mss_bytes: _TypeAlias = _typing.Literal["_mss_bytes", b"_mss_bytes"]  # noqa: Y015
     _WhichOneofReturnType__offered_bits_per_second: _TypeAlias = _typing.Literal["offered_bits_per_second"]  # noqa: Y015
     _WhichOneofArgType__offered_bits_per_second: _TypeAlias = _typing.Literal["_offered_bits_per_second", b"_offered_bits_per_second"]  # noqa: Y015
+    _WhichOneofReturnType__offered_per_second: _TypeAlias = _typing.Literal["offered_per_second"]  # noqa: Y015
+    _WhichOneofArgType__offered_per_second: _TypeAlias = _typing.Literal["_offered_per_second", b"_offered_per_second"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__message_bytes) -> _WhichOneofReturnType__message_bytes | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__mss_bytes) -> _WhichOneofReturnType__mss_bytes | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__offered_bits_per_second) -> _WhichOneofReturnType__offered_bits_per_second | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offered_per_second) -> _WhichOneofReturnType__offered_per_second | None: ...
 
 Global___Spec: _TypeAlias = Spec  # noqa: Y015
 
@@ -623,11 +631,32 @@ class Reading(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class HistogramsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     VALUES_FIELD_NUMBER: _builtins.int
     INTERVALS_FIELD_NUMBER: _builtins.int
     CONGESTION_CONTROL_FIELD_NUMBER: _builtins.int
     REPORTED_FIELD_NUMBER: _builtins.int
     RAW_FIELD_NUMBER: _builtins.int
+    HISTOGRAMS_FIELD_NUMBER: _builtins.int
     congestion_control: _builtins.str
     """the one in use, if known"""
     raw: _builtins.str
@@ -644,6 +673,10 @@ class Reading(_message.Message):
     def reported(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """the tool's own figures beside the values, SI units"""
 
+    @_builtins.property
+    def histograms(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """HdrHistograms in nanoseconds, V2 compressed, base64"""
+
     def __init__(
         self,
         *,
@@ -652,10 +685,11 @@ class Reading(_message.Message):
         congestion_control: _builtins.str = ...,
         reported: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         raw: _builtins.str = ...,
+        histograms: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["congestion_control", b"congestion_control", "intervals", b"intervals", "raw", b"raw", "reported", b"reported", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["congestion_control", b"congestion_control", "histograms", b"histograms", "intervals", b"intervals", "raw", b"raw", "reported", b"reported", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
