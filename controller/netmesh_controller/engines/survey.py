@@ -76,6 +76,8 @@ async def survey(
             )
         agents[key] = _handle(client, entry, facts)
         facts_of[key] = facts
+    # Where a node's own agent answers, a missing peer is a gap of the local cells alone.
+    unreachable = {node: reason for node, reason in unreachable.items() if (node, "pod") not in agents}
     agents = await _with_baselines(agents, idle_seconds)
     nodes = tuple(_node(name, entries[0], agents, facts_of) for name, entries in entries_of.items())
     kernels = [

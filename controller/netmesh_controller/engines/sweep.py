@@ -200,7 +200,8 @@ class Sweep:
 
     async def _look_after(self, node: str) -> None:
         """Decides whether a node is lost; if so, its waiting measurements are set aside until it returns."""
-        if node in self._lost or await self._answers(node):
+        if node in self._lost or await self._answers(node) or node in self._lost:
+            # The last again: another measurement may have found out while this one asked.
             return
         since = datetime.now(UTC).strftime("%H:%M:%S")
         self._lost[node] = Reason(code="agent_lost", message=f"{node}: its agent stopped answering at {since} UTC")

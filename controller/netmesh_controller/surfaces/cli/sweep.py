@@ -61,7 +61,8 @@ def sweep(
     name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the run document to a file (.json).")] = None,
     output_format: Annotated[
-        Literal["terminal", "json"], typer.Option("--format", help="json writes the document alone on stdout.")
+        Literal["terminal", "json"],
+        typer.Option("--format", envvar="NETMESH_FORMAT", help="json writes the document alone on stdout."),
     ] = "terminal",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the estimate and stop.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
