@@ -42,6 +42,7 @@ class Flow:
         "_answers",
         "_capacity",
         "_cursor",
+        "_end",
         "_forward_duplicates",
         "_highest",
         "_highest_reflected",
@@ -70,6 +71,7 @@ class Flow:
             _ONE.pack_into(self._ring, slot * _RECORD.size, -1)
         self.sequence = 0
         self._cursor = 0
+        self._end: int | None = None
         self._highest = -1
         self._highest_reflected = -1
         self._reflected = 0
@@ -87,7 +89,8 @@ class Flow:
         base = sequence % self._capacity * _RECORD.size
         _RECORD.pack_into(self._ring, base, sequence, stamp, now, 0, 0, 0, 0, 0, 0, 0, 0)
         self.sequence = sequence + 1
-        self.window.sent += 1
+        if self._end is None:
+            self.window.sent += 1
         return sequence & MASK_32
 
     def _find(self, wire: int) -> int:
@@ -117,6 +120,8 @@ class Flow:
         number, sent_stamp = _NUMBER_AND_STAMP.unpack_from(self._ring, base)
         if number == sequence and sent_stamp != stamp:
             return False
+        if self._end is not None and sequence >= self._end:
+            return True
         mine = self._extended(reflected)
         if reflected != wire:
             self.numbered = True
@@ -184,7 +189,8 @@ class Flow:
     def settle(self, now: int) -> None:
         """Works out what became of the probes that are due for it at `now`, in the order in which they were sent."""
         over = now - self._settle_after
-        while self._cursor < self.sequence:
+        end = self.sequence if self._end is None else self._end
+        while self._cursor < end:
             base = self._cursor % self._capacity * _RECORD.size
             if _ONE.unpack_from(self._ring, base + _T1_AT)[0] > over:
                 return
@@ -224,10 +230,26 @@ class Flow:
         forward = self._highest - self._highest_reflected + self._forward_duplicates
         return forward, self._highest_reflected + 1 - self._reflected
 
+    def end(self) -> None:
+        """Counts no probe that is sent from now on: those only bring the true T3 of answers to earlier ones."""
+        self._end = self.sequence
+
     @property
     def all_answered(self) -> bool:
-        """Whether no probe is under way any more: each was answered."""
-        return self._highest == self.sequence - 1 and self._losses() == (0, 0)
+        """Whether each probe that counts was answered."""
+        return self._highest == (self.sequence if self._end is None else self._end) - 1 and self._losses() == (0, 0)
+
+    @property
+    def untold(self) -> int:
+        """How many probes of an ended test were answered, but wait for the true T3 that their reflector tells."""
+        if not self.follow_up or self._end is None:
+            return 0
+        bases = (sequence % self._capacity * _RECORD.size for sequence in range(self._cursor, self._end))
+        return sum(
+            _ONE.unpack_from(self._ring, base + _T4_AT)[0] != 0
+            and _ONE.unpack_from(self._ring, base + _FOLLOW_UP_AT)[0] == 0
+            for base in bases
+        )
 
     def take(self, one_way_error_nanoseconds: int | None) -> Window:
         """The window that ends now; a new one begins."""

@@ -21,6 +21,8 @@ CLOCK_SECONDS = 16
 # A clock was set when it moved by more than this beyond what two readings of it can be apart: slewing is slower.
 _CLOCK_SET_NANOSECONDS = 1_000_000
 _END_OF_TIME = (1 << 63) - 1
+# Packets that end a test, on each source port: at most so many, so many at once, at this pace.
+_CLOSING_PROBES, _CLOSING_AT_ONCE, _CLOSING_SECONDS = 128, 4, 0.02
 # How late a probe may leave at least; timers of the event loop are whole milliseconds.
 _CATCH_UP_SECONDS = 0.01
 # Of the interval, between one peer's first probe and the next one's: any number of peers is spread evenly.
@@ -158,11 +160,25 @@ class Sender:
         return peer.take(time.time_ns(), self._error_seconds)
 
     async def finish(self, peer: Peer) -> list[Window]:
-        """Stops probing it, waits for the answers that are under way, and returns the last windows."""
+        """Stops probing it, waits for the answers that are under way, and returns the last windows.
+
+        A few more packets follow, which count nowhere: the true T3 of the last answers comes with the answers to them.
+        """
         self.pause(peer)
+        for link in peer.links:
+            link.flow.end()
         until = asyncio.get_running_loop().time() + peer.timeout_seconds
-        while asyncio.get_running_loop().time() < until and not all(link.flow.all_answered for link in peer.links):
-            await asyncio.sleep(0.02)
+        closing = _CLOSING_PROBES
+        while asyncio.get_running_loop().time() < until:
+            untold = closing > 0 and [pair for pair in zip(self._ports, peer.links, strict=True) if pair[1].flow.untold]
+            if not untold and all(link.flow.all_answered for link in peer.links):
+                break
+            for port, link in untold or ():
+                for _ in range(_CLOSING_AT_ONCE):
+                    port.fill(link)
+                port.flush()
+            closing -= _CLOSING_AT_ONCE
+            await asyncio.sleep(_CLOSING_SECONDS)
         self.remove(peer)
         return peer.take(_END_OF_TIME, self._error_seconds)
 
