@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
@@ -13,8 +14,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from netmesh_agent.facts import clock
+from netmesh_agent.probes.program import meaning
 from netmesh_agent.stamp.reflector import Reflector
-from netmesh_agent.stamp.results import distribution, encode_histogram, histogram, jitter_seconds
+from netmesh_agent.stamp.results import distribution, histogram, jitter_seconds
 from netmesh_agent.stamp.sender import Sender
 from netmesh_agent.stamp.window import Window, fold
 
@@ -78,11 +80,7 @@ def report(windows: list[Window], ports: list[int]) -> dict[str, Any]:
         },
         "one_way_error_seconds": None if error is None else error * 1e-9,
         "values": values,
-        "histograms": {
-            name: encode_histogram(histogram(durations))
-            for name, durations in list(series.items())[:3]
-            if len(durations)
-        },
+        "histograms": {name: histogram(durations) for name, durations in list(series.items())[:3] if len(durations)},
         "ports": by_port,
     }
 
@@ -119,8 +117,17 @@ async def _reflect(options: argparse.Namespace) -> dict[str, Any]:
     for ssid in (options.ssid, options.ssid + _WARM_UP):
         reflector.provision(None, ssid)
     ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    loop = asyncio.get_running_loop()
+
+    def end(number: int, frame: object) -> None:
+        del number, frame
+        # The signal may come again once the loop is closed.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(ended.set)
+
+    # Not asyncio's own handler, which goes with the loop: then the second signal would cut the answer off.
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, end)
     reflector.open(options.address, options.port)
     try:
         await ended.wait()
@@ -150,15 +157,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one role; 0 with its result on stdout, 1 with {"error": sentence} where it could not run."""
+    """Runs one role; 0 with its result on stdout, 1 with {"error": {"code", "message"}} where it could not run."""
     options = _parser().parse_args(arguments)
     role = _client if options.role == "client" else _reflect
     try:
-        print(json.dumps(asyncio.run(role(options))))
-    except (OSError, ValueError) as error:
-        print(json.dumps({"error": str(error)}))
-        return 1
-    return 0
+        answer = asyncio.run(role(options))
+    except OSError as error:
+        code, message = meaning(error)
+        answer = {"error": {"code": code, "message": message}}
+    except ValueError as error:
+        answer = {"error": {"code": "not_supported", "message": str(error)}}
+    # From here on no signal must cut the answer off, nor end a process that has given it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    print(json.dumps(answer))
+    return int("error" in answer)
 
 
 if __name__ == "__main__":

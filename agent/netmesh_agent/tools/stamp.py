@@ -20,6 +20,7 @@ _WITH_TLVS = 72
 # Starting, waiting a second for late answers, and folding the results of a long test.
 _OVERHEAD_SECONDS = 6.0
 _COUNTS = ("duplicate_packets", "out_of_order_packets", "late_packets")
+_CODES = frozenset({"refused", "timeout", "unreachable", "busy", "not_supported", "tool_failed"})
 _FIGURES = ("jitter_seconds", "loss_ratio", "forward_loss_ratio", "return_loss_ratio", *_COUNTS)
 _DISTRIBUTIONS = (
     *("network_round_trip_seconds", "host_seconds", "round_trip_seconds"),
@@ -120,9 +121,10 @@ def _answer(output: Output) -> Mapping[str, Any] | None:
 
 
 def _failed(answer: Mapping[str, Any] | None, output: Output) -> Failure:
-    if answer is not None and "error" in answer:
-        return Failure("tool_failed", f"STAMP: {answer['error']}")
-    last = (output.stderr.strip().splitlines() or ["no output"])[-1]
+    error = answer.get("error") if answer is not None else None
+    if isinstance(error, dict) and error.get("code") in _CODES:
+        return Failure(error["code"], f"STAMP: {error.get('message')}")
+    last = (output.stderr.strip().splitlines() or ["no output"])[-1][:300]
     return Failure("tool_output", f"STAMP ended with {output.exit_code}: {last}")
 
 
