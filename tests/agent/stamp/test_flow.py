@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from netmesh_agent.stamp import packets
 from netmesh_agent.stamp.flow import Flow
+from netmesh_agent.stamp.link import Link
 from netmesh_agent.stamp.tlvs import CONTROL_PLANE, SW_LOCAL
 from netmesh_agent.stamp.window import Window, fold
 
@@ -221,6 +223,16 @@ def test_answers_to_nothing_are_refused() -> None:
     path.send()
     assert not path.flow.answered(0, 8, 0, 1, 2, 3, 3, 0)
     assert path.take().received == 0
+
+
+def test_answers_of_another_session_are_refused() -> None:
+    flow = Flow(capacity=4, timeout_nanoseconds=SECOND, settle_nanoseconds=SECOND)
+    link = Link(flow, b"", 9, key=None, packet_bytes=44, error=0x0101)
+    flow.sent(7, START)
+    for ssid, ours in ((8, False), (0, True)):
+        reply = bytearray(packets.encode_reply(packets.Reply(0, 1, 0x0101, ssid, 1, 0, 7, 0x0101, 64)))
+        assert link.read(reply, 0, len(reply), START, START) == ours
+    assert not link.read(reply, 0, 43, START, START)
 
 
 def test_more_under_way_than_there_is_room_for() -> None:

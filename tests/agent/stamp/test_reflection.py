@@ -39,6 +39,8 @@ def test_lengths(length: int, answer: int) -> None:
     assert len(reply) == answer
     if answer:
         assert read(reply).sender_sequence == 41
+        # What a short request lacks counts as zero, whatever the memory behind it holds.
+        assert read(reply).ssid == (9 if length >= 16 else 0)
 
 
 def test_reply_carries_what_the_request_said() -> None:
