@@ -65,7 +65,7 @@ def spec_for(key: CellKey, ask: Ask) -> Spec:
     return Spec(
         test=key.test,
         instrument=parameters.instrument,
-        family=parameters.family,
+        family=parameters.family or 4,
         duration_seconds=ask.duration,
         omit_seconds=ask.omit if parameters.instrument == "iperf3" else 0,
         interval_seconds=ask.interval,

@@ -8,20 +8,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["bandwidth", "latency"]
+Kind = Literal["bandwidth", "latency", "transactions", "connect", "mtu", "idle"]
+Protocol = Literal["tcp", "udp", "sctp"]
+
+# What a matrix reads from the hosts of a cell, not from its values. Costs are per gigabyte (10^9 bytes) received.
+COST_VALUES: tuple[str, ...] = (
+    "source_cpu_seconds_per_gigabyte",
+    "target_cpu_seconds_per_gigabyte",
+    "source_tool_cpu_seconds_per_gigabyte",
+    "target_tool_cpu_seconds_per_gigabyte",
+)
+IDLE_VALUES: tuple[str, ...] = ("busy_cores", "available_memory_bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class TestKind:
-    """What a test is: its values in the order of their weight, and the instruments that can run it."""
+    """What a test is: its values in the order of their weight, and the instruments that can run it.
+
+    A node takes part in one `exclusive` test at a time. `by_default`: `all` names it. `host_values` are what its
+    matrices read from the hosts of a cell beside the test's own values.
+    """
 
     __test__ = False
 
     name: str
-    protocol: Literal["tcp", "udp"]
+    protocol: Protocol | None
     kind: Kind
     instruments: tuple[str, ...]
     values: tuple[str, ...]
+    exclusive: bool = True
+    by_default: bool = True
 
     @property
     def default_instrument(self) -> str:
@@ -29,21 +45,24 @@ class TestKind:
         return self.instruments[0]
 
     @property
+    def host_values(self) -> tuple[str, ...]:
+        """What its matrices read from the hosts: the cost of what transfers data, the load of an idle node."""
+        return {"bandwidth": COST_VALUES, "idle": IDLE_VALUES}.get(self.kind, ())
+
+    @property
     def headline(self) -> str:
         """The value that people are shown first."""
-        return self.values[0]
+        return (*self.values, *self.host_values)[0]
 
+
+_STREAM_VALUES = ("bits_per_second", "retransmits", "round_trip_seconds")
+_LATENCY_VALUES = ("round_trip_seconds", "jitter_seconds", "messages_per_second", "loss_ratio")
+_TRANSACTION_VALUES = ("transactions_per_second", "round_trip_seconds")
 
 TESTS: dict[str, TestKind] = {
     test.name: test
     for test in (
-        TestKind(
-            "tcp-bandwidth",
-            "tcp",
-            "bandwidth",
-            ("iperf3", "qperf"),
-            ("bits_per_second", "retransmits", "round_trip_seconds"),
-        ),
+        TestKind("tcp-bandwidth", "tcp", "bandwidth", ("iperf3", "qperf"), _STREAM_VALUES),
         TestKind(
             "udp-bandwidth",
             "udp",
@@ -58,36 +77,42 @@ TESTS: dict[str, TestKind] = {
                 "out_of_order_packets",
             ),
         ),
-        TestKind(
-            "tcp-latency",
-            "tcp",
-            "latency",
-            ("qperf",),
-            ("round_trip_seconds", "jitter_seconds", "messages_per_second", "loss_ratio"),
-        ),
-        TestKind(
-            "udp-latency",
-            "udp",
-            "latency",
-            ("qperf",),
-            ("round_trip_seconds", "jitter_seconds", "messages_per_second", "loss_ratio"),
-        ),
+        # Few kernels have SCTP and nobody measures it unasked: `all` would only add gaps.
+        TestKind("sctp-bandwidth", "sctp", "bandwidth", ("qperf",), _STREAM_VALUES, by_default=False),
+        TestKind("tcp-latency", "tcp", "latency", ("qperf", "sockperf"), _LATENCY_VALUES),
+        TestKind("udp-latency", "udp", "latency", ("qperf", "sockperf"), _LATENCY_VALUES),
+        TestKind("sctp-latency", "sctp", "latency", ("qperf",), _LATENCY_VALUES, by_default=False),
+        TestKind("tcp-connect", "tcp", "connect", ("netmesh",), ("connect_seconds",)),
+        TestKind("tcp-request-response", "tcp", "transactions", ("netmesh",), _TRANSACTION_VALUES),
+        TestKind("tcp-connect-request-response", "tcp", "transactions", ("netmesh",), _TRANSACTION_VALUES),
+        TestKind("path-mtu", "udp", "mtu", ("netmesh",), ("mtu_bytes", "black_hole"), exclusive=False),
+        # Watched, not run: all nodes at once, before the first test.
+        TestKind("idle", None, "idle", ("netmesh",), ()),
     )
 }
 
+ALL_TESTS: tuple[str, ...] = tuple(test.name for test in TESTS.values() if test.by_default)
+
+COST_UNIT = "s/GB"
 UNITS: dict[str, str] = {
     "bits_per_second": "bit/s",
     "sent_bits_per_second": "bit/s",
     "packets_per_second": "1/s",
     "messages_per_second": "1/s",
+    "transactions_per_second": "1/s",
     "retransmits": "1",
     "out_of_order_packets": "1",
     "loss_ratio": "1",
     "round_trip_seconds": "s",
+    "connect_seconds": "s",
     "jitter_seconds": "s",
+    "mtu_bytes": "B",
+    # 1 where larger packets vanish without a word, else 0.
+    "black_hole": "1",
+    "busy_cores": "cores",
+    "available_memory_bytes": "B",
+    **dict.fromkeys(COST_VALUES, COST_UNIT),
 }
-
-PATHS: tuple[str, ...] = ("pod-to-pod",)
 
 REASONS: frozenset[str] = frozenset(
     {

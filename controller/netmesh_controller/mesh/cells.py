@@ -1,28 +1,37 @@
-"""What a test is run with between two ends, and why it cannot be run there, as far as that is known beforehand."""
+"""What a test is run with between two ends, and how long that takes."""
 
 from __future__ import annotations
 
-import ipaddress
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import product
+from typing import Any, Literal
 
-from netmesh_common.units import format_rate
-from netmesh_controller.mesh.ask import Ask
-from netmesh_controller.mesh.catalogue import TESTS
-from netmesh_controller.mesh.document import Node, Parameters, Reason
+from netmesh_controller.mesh.ask import Ask, sends_at_a_rate, takes_messages, takes_mss
+from netmesh_controller.mesh.catalogue import TESTS, TestKind
+from netmesh_controller.mesh.document import Node, Parameters
+from netmesh_controller.mesh.instruments import INSTRUMENTS, Instrument
 
 DEFAULT_UDP_BITS_PER_SECOND = 100_000_000
-# iperf3 took 7 to 40 ms beyond its omitted and measured seconds on an idle machine, qperf 4 to 7 ms; the calls that
-# start and end them come on top.
-TOOL_OVERHEAD_SECONDS = 0.05
+DEFAULT_CONNECTS_PER_SECOND = 100
+DEFAULT_MESSAGES_PER_SECOND = 1000
 # Before its udp_lat qperf measures TCP's latency, against which a lost datagram shows.
 QPERF_REFERENCE_SECONDS = 1
+# A search of the path's MTU ends when it knows: well below a second where too large packets are refused, and up to
+# 0.6 s for each size where they vanish.
+PATH_MTU_SECONDS = 1
+# The test that loads a path while its latency is measured, and how long it runs before: what slow start takes.
+LOAD_TEST = "tcp-bandwidth"
+LOAD_LEAD_SECONDS = 1
+_LOAD_TAIL_SECONDS = 1
 # What every IPv6 link must carry (RFC 8200 section 5); for nodes that do not know their MTU.
 _LEAST_MTU_BYTES = 1280
 # IP header without options, and UDP's 8 bytes.
 _HEADER_BYTES = {4: 28, 6: 48}
 _LARGEST_UDP_PAYLOAD_BYTES = 65_507
+
+Family = Literal[4, 6]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,63 @@ class End:
         return (self.facts or {}).get("mtu_bytes") or _LEAST_MTU_BYTES
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One point of what is asked for: a test by an instrument, at one place of every axis. None: the axis does not
+    apply, or the default. `load` names the test that runs on the same pair meanwhile.
+    """
+
+    test: str
+    instrument: str
+    family: Family
+    streams: int | None = None
+    message_bytes: int | None = None
+    mss_bytes: int | None = None
+    load: str | None = None
+
+    @property
+    def kind(self) -> TestKind:
+        """The catalogue's entry of the test."""
+        return TESTS[self.test]
+
+    @property
+    def tool(self) -> Instrument:
+        """What the instrument takes."""
+        return INSTRUMENTS[self.instrument]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What runs on a pair while its latency is measured, in the same direction: no cell of its own.
+
+    It is started `lead_seconds` before the latency test and told to run for `duration_seconds`, which outlasts it.
+    """
+
+    test: str
+    parameters: Parameters
+    duration_seconds: int
+    lead_seconds: int
+
+
+def cases(test: str, ask: Ask) -> tuple[Case, ...]:
+    """All that the test is run with: the product of what was asked for on every axis that applies to it."""
+    kind = TESTS[test]
+    axes = product(
+        ask.instruments(test),
+        ask.families,
+        ask.streams if kind.kind == "bandwidth" else (None,),
+        (ask.message_sizes if takes_messages(kind) else None) or (None,),
+        (ask.mss if takes_mss(kind) else None) or (None,),
+        (None, LOAD_TEST) if ask.under_load and kind.kind == "latency" else (None,),
+    )
+    return tuple(Case(test, *axis) for axis in axes)
+
+
+def load_case(case: Case, ask: Ask) -> Case:
+    """The test that loads the path of a latency test."""
+    return Case(LOAD_TEST, ask.instruments(LOAD_TEST)[0], case.family, streams=ask.streams[0])
+
+
 def end_of(node: Node, role: str) -> End:
     """The end that the node's agent of that role is. What the agent says of itself goes before the node's facts."""
     agent = node.agent(role)
@@ -49,109 +115,80 @@ def end_of(node: Node, role: str) -> End:
     return End(node.name, role, facts)
 
 
-def offered_bits_per_second(test: str, ask: Ask) -> int | None:
+def offered_bits_per_second(kind: TestKind, ask: Ask) -> int | None:
     """The rate of all streams together that a test sends at; None is as much as goes through."""
-    kind = TESTS[test]
-    if kind.kind != "bandwidth" or ask.rate == "unlimited":
+    if kind.kind != "bandwidth":
         return None
-    if ask.rate is None and kind.protocol == "udp":
-        return DEFAULT_UDP_BITS_PER_SECOND
-    return ask.rate
+    rate = ask.rate
+    if rate is None and kind.protocol == "udp":
+        rate = DEFAULT_UDP_BITS_PER_SECOND
+    if rate is None or rate == "unlimited":
+        return ask.max_rate
+    return rate if ask.max_rate is None else min(rate, ask.max_rate)
 
 
-def parameters(test: str, ask: Ask, mtu_bytes: int, *, bidirectional: bool) -> Parameters:
-    """What a cell of the test is measured with, where the smaller MTU of both ends is `mtu_bytes`."""
-    kind, instrument = TESTS[test], ask.instrument(test)
-    bandwidth = kind.kind == "bandwidth"
-    message_bytes = None
-    if instrument == "qperf" and test == "udp-bandwidth":
+def offered_per_second(case: Case, ask: Ask) -> int | None:
+    """Messages or connects a second; None where the instrument has no such rate."""
+    if not sends_at_a_rate(case.kind, case.instrument):
+        return None
+    default = DEFAULT_CONNECTS_PER_SECOND if case.kind.kind == "connect" else DEFAULT_MESSAGES_PER_SECOND
+    return ask.message_rate or default
+
+
+def parameters(case: Case, ask: Ask, mtu_bytes: int, *, bidirectional: bool) -> Parameters:
+    """What a cell is measured with, where the smaller MTU of both ends is `mtu_bytes`."""
+    kind = case.kind
+    message_bytes = case.message_bytes
+    if message_bytes is None and case.instrument == "qperf" and case.test == "udp-bandwidth":
         # Its default of 32 KiB is sent in fragments.
-        message_bytes = min(mtu_bytes - _HEADER_BYTES[ask.family], _LARGEST_UDP_PAYLOAD_BYTES)
-    direction = None
-    if bandwidth:
+        message_bytes = min(mtu_bytes - _HEADER_BYTES[case.family], _LARGEST_UDP_PAYLOAD_BYTES)
+    direction: Literal["forward", "bidirectional"] | None = None
+    if kind.kind == "bandwidth":
         direction = "bidirectional" if bidirectional else "forward"
     return Parameters(
-        instrument=instrument,
-        family=ask.family,
-        streams=ask.streams if bandwidth else None,
+        instrument=case.instrument,
+        family=case.family,
+        streams=case.streams,
         message_bytes=message_bytes,
+        mss_bytes=case.mss_bytes,
         direction=direction,
-        offered_bits_per_second=offered_bits_per_second(test, ask),
-        congestion_control=ask.congestion if kind.protocol == "tcp" else None,
+        load=case.load,
+        offered_bits_per_second=offered_bits_per_second(kind, ask),
+        offered_per_second=offered_per_second(case, ask),
+        congestion_control=ask.congestion if has_congestion(kind) else None,
     )
 
 
-def seconds(test: str, ask: Ask) -> float:
-    """How long a measurement of the test is expected to take its nodes."""
-    instrument = ask.instrument(test)
-    extra = ask.omit if instrument == "iperf3" else 0
-    if instrument == "qperf" and test == "udp-latency":
-        extra = QPERF_REFERENCE_SECONDS
-    return extra + ask.duration + TOOL_OVERHEAD_SECONDS
+def told_seconds(test: str, instrument: str, ask: Ask) -> tuple[int, int]:
+    """What a program is told: its duration and its warm-up, whole seconds."""
+    if TESTS[test].kind == "mtu":
+        return PATH_MTU_SECONDS, 0
+    return ask.duration, ask.omit if INSTRUMENTS[instrument].omits else 0
 
 
-def refused_everywhere(test: str, ask: Ask) -> Reason | None:
-    """Why no two ends can run the test as it was asked for, or None."""
-    kind, instrument = TESTS[test], ask.instrument(test)
-    if instrument != "qperf":
+def load_for(case: Case, ask: Ask) -> Load | None:
+    """What runs beside a measurement of the case, if it is one under load."""
+    if case.load is None:
         return None
-    if ask.streams > 1 and kind.kind == "bandwidth":
-        return _not_supported(f"qperf runs one stream, not {ask.streams}")
-    if ask.congestion is not None and kind.protocol == "tcp":
-        return _not_supported(f"qperf cannot choose the congestion control, and {ask.congestion} was asked for")
-    if offered_bits_per_second(test, ask) is not None:
-        return Reason(
-            code="rate_not_supported",
-            message=f"qperf cannot limit its rate to {format_rate(offered_bits_per_second(test, ask) or 0)}; "
-            "it runs this test with --rate unlimited only",
-        )
-    return None
+    loading = load_case(case, ask)
+    outlasts = math.ceil(LOAD_LEAD_SECONDS + _seconds_alone(case, ask)) + _LOAD_TAIL_SECONDS
+    return Load(case.load, parameters(loading, ask, 0, bidirectional=False), outlasts, LOAD_LEAD_SECONDS)
 
 
-def refused_by(end: End, test: str, ask: Ask) -> Reason | None:
-    """Why this end cannot take part in the test, as source or as target, or None."""
-    if end.facts is None:
-        return Reason(code="agent_away", message=f"{end.node} has no {end.role} agent that answers")
-    kind, instrument = TESTS[test], ask.instrument(test)
-    tools = end.facts.get("tools")
-    if tools is not None and instrument not in tools:
-        return Reason(code="tool_missing", message=f"{end.node} has no {instrument}")
-    allowed = end.facts.get("congestion_controls_allowed")
-    if ask.congestion is not None and kind.protocol == "tcp" and allowed and ask.congestion not in allowed:
-        return _not_supported(f"{end.node} allows no congestion control {ask.congestion}, only {', '.join(allowed)}")
-    if ask.family not in _families(end.facts["addresses"]):
-        return _not_supported(f"{end.node} has no IPv{ask.family} address")
-    return _beyond_limits(end.node, end.facts.get("limits") or {}, test, ask)
+def seconds(case: Case, ask: Ask) -> float:
+    """How long a measurement of the case is expected to take its nodes."""
+    load = load_for(case, ask)
+    if load is None:
+        return _seconds_alone(case, ask)
+    return load.duration_seconds + INSTRUMENTS[load.parameters.instrument].overhead_seconds
 
 
-def _beyond_limits(node: str, limits: Mapping[str, int | None], test: str, ask: Ask) -> Reason | None:
-    kind = TESTS[test]
-    asked_seconds = ask.duration + (ask.omit if ask.instrument(test) == "iperf3" else 0)
-    most = limits.get("seconds")
-    if most is not None and asked_seconds > most:
-        return _not_supported(f"{node} allows tests of {most} s, not of {asked_seconds} s (its limit of seconds)")
-    if kind.kind != "bandwidth":
-        return None
-    most = limits.get("streams")
-    if most is not None and ask.streams > most:
-        return _not_supported(f"{node} allows {most} streams, not {ask.streams} (its limit of streams)")
-    most, offered = limits.get("bits_per_second"), offered_bits_per_second(test, ask)
-    if most is not None and (offered is None or offered > most):
-        asked = "as much as goes through" if offered is None else format_rate(offered)
-        return _not_supported(f"{node} allows {format_rate(most)}, not {asked} (its limit of bits a second)")
-    return None
+def _seconds_alone(case: Case, ask: Ask) -> float:
+    duration, omit = told_seconds(case.test, case.instrument, ask)
+    reference = QPERF_REFERENCE_SECONDS if case.instrument == "qperf" and case.test == "udp-latency" else 0
+    return reference + omit + duration + case.tool.overhead_seconds
 
 
-def _families(addresses: list[str]) -> set[int]:
-    # An address that is not understood may be of any family: the test will tell.
-    families: set[int] = set()
-    for address in addresses:
-        try:
-            families.add(ipaddress.ip_address(address).version)
-        except ValueError:
-            return {4, 6}
-    return families or {4, 6}
-
-
-def _not_supported(message: str) -> Reason:
-    return Reason(code="not_supported", message=message)
+def has_congestion(kind: TestKind) -> bool:
+    """Whether a congestion control has a part in a test's figures."""
+    return kind.protocol == "tcp" and kind.kind in ("bandwidth", "latency", "transactions")

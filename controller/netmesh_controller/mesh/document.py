@@ -29,7 +29,7 @@ class Parameters(Shape):
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     instrument: str
-    family: Literal[4, 6] = 4
+    family: Literal[4, 6] | None = 4
     streams: int | None = None
     message_bytes: int | None = None
     mss_bytes: int | None = None

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from netmesh_controller.mesh.catalogue import TESTS
-from netmesh_controller.mesh.cells import TOOL_OVERHEAD_SECONDS
 from netmesh_controller.mesh.document import Node
+from netmesh_controller.mesh.instruments import INSTRUMENTS
 
 if TYPE_CHECKING:
     from netmesh_controller.mesh.plan import Measurement
 
 # What a sweep takes beyond its lower bound: waiting for a partner, and the calls between two tests.
 _EXPECTED_OVER_BOUND = 1.05
+# A message of up to this size is small: it fits into a packet, and its test into a sentence of the estimate.
+_SMALL_MESSAGE_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """Cost of a plan. No schedule can be shorter than `lower_bound_seconds`, if the tests take what they should.
 
-    `traffic_bytes` None means that it is not known; `traffic_note` says why, or what the figure is.
+    `traffic_bytes` None means that there is no figure; `traffic_note` says why, or what the figure is, and
+    `traffic_unknown` is true where more than small messages cannot be told. `traffic_by_path` has the same a path.
     """
 
     measurements: int
@@ -31,19 +34,39 @@ class Estimate:
     expected_seconds: float
     traffic_bytes: int | None
     traffic_note: str
+    traffic_unknown: bool = False
+    traffic_by_path: Mapping[str, int | None] = field(default_factory=dict)
 
 
-def estimate(measurements: Sequence[Measurement], nodes: Sequence[Node], max_concurrent: int | None) -> Estimate:
-    """The cost of the measurements on these nodes, at most `max_concurrent` at once (None: as many as fit)."""
+def estimate(
+    measurements: Sequence[Measurement],
+    nodes: Sequence[Node],
+    max_concurrent: int | None,
+    *,
+    idle_cells: int = 0,
+    idle_seconds: float = 0.0,
+) -> Estimate:
+    """The cost of the measurements on these nodes, at most `max_concurrent` at once (None: as many as fit).
+
+    Before them `idle_cells` are watched at once for `idle_seconds`.
+    """
     bound = lower_bound_seconds(((one.nodes, one.seconds) for one in measurements), max_concurrent)
-    traffic_bytes, note = _traffic(measurements, nodes)
+    traffic: defaultdict[str, _Traffic] = defaultdict(_Traffic)
+    rates = _Rates(nodes)
+    for one in measurements:
+        traffic[one.variant.path].add(one, rates)
+    whole = _Traffic()
+    for part in traffic.values():
+        whole.join(part)
     return Estimate(
         measurements=len(measurements),
-        cells=sum(_directions(one) if one.source != one.target else 1 for one in measurements),
-        lower_bound_seconds=bound,
-        expected_seconds=bound * _EXPECTED_OVER_BOUND,
-        traffic_bytes=traffic_bytes,
-        traffic_note=note,
+        cells=idle_cells + sum(_directions(one) if one.source != one.target else 1 for one in measurements),
+        lower_bound_seconds=idle_seconds + bound,
+        expected_seconds=idle_seconds + bound * _EXPECTED_OVER_BOUND,
+        traffic_bytes=whole.bytes,
+        traffic_note=whole.note,
+        traffic_unknown=whole.unknown,
+        traffic_by_path={path: part.bytes for path, part in traffic.items()},
     )
 
 
@@ -76,35 +99,77 @@ def _directions(measurement: Measurement) -> int:
     return 2 if measurement.variant.parameters.direction == "bidirectional" else 1
 
 
-def _traffic(measurements: Sequence[Measurement], nodes: Sequence[Node]) -> tuple[int | None, str]:
-    """Bytes of data, and what that figure is. What stays within a node and has no known rate is left out."""
-    line_rates = {node.name: node.facts.get("line_rate_bits_per_second") for node in nodes}
-    local_rates = {node.name: node.facts.get("local_rate_bits_per_second") for node in nodes}
-    bits = 0.0
-    bounded = latency = inside = False
-    for one in measurements:
+class _Rates:
+    """What nodes can send at, to others and within themselves; None where that is not known."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self._line = {node.name: node.facts.get("line_rate_bits_per_second") for node in nodes}
+        self._local = {node.name: node.facts.get("local_rate_bits_per_second") for node in nodes}
+
+    def of(self, one: Measurement) -> float | None:
+        """As much as goes through between the ends of a measurement, bits a second."""
+        if one.source == one.target:
+            return self._local[one.source]
+        known = [rate for node in one.nodes if (rate := self._line[node]) is not None]
+        return min(known) if len(known) == len(one.nodes) else None
+
+
+@dataclass(slots=True)
+class _Traffic:
+    """Bits of data. What stays within a node and has no known rate is left out."""
+
+    bits: float = 0.0
+    bounded: bool = False  # some of it is what the links allow
+    small: bool = False  # there are tests of small messages beside it
+    inside: bool = False  # something that stays within a node is left out
+    unknown: bool = False
+
+    def add(self, one: Measurement, rates: _Rates) -> None:
         variant = one.variant
-        if TESTS[variant.test].kind == "latency":
-            latency = True
-            continue
-        rate = variant.parameters.offered_bits_per_second
-        if rate is None and one.source == one.target:
-            rate = local_rates[one.source]
+        if variant.load is not None:
+            self._flow(one, rates, variant.load.parameters.offered_bits_per_second, variant.load.duration_seconds)
+        if TESTS[variant.test].kind == "bandwidth":
+            seconds = variant.seconds - INSTRUMENTS[variant.parameters.instrument].overhead_seconds
+            self._flow(one, rates, variant.parameters.offered_bits_per_second, seconds)
+        elif (size := variant.parameters.message_bytes or 0) > _SMALL_MESSAGE_BYTES:
+            # Each message comes back. Without a pace, the two directions take turns.
+            paced = variant.parameters.offered_per_second
+            self._flow(one, rates, None if paced is None else 2 * 8 * size * paced, variant.seconds)
+        else:
+            self.small = True
+
+    def _flow(self, one: Measurement, rates: _Rates, offered: float | None, seconds: float) -> None:
+        rate = offered
+        if rate is None:
+            rate = rates.of(one)
             if rate is None:
-                inside = True
-                continue
-            bounded = True
-        elif rate is None:
-            known = [line_rate for node in one.nodes if (line_rate := line_rates[node]) is not None]
-            if len(known) < len(one.nodes):
-                return None, "as much as goes through, and the rate of the links is not known"
-            rate, bounded = min(known), True
-        bits += rate * _directions(one) * (variant.seconds - TOOL_OVERHEAD_SECONDS)
-    note = "at most, by the links' rates" if bounded else "at the asked rate"
-    if bits == 0:
-        note = "one small message at a time" if latency else "none"
-        if inside:
-            note = "as much as goes through, but it stays within the nodes"
-        return (None, note) if latency or inside else (0, note)
-    note += ", without what stays within a node" if inside else ""
-    return round(bits / 8), note + (", and the latency tests' small messages" if latency else "")
+                self.inside |= one.source == one.target
+                self.unknown |= one.source != one.target
+                return
+            self.bounded = True
+        self.bits += rate * _directions(one) * seconds
+
+    def join(self, other: _Traffic) -> None:
+        self.bits += other.bits
+        self.bounded |= other.bounded
+        self.small |= other.small
+        self.inside |= other.inside
+        self.unknown |= other.unknown
+
+    @property
+    def bytes(self) -> int | None:
+        if self.unknown or (self.bits == 0 and (self.small or self.inside)):
+            return None
+        return round(self.bits / 8)
+
+    @property
+    def note(self) -> str:
+        if self.unknown:
+            return "as much as goes through, and the rate of the links is not known"
+        if self.bits == 0:
+            if self.inside:
+                return "as much as goes through, but it stays within the nodes"
+            return "one small message at a time" if self.small else "none"
+        note = "at most, by the links' rates" if self.bounded else "at the asked rate"
+        note += ", without what stays within a node" if self.inside else ""
+        return note + (", and the latency tests' small messages" if self.small else "")

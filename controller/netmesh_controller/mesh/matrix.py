@@ -1,5 +1,7 @@
 """From cells to matrices: one value of one test over all ordered pairs, a number or a reason everywhere.
 
+Rows are nodes; columns are nodes too, or on a path that leads out of the mesh the targets there.
+
 Cells are read once, as a stream, and only sums are kept: a run of a thousand nodes has millions of cells.
 """
 
@@ -11,25 +13,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from functools import partial
 
-from netmesh_controller.mesh.catalogue import TESTS, UNITS
+from netmesh_controller.mesh.catalogue import COST_VALUES, TESTS, UNITS
 from netmesh_controller.mesh.document import Cell, CellKey, Host, Matrix, Node, Parameters
+from netmesh_controller.mesh.paths import PATHS
 
 Pair = tuple[str, str]
 _Reading = Callable[[Cell], "float | str"]
 
-# Host costs that a bandwidth test's matrices show beside its values, per gigabyte (10^9 bytes) received.
-COST_VALUES: tuple[str, ...] = (
-    "source_cpu_seconds_per_gigabyte",
-    "target_cpu_seconds_per_gigabyte",
-    "source_tool_cpu_seconds_per_gigabyte",
-    "target_tool_cpu_seconds_per_gigabyte",
-)
-COST_UNIT = "s/GB"
-
 # Why a measured cell has no number for a value, but for few: only others are remembered by pair.
 _USUAL = "not_supported"
-_WITHOUT_LOCAL_CELLS = frozenset({"host-to-host"})
-_WITHOUT_REMOTE_CELLS = frozenset({"hairpin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +68,7 @@ def matrices(
     `not_scheduled`. A pair with measured repeats shows the mean of those that give the value, `not_supported`
     where none gives it; a pair without has the reason of its first repeat that failed.
 
-    ValueError where a cell names a node that is not among `nodes`; KeyError for a test that the catalogue has not.
+    ValueError where a cell names a node that is not among `nodes`; KeyError for a path or a test that is not known.
     """
     names = [node.name for node in in_order(nodes)]
     series: dict[Series, _Tally] = {each: _Tally(each, names) for each in expected or ()}
@@ -100,7 +92,8 @@ def _value(name: str, cell: Cell) -> float | str:
     return _USUAL if summary is None else summary.mean
 
 
-def _cost(end: str, field: str, cell: Cell) -> float | str:
+def _cost(name: str, cell: Cell) -> float | str:
+    end, field = name.split("_", 1)
     host: Host | None = getattr(cell.hosts, end)
     if host is None:
         return _USUAL
@@ -110,33 +103,53 @@ def _cost(end: str, field: str, cell: Cell) -> float | str:
     return "shared_host" if host.shared_host and field == "cpu_seconds_per_gigabyte" else _USUAL
 
 
+def _busy_cores(cell: Cell) -> float | str:
+    cores = cell.hosts.source.cpu_cores if cell.hosts.source is not None else None
+    return _USUAL if cores is None else cores.busy
+
+
+def _available_memory(cell: Cell) -> float | str:
+    memory = cell.hosts.source.memory_bytes if cell.hosts.source is not None else {}
+    return memory.get("available_min", _USUAL)
+
+
+_HOST_READINGS: dict[str, _Reading] = {
+    "busy_cores": _busy_cores,
+    "available_memory_bytes": _available_memory,
+    **{name: partial(_cost, name) for name in COST_VALUES},
+}
+
+
 def _readings(test: str) -> dict[str, _Reading]:
     """How each value of a test's matrices is read from a measured cell: a number, or the reason for none."""
-    readings: dict[str, _Reading] = {name: partial(_value, name) for name in TESTS[test].values}
-    if TESTS[test].kind == "bandwidth":
-        for name in COST_VALUES:
-            end, field = name.split("_", 1)
-            readings[name] = partial(_cost, end, field)
-    return readings
+    kind = TESTS[test]
+    of_hosts = {name: _HOST_READINGS[name] for name in kind.host_values}
+    return {**{name: partial(_value, name) for name in kind.values}, **of_hosts}
 
 
 class _Tally:
-    """Sums and counts of one series over all pairs, rows after one another."""
+    """Sums and counts of one series over all pairs, columns after one another.
+
+    Columns are the nodes; where targets are outside of the mesh, they are added as they come.
+    """
 
     def __init__(self, series: Series, names: Sequence[str]) -> None:
-        size = len(names) ** 2
         self._series = series
         self._names = list(names)
-        self._index = {name: index for index, name in enumerate(names)}
+        self._row = {name: index for index, name in enumerate(names)}
+        self._outside = PATHS[series.path].outside is not None and TESTS[series.test].kind != "idle"
+        self._column: dict[str, int] = {}
         self._readings = _readings(series.test)
-        self._sums = {value: array("d", bytes(8 * size)) for value in self._readings}
-        self._counts = {value: array("L", bytes(array("L").itemsize * size)) for value in self._readings}
-        self._measured = bytearray(size)
+        self._sums = {value: array("d") for value in self._readings}
+        self._counts = {value: array("L") for value in self._readings}
+        self._measured = bytearray()
         self._failed: dict[int, tuple[int, str]] = {}  # by place: the first repeat that failed, and why
         self._missing: dict[tuple[str, int], str] = {}  # by value and place: why measured cells do not give it
+        if not self._outside:
+            self._add_columns(names)
 
     def add(self, cell: Cell) -> None:
-        place = self._at(cell.source) * len(self._names) + self._at(cell.target)
+        place = self._at(cell.source, cell.target)
         if cell.reason is not None:
             self._failed[place] = min((cell.repeat, cell.reason.code), self._failed.get(place, (cell.repeat + 1, "")))
             return
@@ -151,12 +164,15 @@ class _Tally:
                 self._counts[value][place] += 1
 
     def matrices(self, expected: frozenset[Pair]) -> Iterator[Matrix]:
-        size = len(self._names)
-        absent = [[self._absent(source, target, expected) for target in self._names] for source in self._names]
+        if self._outside:
+            self._add_columns({target for _, target in expected} - self._column.keys())
+        targets = sorted(self._column, key=natural) if self._outside else self._names
+        absent = [[self._absent(source, target, expected) for target in targets] for source in self._names]
+        places = [[self._at(source, target) for target in targets] for source in self._names]
         for value in self._readings:
             entries = [
-                [self._entry(value, row * size + column, absent[row][column]) for column in range(size)]
-                for row in range(size)
+                [self._entry(value, place, why) for place, why in zip(row, reasons, strict=True)]
+                for row, reasons in zip(places, absent, strict=True)
             ]
             yield Matrix(
                 path=self._series.path,
@@ -164,12 +180,22 @@ class _Tally:
                 parameters=self._series.parameters,
                 value=value,
                 statistic="mean",
-                unit=COST_UNIT if value in COST_VALUES else UNITS[value],
+                unit=UNITS[value],
                 sources=self._names,
-                targets=self._names,
+                targets=targets,
                 values=[[number for number, _ in row] for row in entries],
                 reasons=[[reason for _, reason in row] for row in entries],
             )
+
+    def _add_columns(self, names: Iterable[str]) -> None:
+        added = list(names)
+        for name in added:
+            self._column[name] = len(self._column)
+        size = len(added) * len(self._names)
+        self._measured.extend(bytes(size))
+        for value in self._readings:
+            self._sums[value].frombytes(bytes(8 * size))
+            self._counts[value].frombytes(bytes(self._counts[value].itemsize * size))
 
     def _entry(self, value: str, place: int, absent: str) -> tuple[float | None, str | None]:
         if count := self._counts[value][place]:
@@ -182,10 +208,18 @@ class _Tally:
         """Why a pair has no cell at all."""
         if (source, target) in expected:
             return "cancelled"
-        without = _WITHOUT_LOCAL_CELLS if source == target else _WITHOUT_REMOTE_CELLS
-        return "not_applicable" if self._series.path in without else "not_scheduled"
+        return "not_scheduled" if self._outside or self._has_cell(local=source == target) else "not_applicable"
 
-    def _at(self, name: str) -> int:
-        if name not in self._index:
-            raise ValueError(f"a cell names the node '{name}', which the run has not")
-        return self._index[name]
+    def _has_cell(self, *, local: bool) -> bool:
+        if TESTS[self._series.test].kind == "idle":
+            return local
+        path = PATHS[self._series.path]
+        return (path.local if local else path.remote) is not None
+
+    def _at(self, source: str, target: str) -> int:
+        if self._outside and target not in self._column:
+            self._add_columns([target])
+        for name, known in ((source, self._row), (target, self._column)):
+            if name not in known:
+                raise ValueError(f"a cell names the node '{name}', which the run has not")
+        return self._column[target] * len(self._names) + self._row[source]

@@ -60,6 +60,12 @@ def blocks(choice: Choice, names: Sequence[str], zones: Sequence[str | None]) ->
             return _listed(choice.listed, names)
 
 
+def alone(choice: Choice, names: Sequence[str]) -> Iterator[int]:
+    """The nodes that measure by themselves, to what is no node: all, or of a list of pairs its sources."""
+    sources = {source for source, _ in choice.listed}
+    return (node for node, name in enumerate(names) if choice.kind != "list" or name in sources)
+
+
 def rounds(count: int) -> Iterator[list[tuple[int, int]]]:
     """Rounds of perfect matchings of `count` nodes that together are every unordered pair once: the circle method.
 

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from netmesh_controller.mesh import cells, pairs
-from netmesh_controller.mesh.ask import Ask, AskError
+from netmesh_common.units import format_bytes
+from netmesh_controller.mesh import cells, pairs, refusals
+from netmesh_controller.mesh.ask import TARGET_TESTS, Ask, AskError
 from netmesh_controller.mesh.catalogue import TESTS
+from netmesh_controller.mesh.cells import Case, End, Load
 from netmesh_controller.mesh.document import Cell, CellKey, Node, Parameters, Reason
 from netmesh_controller.mesh.estimate import Estimate, estimate
-from netmesh_controller.mesh.paths import roles
+from netmesh_controller.mesh.paths import PATHS, roles
+
+IDLE_TEST = "idle"
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What many measurements have in common: a test on a path, what it is run with, its expected seconds."""
+    """What many measurements have in common: a test on a path, what it is run with, its expected seconds.
+
+    `load` runs beside it on the same pair and is no cell of its own. `outside`: the target is no node.
+    """
 
     path: str
     test: str
     parameters: Parameters
     seconds: float
+    load: Load | None = None
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +61,10 @@ class Measurement:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The nodes that it takes for itself: one for a local cell, else two."""
-        return (self.source,) if self.source == self.target else (self.source, self.target)
+        """The nodes that it takes for itself: one for a local cell or a target outside of the mesh, else two."""
+        if self.source == self.target or self.variant.outside:
+            return (self.source,)
+        return self.source, self.target
 
     @property
     def seconds(self) -> float:
@@ -74,37 +85,92 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep does. `measurements[i].index` is i; `gaps` are cells with their reason, not measured at all."""
+    """What a sweep does. `measurements[i].index` is i; `gaps` are cells with their reason, not measured at all.
+
+    `idle` are the cells of the nodes at rest, watched all at once for `ask.duration` before the first measurement.
+    `targets` are the (address, port) of those outside of the mesh, by name.
+    """
 
     ask: Ask
     nodes: tuple[Node, ...]
     measurements: tuple[Measurement, ...]
     gaps: tuple[Cell, ...]
+    idle: tuple[CellKey, ...] = ()
+    targets: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+
+    @property
+    def idle_seconds(self) -> int:
+        """How long the nodes are watched at rest; 0 where they are not."""
+        return self.ask.duration if self.idle else 0
+
+    @property
+    def keys(self) -> Iterator[CellKey]:
+        """The keys of all cells, those known beforehand to be gaps included."""
+        yield from self.idle
+        for one in self.measurements:
+            yield from one.cells
+        for gap in self.gaps:
+            yield gap.key
 
     @cached_property
     def estimate(self) -> Estimate:
         """What it will cost."""
-        return estimate(self.measurements, self.nodes, self.ask.max_concurrent)
+        return estimate(
+            self.measurements,
+            self.nodes,
+            self.ask.max_concurrent,
+            idle_cells=len(self.idle),
+            idle_seconds=self.idle_seconds,
+        )
 
 
-def make_plan(ask: Ask, nodes: Sequence[Node], *, unreachable: Mapping[str, Reason] | None = None) -> Plan:
-    """Every cell of the chosen pairs, as a measurement or as a gap; `unreachable` says why a node cannot be asked.
+def make_plan(
+    ask: Ask, nodes: Sequence[Node], *, unreachable: Mapping[str, Reason] | None = None, services: bool = False
+) -> Plan:
+    """Every cell of the chosen pairs, as a measurement or as a gap.
 
-    The measurements of one pair follow one another, pairs in rounds of perfect matchings, repeats one whole pass
-    after the other. Raises AskError where the nodes do not allow what was asked for.
+    `unreachable` says why a node cannot be asked; `services`: there are Services in front of the agents. The
+    measurements of one pair follow one another, pairs in rounds of perfect matchings, repeats one whole pass after the
+    other. Raises AskError where the nodes do not allow what was asked for, or where more traffic is to be expected than
+    `ask.max_traffic`.
     """
     if not nodes:
         raise AskError("pairs", "there is no node to measure")
-    builder = _Builder(ask, nodes, unreachable or {})
+    names = [node.name for node in nodes]
+    targets = {target.name: (target.address, target.port) for target in ask.outside}
+    for name in names:
+        if name in targets:
+            raise AskError("targets", f"a node is called '{name}' already")
+    builder = _Builder(ask, nodes, unreachable or {}, services=services)
     choice = pairs.parse_pairs(ask.pairs)
     for repeat in range(1, ask.repeat + 1):
         try:
-            chosen = pairs.blocks(choice, [node.name for node in nodes], [node.zone for node in nodes])
+            chosen = pairs.blocks(choice, names, [node.zone for node in nodes])
         except ValueError as error:
             raise AskError("pairs", str(error)) from None
         for block in chosen:
             builder.add(block, repeat)
-    return Plan(ask, tuple(nodes), tuple(builder.measurements), tuple(builder.gaps))
+        for node in pairs.alone(choice, names):
+            builder.add_alone(node, repeat, local=choice.kind in ("sample", "zones"))
+    idle = builder.idle() if IDLE_TEST in ask.tests else ()
+    plan = Plan(ask, tuple(nodes), tuple(builder.measurements), tuple(builder.gaps), idle, targets)
+    if not (plan.measurements or plan.gaps or plan.idle):
+        raise AskError("pairs", f"{ask.pairs} has no cell on {', '.join(ask.paths)} for {', '.join(ask.tests)}")
+    _check_traffic(plan)
+    return plan
+
+
+def _check_traffic(plan: Plan) -> None:
+    most, cost = plan.ask.max_traffic, plan.estimate
+    if most is None:
+        return
+    if cost.traffic_unknown:
+        raise AskError("max-traffic", f"the traffic is not known ({cost.traffic_note}); limit it by --max-rate")
+    if cost.traffic_bytes is not None and cost.traffic_bytes > most:
+        raise AskError(
+            "max-traffic",
+            f"the plan sends {format_bytes(cost.traffic_bytes)} ({cost.traffic_note}), more than {format_bytes(most)}",
+        )
 
 
 def remaining(plan: Plan, done: AbstractSet[CellKey]) -> Plan:
@@ -117,59 +183,130 @@ def remaining(plan: Plan, done: AbstractSet[CellKey]) -> Plan:
         plan,
         measurements=tuple(replace(one, index=index) for index, one in enumerate(left)),
         gaps=tuple(gap for gap in plan.gaps if gap.key not in done),
+        idle=tuple(key for key in plan.idle if key not in done),
     )
 
 
 class _Builder:
     """Collects measurements and gaps; what is the same for many pairs is worked out once."""
 
-    def __init__(self, ask: Ask, nodes: Sequence[Node], unreachable: Mapping[str, Reason]) -> None:
+    def __init__(self, ask: Ask, nodes: Sequence[Node], unreachable: Mapping[str, Reason], *, services: bool) -> None:
         self.measurements: list[Measurement] = []
         self.gaps: list[Cell] = []
+        self._ask, self._nodes, self._unreachable = ask, nodes, unreachable
         self._names = [node.name for node in nodes]
+        tests = [test for test in ask.tests if test != IDLE_TEST]
+        what = [(path, case) for path in ask.paths for test in tests for case in cells.cases(test, ask)]
         self._remote, self._local = (
-            [_Series(ask, nodes, unreachable, path, test, local=local) for path in ask.paths for test in ask.tests]
+            [
+                _Series(ask, nodes, unreachable, path, case, local=local, services=services)
+                for path, case in what
+                if (PATHS[path].local if local else PATHS[path].remote) is not None
+            ]
             for local in (False, True)
         )
+        self._only_local = [series for series in self._local if PATHS[series.path].remote is None]
+        self._outside = [
+            (target, _Series(ask, nodes, unreachable, target.path, case, local=False, services=services))
+            for target in ask.outside
+            for test in tests
+            if test in TARGET_TESTS
+            for case in dict.fromkeys(replace(case, family=target.family) for case in cells.cases(test, ask))
+        ]
 
     def add(self, block: pairs.Block, repeat: int) -> None:
         """Adds what is measured between the nodes of a block."""
-        names, measurements = self._names, self.measurements
         source, target = block[0]
         for series in self._local if source == target else self._remote:
             for source, target in block[:1] if series.both_at_once else block:
-                reason = series.refused_by_source[source] or series.refused_by_target[target]
-                variant = series.variant(min(series.source_mtu[source], series.target_mtu[target]))
-                one = Measurement(len(measurements), variant, names[source], names[target], repeat)
-                if reason is None:
-                    measurements.append(one)
-                else:
-                    self.gaps += [Cell(**dict(key), attempt=0, outcome="skipped", reason=reason) for key in one.cells]
+                self._add(series, source, self._names[target], repeat, target)
+
+    def add_alone(self, node: int, repeat: int, *, local: bool) -> None:
+        """Adds what is measured from a node to targets outside; and, if `local`, on paths with local cells only."""
+        if local:
+            for series in self._only_local:
+                self._add(series, node, self._names[node], repeat, node)
+        for target, series in self._outside:
+            self._add(series, node, target.name, repeat)
+
+    def idle(self) -> tuple[CellKey, ...]:
+        """The cells of the nodes at rest, once a run; a node that cannot be asked is a gap."""
+        keys = []
+        for node in self._nodes:
+            key = CellKey(
+                # The host is the same whichever way its traffic takes.
+                path=self._ask.paths[0],
+                test=IDLE_TEST,
+                source=node.name,
+                target=node.name,
+                repeat=1,
+                parameters=Parameters(instrument=TESTS[IDLE_TEST].default_instrument, family=None),
+            )
+            reason = self._unreachable.get(node.name)
+            if reason is None and not node.agents:
+                reason = Reason(code="agent_away", message=f"{node.name} has no agent that answers")
+            if reason is None:
+                keys.append(key)
+            else:
+                self.gaps.append(Cell(**dict(key), attempt=0, outcome="skipped", reason=reason))
+        return tuple(keys)
+
+    def _add(self, series: _Series, source: int, name: str, repeat: int, target: int | None = None) -> None:
+        reason = series.refused_by_source[source]
+        mtu_bytes = series.source_mtu[source]
+        if target is not None:
+            reason = reason or series.refused_by_target[target]
+            mtu_bytes = min(mtu_bytes, series.target_mtu[target])
+        one = Measurement(len(self.measurements), series.variant(mtu_bytes), self._names[source], name, repeat)
+        if reason is None:
+            self.measurements.append(one)
+        else:
+            self.gaps += [Cell(**dict(key), attempt=0, outcome="skipped", reason=reason) for key in one.cells]
 
 
 class _Series:
-    """A test on a path, over all nodes: what each of them says to it, as source and as target."""
+    """A case on a path, over all nodes: what each of them says to it, as source and as target."""
 
     def __init__(
-        self, ask: Ask, nodes: Sequence[Node], unreachable: Mapping[str, Reason], path: str, test: str, *, local: bool
+        self,
+        ask: Ask,
+        nodes: Sequence[Node],
+        unreachable: Mapping[str, Reason],
+        path: str,
+        case: Case,
+        *,
+        local: bool,
+        services: bool,
     ) -> None:
-        self._ask, self._path, self._test = ask, path, test
-        self.both_at_once = ask.bidirectional and TESTS[test].kind == "bandwidth"
-        everywhere = cells.refused_everywhere(test, ask)
-        sources, targets = ([cells.end_of(node, role) for node in nodes] for role in roles(path, local=local))
-        self.refused_by_source, self.refused_by_target = (
-            [everywhere or unreachable.get(end.node) or cells.refused_by(end, test, ask) for end in ends]
-            for ends in (sources, targets)
-        )
+        self._ask, self.path, self._case = ask, path, case
+        self._outside = PATHS[path].outside
+        self.both_at_once = ask.bidirectional and case.kind.kind == "bandwidth"
+        everywhere = refusals.refused_everywhere(case, ask)
+        if everywhere is None and PATHS[path].via_service and not services:
+            everywhere = Reason(code="service_not_ready", message="there are no Services in front of these agents")
+
+        def refused(ends: Sequence[End]) -> list[Reason | None]:
+            return [everywhere or unreachable.get(end.node) or refusals.refused_by(end, case, ask) for end in ends]
+
+        at_source, at_target = (self._outside, None) if self._outside is not None else roles(path, local=local)
+        sources = [cells.end_of(node, at_source) for node in nodes]
+        targets = [] if at_target is None else [cells.end_of(node, at_target) for node in nodes]
+        self.refused_by_source, self.refused_by_target = refused(sources), refused(targets)
         self.source_mtu = [end.mtu_bytes for end in sources]
         self.target_mtu = [end.mtu_bytes for end in targets]
         self._variants: dict[int, Variant] = {}
 
     def variant(self, mtu_bytes: int) -> Variant:
-        """What the test's cells have in common where the smaller MTU is `mtu_bytes`."""
+        """What the cells have in common where the smaller MTU is `mtu_bytes`."""
         known = self._variants.get(mtu_bytes)
         if known is None:
-            with_what = cells.parameters(self._test, self._ask, mtu_bytes, bidirectional=self.both_at_once)
-            known = Variant(self._path, self._test, with_what, cells.seconds(self._test, self._ask))
+            known = Variant(
+                self.path,
+                self._case.test,
+                cells.parameters(self._case, self._ask, mtu_bytes, bidirectional=self.both_at_once),
+                cells.seconds(self._case, self._ask),
+                cells.load_for(self._case, self._ask),
+                self._outside is not None,
+            )
             self._variants[mtu_bytes] = known
         return known

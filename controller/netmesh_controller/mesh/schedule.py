@@ -46,9 +46,10 @@ class Schedule:
         self._measurements = measurements
         self._number: dict[str, int] = {}
         for one in measurements:
-            self._number.setdefault(one.source, len(self._number))
-            self._number.setdefault(one.target, len(self._number))
-        ends = [(self._number[one.source], self._number[one.target]) for one in measurements]
+            for node in one.nodes:
+                self._number.setdefault(node, len(self._number))
+        # What one node measures alone has both of its ends there.
+        ends = [(self._number[one.nodes[0]], self._number[one.nodes[-1]]) for one in measurements]
         self._board = Board(len(self._number), ends, [one.seconds for one in measurements])
         self._most = len(self._number) if max_concurrent is None else max_concurrent
         self._state = bytearray([_WAITING]) * len(measurements)

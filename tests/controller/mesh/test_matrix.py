@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netmesh_controller.mesh.catalogue import REASONS
+from netmesh_controller.mesh.catalogue import COST_VALUES, REASONS
 from netmesh_controller.mesh.document import Cell, Host, Hosts, Matrix, Node, Parameters, Reason, Summary
-from netmesh_controller.mesh.matrix import COST_VALUES, Series, in_order, matrices
+from netmesh_controller.mesh.matrix import Series, in_order, matrices
 
 IPERF3 = Parameters(instrument="iperf3")
 QPERF = Parameters(instrument="qperf")

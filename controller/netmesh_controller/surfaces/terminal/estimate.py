@@ -25,7 +25,7 @@ def show_estimate(console: Console, plan: Plan, cost: Estimate | None = None) ->
     estimate = plan.estimate if cost is None else cost
     ask = plan.ask
     each = f"{format_duration(ask.duration)} each"
-    if ask.omit and any(ask.instrument(test) == "iperf3" for test in ask.tests):
+    if ask.omit and any("iperf3" in ask.instruments(test) for test in ask.tests):
         each += f" (iperf3 after {format_duration(ask.omit)} of warm-up)"
     cells = "" if estimate.cells == estimate.measurements else f" of {count(estimate.cells, 'cell')}"
     work = f"{count(estimate.measurements, 'measurement')}{cells}, {each}, pairs {ask.pairs}"
@@ -64,7 +64,7 @@ def _nodes(plan: Plan) -> str:
 
 def _tests(plan: Plan) -> str:
     ask = plan.ask
-    tests = [f"{test} by {ask.instrument(test)}" for test in ask.tests]
+    tests = [f"{test} by {' and '.join(ask.instruments(test))}" for test in ask.tests]
     return f"{', '.join(tests)}; {', '.join(ask.paths)}"
 
 

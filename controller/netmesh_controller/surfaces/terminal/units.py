@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from netmesh_common.units import scale
-from netmesh_controller.mesh.matrix import COST_UNIT
+from netmesh_controller.mesh.catalogue import COST_UNIT
 from netmesh_controller.mesh.statistics import median
 
 

@@ -71,7 +71,7 @@ def sentence(code: str) -> str | None:
 def parameters_in_words(parameters: Parameters) -> str:
     """The instrument and what differs from its plainest use."""
     words = [parameters.instrument]
-    if parameters.family != 4:
+    if parameters.family == 6:
         words.append(f"IPv{parameters.family}")
     if parameters.streams is not None and parameters.streams != 1:
         words.append(f"{parameters.streams} streams")
