@@ -12,16 +12,17 @@ from datetime import UTC, datetime
 from netmesh_common.tasks import cancelled
 from netmesh_controller.clients.agents import Accepted, AgentClient, AgentError, Opened, Spec
 from netmesh_controller.mesh.ask import Ask
-from netmesh_controller.mesh.document import CellKey, Reason
+from netmesh_controller.mesh.cells import told_seconds
+from netmesh_controller.mesh.document import CellKey, Parameters, Reason
 from netmesh_controller.mesh.evidence import Evidence, Side
 from netmesh_controller.mesh.hostwindow import Sample
-from netmesh_controller.mesh.paths import is_local, roles
+from netmesh_controller.mesh.paths import PATHS, is_local, roles
 from netmesh_controller.mesh.plan import Measurement
 
 WATCH_SECONDS = 0.1
 # Beyond a test's own seconds: its tool's overhead at the agent (5 s for a tool that hangs), and the calls around it.
-LEASE_MARGIN_SECONDS = 15.0
-CALL_MARGIN_SECONDS = 12.0
+LEASE_MARGIN_SECONDS = 20.0
+CALL_MARGIN_SECONDS = 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,34 @@ class AgentHandle:
     tools: Mapping[str, str]
     boot_id: str | None
     idle_busy_cores: float | None = None
+    services: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The two ends of one cell."""
+    """One test between two ends. `address` is where the client sends to.
+
+    `target` is None for a target outside of the mesh, which listens on `port` by itself. A load, which has
+    `lead_seconds`, is no cell: it is started that long before the other link of its measurement, and outlasts it.
+    """
 
     key: CellKey
     spec: Spec
     source: AgentHandle
-    target: AgentHandle
+    target: AgentHandle | None
+    address: str
+    port: int | None = None
+    lead_seconds: float | None = None
+
+    @property
+    def is_load(self) -> bool:
+        """Whether it loads the path for another test."""
+        return self.lead_seconds is not None
+
+    @property
+    def ends(self) -> tuple[AgentHandle, ...]:
+        """The agents that take part."""
+        return (self.source,) if self.target is None else (self.source, self.target)
 
 
 @dataclass(slots=True)
@@ -55,74 +74,90 @@ class Attempt:
     number: int
     group: str
     links: tuple[Link, ...]
-    opened: list[Opened] = field(default_factory=list)
+    opened: list[Opened | None] = field(default_factory=list)
     opened_until: float = 0.0
 
 
-def spec_for(key: CellKey, ask: Ask) -> Spec:
-    """What both sides of a cell are told. qperf has no omit and no intervals; it takes the duration alone."""
-    parameters = key.parameters
+def spec_for(test: str, parameters: Parameters, ask: Ask, duration_seconds: int | None = None) -> Spec:
+    """What both sides of a test are told, for as long as the sweep asks where no duration is given."""
+    duration, omit = told_seconds(test, parameters.instrument, ask)
     return Spec(
-        test=key.test,
+        test=test,
         instrument=parameters.instrument,
         family=parameters.family or 4,
-        duration_seconds=ask.duration,
-        omit_seconds=ask.omit if parameters.instrument == "iperf3" else 0,
+        duration_seconds=duration if duration_seconds is None else duration_seconds,
+        omit_seconds=omit if duration_seconds is None else 0,
         interval_seconds=ask.interval,
         streams=parameters.streams or 1,
         offered_bits_per_second=parameters.offered_bits_per_second,
         message_bytes=parameters.message_bytes,
         mss_bytes=parameters.mss_bytes,
         congestion_control=parameters.congestion_control,
+        offered_per_second=parameters.offered_per_second,
     )
 
 
-def links_for(measurement: Measurement, ask: Ask, agents: Mapping[tuple[str, str], AgentHandle]) -> tuple[Link, ...]:
+def links_for(
+    measurement: Measurement,
+    ask: Ask,
+    agents: Mapping[tuple[str, str], AgentHandle],
+    targets: Mapping[str, tuple[str, int]],
+) -> tuple[Link, ...]:
     """What runs at once for a measurement; the first links are those of its cells.
 
-    `agents` goes by (node, role); KeyError where one is not there. A local cell of both directions has a second link
-    that is no cell: from the peer back to the agent.
+    `agents` goes by (node, role), `targets` by name; KeyError where one is not there. A local cell of both directions
+    has a second link that is no cell: from the peer back to the agent. A cell under load has its load.
     """
     links = []
     for key in measurement.cells:
+        spec = spec_for(key.test, key.parameters, ask)
+        path = PATHS[key.path]
+        if path.outside is not None:
+            address, port = targets[key.target]
+            links.append(Link(key, spec, agents[key.source, path.outside], None, address, port))
+            continue
         source_role, target_role = roles(key.path, local=is_local(key))
-        link = Link(key, spec_for(key, ask), agents[key.source, source_role], agents[key.target, target_role])
+        source, target = agents[key.source, source_role], agents[key.target, target_role]
+        addresses = target.services if path.via_service else target.addresses
+        link = Link(key, spec, source, target, addresses[spec.family])
         links.append(link)
         if is_local(key) and key.parameters.direction == "bidirectional":
-            links.append(replace(link, source=link.target, target=link.source))
+            links.append(replace(link, source=target, target=source, address=source.addresses[spec.family]))
+        load = measurement.variant.load
+        if load is not None:
+            loading = spec_for(load.test, load.parameters, ask, load.duration_seconds)
+            links.append(replace(link, spec=loading, lead_seconds=load.lead_seconds))
     return tuple(links)
 
 
 async def open_endpoints(attempt: Attempt, lease_seconds: float) -> None:
     """Opens the server sides of an attempt; AgentError where one cannot be had, and then none is left open."""
     attempt.opened_until = time.monotonic() + lease_seconds
-    calls = [link.target.client.open_endpoint(attempt.group, link.spec, lease_seconds) for link in attempt.links]
+    calls = [_open(link, attempt.group, lease_seconds) for link in attempt.links]
     results = await asyncio.gather(*calls, return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
+    attempt.opened = [None if isinstance(result, BaseException) else result for result in results]
     if failures:
-        for link, result in zip(attempt.links, results, strict=True):
-            if isinstance(result, Opened):
-                await _close_quietly(link, result)
-        error = failures[0]
-        if isinstance(error, AgentError):
-            error.add_note(attempt.links[results.index(error)].target.node)
-        raise error
-    attempt.opened = [result for result in results if isinstance(result, Opened)]
+        await close_endpoints(attempt)
+        raise failures[0]
+
+
+async def _open(link: Link, group: str, lease_seconds: float) -> Opened | None:
+    if link.target is None:
+        return None
+    try:
+        return await link.target.client.open_endpoint(group, link.spec, lease_seconds)
+    except AgentError as error:
+        error.add_note(link.target.node)
+        raise
 
 
 async def close_endpoints(attempt: Attempt) -> None:
     """Gives back server sides that were opened and not used."""
     opened, attempt.opened = attempt.opened, []
     for link, endpoint in zip(attempt.links, opened, strict=False):
-        await _close_quietly(link, endpoint)
-
-
-async def _close_quietly(link: Link, endpoint: Opened) -> Side | None:
-    try:
-        return await link.target.client.close_endpoint(endpoint.id, finished=False)
-    except AgentError:
-        # It is gone with its agent, or its lease ends it.
-        return None
+        # One whose agent is gone is gone too, or its lease ends it.
+        await _close(link, endpoint, finished=False)
 
 
 def total_seconds(link: Link) -> float:
@@ -131,12 +166,13 @@ def total_seconds(link: Link) -> float:
 
 
 async def run_attempt(
-    attempt: Attempt, other_test: Callable[[AgentHandle, AgentHandle], bool], on_start: Callable[[], None]
+    attempt: Attempt, other_test: Callable[[Link], bool], on_start: Callable[[], None]
 ) -> Sequence[Evidence]:
     """Runs the links of an attempt at once and returns what each left behind; nothing stays open afterwards.
 
-    `other_test` tells, at the end, whether another test ran on the kernel of one of two agents meanwhile. `on_start`
-    is called once all tests are admitted: from then on the agents can hold endpoints for the next measurement.
+    `other_test` tells, at the end, whether another test ran on the kernel of one of a link's agents meanwhile.
+    `on_start` is called once all tests are admitted: from then on the agents can hold endpoints for the next
+    measurement.
     """
     needed = max(total_seconds(link) for link in attempt.links) + LEASE_MARGIN_SECONDS
     try:
@@ -147,26 +183,51 @@ async def run_attempt(
         return [_not_run(link, attempt.number, error) for link in attempt.links]
     opened, attempt.opened = attempt.opened, []
     waiting = len(opened)
+    loaded = asyncio.Event()
+    if not any(link.is_load for link in attempt.links):
+        loaded.set()
 
-    def admitted() -> None:
+    def admitted(link: Link) -> None:
         nonlocal waiting
         waiting -= 1
         if waiting == 0:
             on_start()
+        if link.lead_seconds is not None:
+            asyncio.get_running_loop().call_later(link.lead_seconds, loaded.set)
 
-    runs = [
-        _run_link(link, attempt, endpoint, other_test, admitted)
-        for link, endpoint in zip(attempt.links, opened, strict=True)
-    ]
-    return await asyncio.gather(*runs)
+    async def run(link: Link, endpoint: Opened | None) -> Evidence:
+        if link.lead_seconds is None:
+            await loaded.wait()
+        try:
+            return await _run_link(link, attempt, endpoint, other_test, admitted)
+        finally:
+            # A load that failed to start holds nobody up; what it was to load is refused later.
+            loaded.set()
+
+    return await asyncio.gather(*(run(*one) for one in zip(attempt.links, opened, strict=True)))
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def not_started(attempt: Attempt, reason: Reason) -> list[Evidence]:
+    """The evidence of an attempt that was not begun, for a reason of its own."""
+    return [
+        Evidence(
+            key=link.key,
+            attempt=attempt.number,
+            started_at=_now(),
+            duration_seconds=0.0,
+            failure=reason,
+            load=link.is_load,
+        )
+        for link in attempt.links
+    ]
+
+
 def _not_run(link: Link, number: int, error: AgentError) -> Evidence:
-    node = error.__notes__[0] if getattr(error, "__notes__", None) else link.target.node
+    node = error.__notes__[0] if getattr(error, "__notes__", None) else link.key.target
     return Evidence(
         key=link.key,
         attempt=number,
@@ -174,6 +235,7 @@ def _not_run(link: Link, number: int, error: AgentError) -> Evidence:
         duration_seconds=0.0,
         failure=_reason(error, node),
         lost=frozenset({node}) if error.lost else frozenset(),
+        load=link.is_load,
         source_version=link.source.tools.get(link.spec.instrument),
     )
 
@@ -185,24 +247,22 @@ def _reason(error: AgentError, node: str) -> Reason:
 async def _run_link(
     link: Link,
     attempt: Attempt,
-    endpoint: Opened,
-    other_test: Callable[[AgentHandle, AgentHandle], bool],
-    admitted: Callable[[], None],
+    endpoint: Opened | None,
+    other_test: Callable[[Link], bool],
+    admitted: Callable[[Link], None],
 ) -> Evidence:
     started_at, started = _now(), time.monotonic()
     watched: list[Sample] = []
-    watch = asyncio.create_task(_watch(link, endpoint, watched), name=f"watch {link.target.node}")
+    watch = asyncio.create_task(_watch(link, endpoint, watched), name=f"watch {link.key.target}")
     client: Side | None = None
-    server: Side | None = None
     samples: list[Sample] = []
     failure: Reason | None = None
     lost: set[str] = set()
+    ports = endpoint.ports if endpoint is not None else (link.port or 0,)
     try:
         try:
             timeout = total_seconds(link) + CALL_MARGIN_SECONDS
-            events = link.source.client.run_test(
-                attempt.group, link.spec, link.target.addresses[link.spec.family], endpoint.ports, timeout
-            )
+            events = link.source.client.run_test(attempt.group, link.spec, link.address, ports, timeout)
             async with aclosing(events):
                 async for event in events:
                     match event:
@@ -211,7 +271,7 @@ async def _run_link(
                         case Sample():
                             samples.append(event)
                         case Accepted():
-                            admitted()
+                            admitted(link)
         except AgentError as error:
             failure = _reason(error, link.source.node)
             if error.lost:
@@ -219,13 +279,14 @@ async def _run_link(
     finally:
         duration = time.monotonic() - started
         # Also when this task is cancelled: the server side does not wait for its lease.
-        closing = asyncio.create_task(_close(link, endpoint, finished=client is not None and client.failure is None))
+        finished = client is not None and client.failure is None
+        closing = asyncio.create_task(_close(link, endpoint, finished=finished))
         await asyncio.shield(closing)
         await cancelled(watch)
     server, error_at_target = closing.result()
     if error_at_target is not None and error_at_target.lost:
-        lost.add(link.target.node)
-        failure = failure or _reason(error_at_target, link.target.node)
+        lost.add(link.key.target)
+        failure = failure or _reason(error_at_target, link.key.target)
     return Evidence(
         key=link.key,
         attempt=attempt.number,
@@ -235,16 +296,19 @@ async def _run_link(
         server=server,
         failure=failure,
         lost=frozenset(lost),
+        load=link.is_load,
         source_samples=tuple(samples),
         target_samples=tuple(watched),
         source_version=link.source.tools.get(link.spec.instrument),
         source_idle_cores=link.source.idle_busy_cores,
-        target_idle_cores=link.target.idle_busy_cores,
-        other_test=other_test(link.source, link.target),
+        target_idle_cores=link.target.idle_busy_cores if link.target is not None else None,
+        other_test=other_test(link),
     )
 
 
-async def _watch(link: Link, endpoint: Opened, into: list[Sample]) -> None:
+async def _watch(link: Link, endpoint: Opened | None, into: list[Sample]) -> None:
+    if link.target is None or endpoint is None:
+        return
     samples = link.target.client.watch_host(endpoint.id, WATCH_SECONDS)
     try:
         async with aclosing(samples):
@@ -255,7 +319,9 @@ async def _watch(link: Link, endpoint: Opened, into: list[Sample]) -> None:
         return
 
 
-async def _close(link: Link, endpoint: Opened, *, finished: bool) -> tuple[Side | None, AgentError | None]:
+async def _close(link: Link, endpoint: Opened | None, *, finished: bool) -> tuple[Side | None, AgentError | None]:
+    if link.target is None or endpoint is None:
+        return None, None
     try:
         return await link.target.client.close_endpoint(endpoint.id, finished=finished), None
     except AgentError as error:

@@ -37,7 +37,7 @@ def prepare(
     ask: Ask, asked: Mapping[str, Any], survey: Survey, *, name: str | None, facts: Mapping[str, Any]
 ) -> Prepared:
     """A new run with what is known of where it runs; AskError where nothing can be planned."""
-    plan = make_plan(ask, survey.nodes, unreachable=survey.unreachable)
+    plan = make_plan(ask, survey.nodes, unreachable=survey.unreachable, services=survey.has_services)
     started = utc_now()
     stamp = started[:19].replace("-", "").replace(":", "").replace("T", "-")
     run = Run(
@@ -50,7 +50,7 @@ def prepare(
         facts={
             **facts,
             "shared_host": survey.shared_host,
-            "differences": list(survey.differences),
+            "remarks": list(survey.remarks),
         },
     )
     return Prepared(run, survey, plan, plan)
@@ -70,7 +70,7 @@ def prepare_resume(stored: StoredRun, ask: Ask, survey: Survey) -> Prepared:
     }
     nodes = tuple(there.get(node.name) or node.model_copy(update={"agents": []}) for node in stored.nodes)
     survey = replace(survey, nodes=nodes, unreachable=missing)
-    plan = make_plan(ask, nodes, unreachable=missing)
+    plan = make_plan(ask, nodes, unreachable=missing, services=survey.has_services)
     done = {cell.key for cell in stored.cells if cell.outcome == "measured"}
     run = stored.run.model_copy(update={"state": "running", "finished_at": None})
     return Prepared(run, survey, plan, remaining(plan, done))
@@ -99,8 +99,7 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
 
 def planned_keys(plan: Plan) -> set[CellKey]:
     """The keys of all cells of a plan, those known beforehand to be gaps included."""
-    keys = {key for measurement in plan.measurements for key in measurement.cells}
-    return keys | {cell.key for cell in plan.gaps}
+    return set(plan.keys)
 
 
 def document(stored: StoredRun, expected: Mapping[Series, set[Pair]] | None = None) -> RunDocument:

@@ -20,6 +20,8 @@ from netmesh_controller.mesh.document import Agent, Node, Reason
 from netmesh_controller.mesh.hostwindow import Sample
 
 IDLE_SECONDS = 1.0
+# A node whose CPU is busier than this while nothing is measured is not idle enough.
+IDLE_SHARE = 0.15
 
 # Facts in which nodes of one mesh should agree; where they do not, numbers may differ for that reason alone.
 _COMPARED = ("kernel", "agent_version", "congestion_control", "mtu_bytes", "cpus")
@@ -27,13 +29,21 @@ _COMPARED = ("kernel", "agent_version", "congestion_control", "mtu_bytes", "cpus
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was found: nodes for the document, agents to use, nodes that did not answer, and named differences."""
+    """What was found: nodes for the document, agents to use, and nodes that did not answer.
+
+    `remarks` are sentences on what may make numbers differ: facts in which nodes differ, nodes that are not idle.
+    """
 
     nodes: tuple[Node, ...]
     agents: dict[tuple[str, str], AgentHandle]
     unreachable: dict[str, Reason]
-    differences: tuple[str, ...]
+    remarks: tuple[str, ...]
     shared_host: bool
+
+    @property
+    def has_services(self) -> bool:
+        """Whether there are Services in front of the agents."""
+        return any(agent.services for agent in self.agents.values())
 
     async def close(self) -> None:
         """Ends the connections."""
@@ -84,7 +94,7 @@ async def survey(
         {facts["boot_id"] for (name, _), facts in facts_of.items() if name == node.name} - {None} for node in nodes
     ]
     shared = len({boot_id for ids in kernels for boot_id in ids}) < sum(1 for ids in kernels if ids)
-    return Survey(nodes, agents, unreachable, tuple(differences(nodes)), shared)
+    return Survey(nodes, agents, unreachable, (*differences(nodes), *restless(nodes)), shared)
 
 
 def _handle(client: AgentClient, entry: Located, facts: dict[str, Any]) -> AgentHandle:
@@ -95,7 +105,15 @@ def _handle(client: AgentClient, entry: Located, facts: dict[str, Any]) -> Agent
         # The agent could not tell; where it answers is where its tests go.
         host = entry.address.rpartition(":")[0].strip("[]")
         addresses[ipaddress.ip_address(host).version] = host
-    return AgentHandle(facts["node"], facts["role"], client, addresses, facts["tools"], facts["boot_id"])
+    return AgentHandle(
+        facts["node"],
+        facts["role"],
+        client,
+        addresses,
+        facts["tools"],
+        facts["boot_id"],
+        services=entry.services,
+    )
 
 
 def _node(
@@ -153,6 +171,16 @@ def differences(nodes: Sequence[Node]) -> list[str]:
         versions = {node.name: node.facts.get("tools", {}).get(tool, "missing") for node in nodes if node.agents}
         sentences += _difference(tool, versions)
     return sentences
+
+
+def restless(nodes: Sequence[Node]) -> list[str]:
+    """One sentence for all nodes that were busy before the first test: latencies and costs will show it."""
+    busy = [
+        f"{node.name} ({node.facts['idle_busy_cores']:.1f} of {node.facts['cpus']} cores)"
+        for node in nodes
+        if node.facts.get("cpus") and (node.facts.get("idle_busy_cores") or 0) > IDLE_SHARE * node.facts["cpus"]
+    ]
+    return [f"not idle before the first test: {_some(busy)}"] if busy else []
 
 
 def _difference(name: str, values: Mapping[str, Any]) -> list[str]:

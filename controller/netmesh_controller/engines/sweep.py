@@ -17,9 +17,10 @@ from typing import Any
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_controller.clients.agents import AgentError
 from netmesh_controller.clients.store import Store
-from netmesh_controller.engines import measure
-from netmesh_controller.engines.measure import AgentHandle, Attempt
-from netmesh_controller.mesh.assemble import both_or_none, cell_from
+from netmesh_controller.engines import calm, measure
+from netmesh_controller.engines.idle import idle_cells
+from netmesh_controller.engines.measure import AgentHandle, Attempt, Link
+from netmesh_controller.mesh.assemble import cell_from, counted
 from netmesh_controller.mesh.document import Cell, Reason
 from netmesh_controller.mesh.evidence import Evidence
 from netmesh_controller.mesh.plan import Measurement, Plan
@@ -65,6 +66,7 @@ class Sweep:
         """
         await self._keep(self._plan.gaps)
         self._begun = time.monotonic()
+        await self._keep(await idle_cells(self._plan, self._agents))
         try:
             self._start_ready()
             while self._schedule.running or self._schedule.waiting:
@@ -102,8 +104,13 @@ class Sweep:
         index = measurement.index
         attempt = await self._attempt_for(measurement)
         try:
-            evidence = await measure.run_attempt(
-                attempt, self._another_ran(measurement), lambda: self._open_ahead(measurement)
+            reason = await self._pressure(measurement)
+            evidence = (
+                measure.not_started(attempt, reason)
+                if reason
+                else await measure.run_attempt(
+                    attempt, self._another_ran(measurement), lambda: self._open_ahead(measurement)
+                )
             )
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(measure.close_endpoints(attempt)))
@@ -111,7 +118,16 @@ class Sweep:
         finally:
             self._started.pop(index, None)
             self._unmark_kernels(measurement)
-        await self._settle(measurement, both_or_none(evidence)[: len(measurement.cells)])
+        await self._settle(measurement, counted(evidence)[: len(measurement.cells)])
+
+    async def _pressure(self, measurement: Measurement) -> Reason | None:
+        """Waits until the measurement's nodes are calm, where that is asked for; why not, where one stays busy."""
+        pause = self._plan.ask.pause
+        if pause is None:
+            return None
+        agents = {node: agent for (node, _), agent in self._agents.items() if node in measurement.nodes}
+        reasons = await asyncio.gather(*(calm.pressure(agent, pause) for agent in agents.values()))
+        return next((reason for reason in reasons if reason is not None), None)
 
     async def _attempt_for(self, measurement: Measurement) -> Attempt:
         """The attempt whose endpoints were opened ahead, or a new one.
@@ -134,7 +150,7 @@ class Sweep:
         return attempt
 
     def _new_attempt(self, measurement: Measurement, number: int) -> Attempt:
-        links = measure.links_for(measurement, self._plan.ask, self._agents)
+        links = measure.links_for(measurement, self._plan.ask, self._agents, self._plan.targets)
         return Attempt(measurement, number, f"{self._run_id}/{measurement.index}/{number}", links)
 
     def _open_ahead(self, measurement: Measurement) -> None:
@@ -180,7 +196,7 @@ class Sweep:
             self._schedule.finish(measurement.index)
 
     def _cell(self, evidence: Evidence) -> Cell:
-        spec = measure.spec_for(evidence.key, self._plan.ask)
+        spec = measure.spec_for(evidence.key.test, evidence.key.parameters, self._plan.ask)
         return cell_from(evidence, duration_seconds=spec.duration_seconds, omit_seconds=spec.omit_seconds)
 
     async def _requeue(self, measurement: Measurement, delay: float) -> None:
@@ -265,13 +281,13 @@ class Sweep:
                 if ended is None or ended >= oldest
             ]
 
-    def _another_ran(self, measurement: Measurement) -> Callable[[AgentHandle, AgentHandle], bool]:
+    def _another_ran(self, measurement: Measurement) -> Callable[[Link], bool]:
         begun = self._started[measurement.index][1]
 
-        def another(source: AgentHandle, target: AgentHandle) -> bool:
+        def another(link: Link) -> bool:
             return any(
                 index != measurement.index and (ended is None or ended > begun)
-                for boot_id in {source.boot_id, target.boot_id}
+                for boot_id in {end.boot_id for end in link.ends}
                 if boot_id is not None
                 for index, _, ended in self._kernels_busy.get(boot_id, ())
             )

@@ -15,7 +15,7 @@ class InventoryError(Exception):
 class Located:
     """An agent's address ("host:port" of its gRPC server), and its node and role where the source knows them.
 
-    `facts` are what the source knows of the node and its agents cannot see, such as the rate of a shaped link.
+    `services` are the agent's Service addresses by family (4, 6). `facts` are what the source knows of the node and its agents cannot see, such as the rate of a shaped link.
     """
 
     address: str
@@ -24,3 +24,4 @@ class Located:
     zone: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    services: Mapping[int, str] = field(default_factory=dict)

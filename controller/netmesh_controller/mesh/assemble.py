@@ -47,10 +47,17 @@ def cell_from(evidence: Evidence, *, duration_seconds: float, omit_seconds: floa
             command_source=client.command if client else None,
             command_target=server.command if server else None,
             congestion_control=client.congestion_control if client else None,
-            reported=client.reported if client else {},
+            reported=_reported(evidence),
             raw=client.raw if client else None,
         ),
     )
+
+
+def _reported(evidence: Evidence) -> dict[str, float]:
+    reported = dict(evidence.client.reported) if evidence.client is not None else {}
+    if evidence.under_load is not None:
+        reported["load_bits_per_second"] = evidence.under_load
+    return reported
 
 
 def _sides(client: Side | None, server: Side | None) -> list[Side]:
@@ -116,6 +123,34 @@ def _hosts(
                 shared=evidence.other_test,
             )
     return Hosts(source=source, target=target)
+
+
+def counted(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """What of a measurement's tests counts, loads left out: both directions, or a test under its load, or none."""
+    load = next((one for one in evidence if one.load), None)
+    tests = [one for one in evidence if not one.load]
+    if load is None:
+        return both_or_none(tests)
+    return [_under(load, one) if one.reason is None else one for one in tests]
+
+
+def _under(load: Evidence, one: Evidence) -> Evidence:
+    """A test that ran under a load from its beginning to its end; a failure where it did not."""
+    if load.reason is not None:
+        reason = Reason(code=load.reason.code, message=f"the load failed: {load.reason.message}")
+        return dataclasses.replace(one, failure=reason)
+    assert load.client is not None
+    assert one.client is not None
+    # Both clients run on one agent, by one clock.
+    if (
+        not load.client.started_seconds
+        < one.client.started_seconds
+        <= one.client.ended_seconds
+        < load.client.ended_seconds
+    ):
+        reason = Reason(code="tool_failed", message="the load did not last as long as the test under it")
+        return dataclasses.replace(one, failure=reason)
+    return dataclasses.replace(one, under_load=load.client.values["bits_per_second"].mean)
 
 
 def both_or_none(evidence: Sequence[Evidence]) -> list[Evidence]:

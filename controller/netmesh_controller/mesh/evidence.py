@@ -34,7 +34,8 @@ class Evidence:
     """One attempt at one cell.
 
     `failure` is what went wrong around the tools (an agent that refused, or that went away); `lost` names the nodes
-    whose agents could not be reached. `other_test` is true where another test ran on the same kernel meanwhile.
+    whose agents could not be reached. A `load` is no cell; what was measured under one has its rate, in bits a second,
+    as `under_load`. `other_test` is true where another test ran on the same kernel meanwhile.
     """
 
     key: CellKey
@@ -45,6 +46,8 @@ class Evidence:
     server: Side | None = None
     failure: Reason | None = None
     lost: frozenset[str] = frozenset()
+    load: bool = False
+    under_load: float | None = None
     source_samples: tuple[Sample, ...] = ()
     target_samples: tuple[Sample, ...] = ()
     source_version: str | None = None

@@ -124,8 +124,8 @@ def host_cost(*samples: Sample, idle_busy_cores: float | None, bits_per_second: 
 
     `bits_per_second` is what the test received. The whole host's cost is null where its idle baseline or the rate is
     unknown, where nothing was received, where another test ran on the same kernel (`shared`), and where the host was
-    no busier than its baseline: then the cost is smaller than what can be told. The tool's own is null where the
-    samples do not have its process tree at both ends.
+    no busier than its baseline: then the cost is smaller than what can be told. The tool's own is null where that is
+    so of it, and where the samples do not have its process tree at both ends.
     """
     if len(samples) < 2:
         raise ValueError(f"a window of {len(samples)} samples")
@@ -133,7 +133,8 @@ def host_cost(*samples: Sample, idle_busy_cores: float | None, bits_per_second: 
     seconds = last.monotonic_seconds - first.monotonic_seconds
     cores = cpu_cores(first, last)
     tool_seconds = _grown(first.tool_cpu_seconds, last.tool_cpu_seconds)
-    tool_cores = tool_seconds / seconds if tool_seconds is not None and seconds > 0 else None
+    # The kernel tells a process's time in ticks of 10 ms: none grown is less than can be told, not none used.
+    tool_cores = tool_seconds / seconds if tool_seconds and seconds > 0 else None
     # Less than a bit a second is nothing received.
     gigabytes_per_second = bits_per_second / 8e9 if bits_per_second is not None and bits_per_second >= 1 else None
     above = None

@@ -33,14 +33,26 @@ PROGRESS_SECONDS = 0.25
 
 
 def sweep(
-    tests: Annotated[str | None, typer.Option(help="Tests, separated by commas. [tcp-bandwidth,tcp-latency]")] = None,
-    paths: Annotated[str | None, typer.Option(help="Paths, separated by commas. [pod-to-pod]")] = None,
-    tool: Annotated[str | None, typer.Option(help="iperf3 or qperf, where the test can use it.")] = None,
+    tests: Annotated[str | None, typer.Option(help="Tests, or all. [tcp-bandwidth,tcp-latency]")] = None,
+    paths: Annotated[str | None, typer.Option(help="Paths, or all. [pod-to-pod]")] = None,
+    tool: Annotated[
+        str | None, typer.Option(help="iperf3, qperf, sockperf: each where the test can use it, in cells of its own.")
+    ] = None,
     duration: Annotated[str | None, typer.Option(help="Time of a test, whole seconds. [5s]")] = None,
     omit: Annotated[str | None, typer.Option(help="Warm-up before it that is not counted (iperf3). [1s]")] = None,
     interval: Annotated[str | None, typer.Option(help="Time between readings within a test. [0.1s]")] = None,
     congestion: Annotated[str | None, typer.Option(help="TCP congestion control. [the node's own]")] = None,
-    streams: Annotated[int | None, typer.Option(help="Parallel streams of a bandwidth test. [1]")] = None,
+    streams: Annotated[str | None, typer.Option(help="Parallel streams of a bandwidth test, such as 1,4. [1]")] = None,
+    message_sizes: Annotated[
+        str | None, typer.Option(help="Sizes of messages, such as 64,1k,32k. [the tool's own]")
+    ] = None,
+    mss: Annotated[str | None, typer.Option(help="TCP segment sizes: 536,1460 or 536:1460:64. [the path's]")] = None,
+    under_load: Annotated[
+        bool | None, typer.Option("--under-load", help="Also measure latency while TCP fills the same pair's path.")
+    ] = None,
+    message_rate: Annotated[
+        str | None, typer.Option(help="Messages or connects a second. [sockperf 1000, tcp-connect 100]")
+    ] = None,
     bidirectional: Annotated[
         bool | None, typer.Option("--bidirectional", help="Measure bandwidth in both directions at once.")
     ] = None,
@@ -50,7 +62,17 @@ def sweep(
     repeat: Annotated[int | None, typer.Option(help="How often each cell is measured. [1]")] = None,
     pairs: Annotated[str | None, typer.Option(help="all, sample:K, zones, or SOURCE:TARGET,… [all]")] = None,
     max_concurrent: Annotated[int | None, typer.Option(help="Most tests at one time. [no limit]")] = None,
-    family: Annotated[str | None, typer.Option(help="IP version, 4 or 6. [4]")] = None,
+    family: Annotated[str | None, typer.Option(help="IP version: 4, 6 or both. [4]")] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="A target outside: [PATH:]NAME=ADDRESS:PORT, for tcp-connect.")
+    ] = None,
+    max_rate: Annotated[str | None, typer.Option(help="Most that any test offers, such as 1G. [no limit]")] = None,
+    max_traffic: Annotated[
+        str | None, typer.Option(help="Refuse a plan that may send more than this, such as 10G. [no limit]")
+    ] = None,
+    pause_if: Annotated[
+        str | None, typer.Option(help="Start no test on a node while this holds, such as 'cpu > 80 %'.")
+    ] = None,
     plan: Annotated[Path | None, typer.Option(help="YAML file of these options; the command line goes first.")] = None,
     lab: Annotated[str | None, typer.Option(help="A lab: N nodes, a lab file, or the name of one that is up.")] = None,
     agents: Annotated[str | None, typer.Option(help="Agents: a YAML file, or HOST:PORT,…")] = None,
@@ -83,6 +105,14 @@ def sweep(
         "pairs": pairs,
         "max_concurrent": max_concurrent,
         "family": family,
+        "message_sizes": message_sizes,
+        "mss": mss,
+        "under_load": under_load,
+        "message_rate": message_rate,
+        "targets": target or None,
+        "max_rate": max_rate,
+        "max_traffic": max_traffic,
+        "pause_if": pause_if,
     }
     given = {key: value for key, value in options.items() if value is not None}
     logs.set_up("info" if verbose else "error")
@@ -156,7 +186,7 @@ class _Command:
                 )
             else:
                 prepared = runs.prepare_resume(self.stored, ask, found)
-            for sentence in found.differences:
+            for sentence in found.remarks:
                 console.print(sentence, highlight=False, soft_wrap=True)
             show_estimate(console, prepared.todo)
             if self.dry_run:

@@ -1,0 +1,30 @@
+"""What a survey says of nodes that differ, or that are not idle."""
+
+from netmesh_controller.engines.survey import differences, restless
+from netmesh_controller.mesh.document import Agent, Node
+
+
+def node(name: str, **facts: object) -> Node:
+    return Node(name=name, agents=[Agent(role="pod", address="10.0.0.1")], facts=facts)
+
+
+def test_nodes_that_agree_need_no_word() -> None:
+    assert differences([node("a", kernel="6.1", tools={"iperf3": "3.12"})] * 2) == []
+
+
+def test_each_difference_is_named_with_who_has_what() -> None:
+    nodes = [node("a", mtu_bytes=1500, tools={"iperf3": "3.12"}), node("b", mtu_bytes=9000, tools={})]
+    assert differences(nodes) == ["mtu differs: 1500 on a; 9000 on b", "iperf3 differs: 3.12 on a; missing on b"]
+
+
+def test_what_is_not_known_is_no_difference() -> None:
+    assert differences([node("a", kernel="6.1"), node("b", kernel=None)]) == []
+
+
+def test_a_busy_node_is_named_with_its_share() -> None:
+    nodes = [node("a", cpus=4, idle_busy_cores=0.1), node("b", cpus=4, idle_busy_cores=1.5)]
+    assert restless(nodes) == ["not idle before the first test: b (1.5 of 4 cores)"]
+
+
+def test_an_unknown_baseline_is_no_warning() -> None:
+    assert restless([node("a", cpus=4, idle_busy_cores=None), node("b")]) == []
