@@ -15,7 +15,8 @@ class InventoryError(Exception):
 class Located:
     """An agent's address ("host:port" of its gRPC server), and its node and role where the source knows them.
 
-    `services` are the agent's Service addresses by family (4, 6). `facts` are what the source knows of the node and its agents cannot see, such as the rate of a shaped link.
+    `facts` are what the source knows of the node and its agents cannot see, such as the rate of a shaped link;
+    `services` the agent's Service addresses by family (4, 6).
     """
 
     address: str

@@ -136,11 +136,9 @@ def counted(evidence: Sequence[Evidence]) -> list[Evidence]:
 
 def _under(load: Evidence, one: Evidence) -> Evidence:
     """A test that ran under a load from its beginning to its end; a failure where it did not."""
-    if load.reason is not None:
-        reason = Reason(code=load.reason.code, message=f"the load failed: {load.reason.message}")
-        return dataclasses.replace(one, failure=reason)
-    assert load.client is not None
-    assert one.client is not None
+    if load.reason is not None or load.client is None or one.client is None:
+        said = load.reason or Reason(code="tool_failed", message="it ended without a result")
+        return dataclasses.replace(one, failure=Reason(code=said.code, message=f"the load failed: {said.message}"))
     # Both clients run on one agent, by one clock.
     if (
         not load.client.started_seconds

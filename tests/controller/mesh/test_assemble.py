@@ -2,7 +2,7 @@
 
 import pytest
 
-from netmesh_controller.mesh.assemble import both_or_none, cell_from
+from netmesh_controller.mesh.assemble import both_or_none, cell_from, counted
 from netmesh_controller.mesh.document import Cell, CellKey, Parameters, Reason, Summary
 from netmesh_controller.mesh.evidence import Evidence, Side
 from netmesh_controller.mesh.hostwindow import CpuTimes, Sample
@@ -168,3 +168,34 @@ def test_directions_that_missed_each_other_do_not_count() -> None:
 )
 def test_only_what_a_second_try_can_mend_is_tried_again(code: str, attempt: int, again: bool) -> None:
     assert may_retry(code, attempt) is again
+
+
+def under(**changes: object) -> list[Evidence]:
+    """A test and its load, on one agent's clock: the load from 99 to 110, the test from 100 to 106.1."""
+    shape = {"key": KEY, "attempt": 1, "started_at": "", "duration_seconds": 6.0}
+    load: dict[str, object] = {"started_seconds": 99.0, "ended_seconds": 110.0}
+    return [
+        Evidence(**shape, client=client()),  # type: ignore[arg-type]  # fields by name
+        Evidence(**shape, client=client(**{**load, **changes}), load=True),  # type: ignore[arg-type]  # fields by name
+    ]
+
+
+def test_a_test_under_load_has_the_loads_rate_beside_it() -> None:
+    (one,) = counted(under())
+    assert one.reason is None
+    made = cell_from(one, duration_seconds=5, omit_seconds=1)
+    assert made.tool.reported["load_bits_per_second"] == 0.95e9
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ended_seconds": 106.0},
+        {"started_seconds": 100.5},
+        {"failure": Reason(code="tool_failed", message="the server has terminated")},
+    ],
+)
+def test_a_load_that_did_not_last_leaves_no_figure_under_load(changes: dict[str, object]) -> None:
+    (one,) = counted(under(**changes))
+    assert one.reason is not None
+    assert "load" in one.reason.message
