@@ -101,8 +101,8 @@ def cases(test: str, ask: Ask) -> tuple[Case, ...]:
 
 
 def load_case(case: Case, ask: Ask) -> Case:
-    """The test that loads the path of a latency test."""
-    return Case(LOAD_TEST, ask.instruments(LOAD_TEST)[0], case.family, streams=ask.streams[0])
+    """The test that loads the path of a latency test: by the default instrument, which can hold a rate."""
+    return Case(LOAD_TEST, TESTS[LOAD_TEST].default_instrument, case.family, streams=ask.streams[0])
 
 
 def end_of(node: Node, role: str) -> End:

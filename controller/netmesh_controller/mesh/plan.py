@@ -161,9 +161,10 @@ def make_plan(
 
 
 def _check_traffic(plan: Plan) -> None:
-    most, cost = plan.ask.max_traffic, plan.estimate
+    most = plan.ask.max_traffic
     if most is None:
         return
+    cost = plan.estimate
     if cost.traffic_unknown:
         raise AskError("max-traffic", f"the traffic is not known ({cost.traffic_note}); limit it by --max-rate")
     if cost.traffic_bytes is not None and cost.traffic_bytes > most:

@@ -90,3 +90,35 @@ def test_what_stays_within_a_node_is_not_bounded_by_its_line_rate() -> None:
     both = cost(2, line_rate=10**9, tests="tcp-bandwidth", pairs="node-1:node-2,node-1:node-1")
     assert both.traffic_bytes == 10**9 * 6 / 8
     assert both.traffic_note == "at most, by the links' rates, without what stays within a node"
+
+
+def test_each_path_has_its_traffic() -> None:
+    asked = ask_from({"paths": "pod-to-pod,hairpin", "tests": "udp-bandwidth,tcp-connect", "pairs": "all"})
+    estimate = make_plan(asked, nodes(2), services=True).estimate
+    each = 100_000_000 * 6 // 8
+    assert estimate.traffic_by_path == {"pod-to-pod": 4 * each, "hairpin": 2 * each}
+    assert estimate.traffic_bytes == 6 * each
+    assert not estimate.traffic_unknown
+
+
+def test_a_load_sends_for_as_long_as_it_runs() -> None:
+    loaded = cost(2, tests="tcp-latency", under_load=True, rate="8M", pairs="node-1:node-2")
+    # Its lead, the test of 5 s and what that takes to start, and its tail: 8 s.
+    assert loaded.traffic_bytes == 8 * 10**6
+    assert cost(2, tests="tcp-latency", under_load=True).traffic_unknown
+
+
+def test_large_messages_are_traffic() -> None:
+    paced = cost(2, tests="udp-latency", tool="sockperf", message_sizes="32k", pairs="node-1:node-2")
+    # 1,000 a second, there and back, in 5 s and sockperf's silent start.
+    assert paced.traffic_bytes == round(1000 * 2 * 32_768 * 7.3)
+    assert paced.traffic_note == "at the asked rate"
+    sent = cost(2, tests="udp-latency", message_sizes="32k", pairs="node-1:node-2", line_rate=10**9)
+    assert sent.traffic_bytes is not None
+    assert sent.traffic_note == "at most, by the links' rates"
+
+
+def test_what_is_not_known_between_nodes_is_told_apart_from_what_is_small() -> None:
+    assert cost(2).traffic_unknown
+    assert not cost(2, tests="tcp-latency").traffic_unknown
+    assert not cost(2, line_rate=10**9).traffic_unknown

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netmesh_controller.mesh.catalogue import COST_VALUES, REASONS
-from netmesh_controller.mesh.document import Cell, Host, Hosts, Matrix, Node, Parameters, Reason, Summary
+from netmesh_controller.mesh.catalogue import COST_VALUES, REASONS, TESTS
+from netmesh_controller.mesh.document import Cell, CpuCores, Host, Hosts, Matrix, Node, Parameters, Reason, Summary
 from netmesh_controller.mesh.matrix import Series, in_order, matrices
 
 IPERF3 = Parameters(instrument="iperf3")
@@ -90,12 +90,60 @@ def test_pairs_without_a_cell() -> None:
 
 @pytest.mark.parametrize(
     ("path", "diagonal", "elsewhere"),
-    [("host-to-host", "not_applicable", "not_scheduled"), ("hairpin", "not_scheduled", "not_applicable")],
+    [
+        ("pod-to-pod", "not_scheduled", "not_scheduled"),
+        ("pod-to-service", "not_scheduled", "not_scheduled"),
+        ("hairpin", "not_scheduled", "not_applicable"),
+        ("host-to-host", "not_applicable", "not_scheduled"),
+        ("host-to-pod", "not_scheduled", "not_scheduled"),
+        ("pod-to-host", "not_scheduled", "not_scheduled"),
+    ],
 )
 def test_cells_that_a_path_has_not(path: str, diagonal: str, elsewhere: str) -> None:
     made = matrices(NODES, [], {Series(path, "tcp-bandwidth", IPERF3): set()})
     assert entry(made, "node-2", "node-2") == diagonal
     assert entry(made, "node-2", "node-1") == elsewhere
+
+
+def test_targets_outside_are_columns_of_their_own() -> None:
+    own = Parameters(instrument="netmesh", offered_per_second=100)
+    series = Series("pod-to-external", "tcp-connect", own)
+
+    def connect(source: str, target: str, seconds: float) -> Cell:
+        values = {"connect_seconds": Summary(mean=seconds)}
+        return cell(source, target, path=series.path, test=series.test, parameters=own, values=values)
+
+    cells = [connect("node-2", "web-10", 3e-3), connect("node-1", "web-10", 2e-3), connect("node-10", "web-2", 1e-3)]
+    made = matrices(NODES, cells, {series: {("node-1", "web-2"), ("node-1", "dns")}})
+    assert [(matrix.value, matrix.unit) for matrix in made] == [("connect_seconds", "s")]
+    assert made[0].sources == NAMES
+    assert made[0].targets == ["dns", "web-2", "web-10"]
+    assert made[0].values == [[None, None, 2e-3], [None, None, 3e-3], [None, 1e-3, None]]
+    assert made[0].reasons[0] == ["cancelled", "cancelled", None]
+    assert made[0].reasons[1] == ["not_scheduled", "not_scheduled", None]
+
+
+def test_nodes_at_rest_show_what_keeps_them_busy() -> None:
+    own = Parameters(instrument="netmesh", family=None)
+    modes = dict.fromkeys(("user", "nice", "system", "irq", "softirq", "steal", "unattributed", "busiest_core"), 0.0)
+    host = Host(cpu_cores=CpuCores(**modes, busy=0.25), memory_bytes={"available_min": 2**30})
+    at_rest = cell("node-1", "node-1", test="idle", parameters=own, hosts=Hosts(source=host))
+    made = matrices(NODES, [at_rest, cell("node-2", "node-2", test="idle", parameters=own)])
+    assert [(matrix.value, matrix.unit) for matrix in made] == [
+        ("busy_cores", "cores"),
+        ("available_memory_bytes", "B"),
+    ]
+    assert [entry(made, "node-1", "node-1", matrix.value) for matrix in made] == [0.25, 2**30]
+    assert entry(made, "node-2", "node-2", "busy_cores") == "not_supported"
+    assert entry(made, "node-1", "node-2", "busy_cores") == "not_applicable"
+
+
+@pytest.mark.parametrize("test", sorted(TESTS))
+def test_every_test_has_a_matrix_with_a_unit_for_each_of_its_values(test: str) -> None:
+    kind = TESTS[test]
+    made = matrices(NODES, [], {Series("pod-to-pod", test, Parameters(instrument=kind.default_instrument)): set()})
+    assert [matrix.value for matrix in made] == [*kind.values, *kind.host_values]
+    assert made[0].value == kind.headline
 
 
 def test_a_plan_without_any_cell_yet_has_its_matrices() -> None:

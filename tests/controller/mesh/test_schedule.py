@@ -219,3 +219,14 @@ def test_most_of_what_is_made_ready_ahead_runs_next() -> None:
     outcome = simulate(plan_of(8), World())
     assert outcome.promises >= 0.6 * len(outcome.starts)
     assert outcome.kept >= 0.8 * outcome.promises
+
+
+def test_a_target_outside_is_nobodys_node() -> None:
+    plan = plan_of(4, tests="tcp-connect", paths="pod-to-external", targets="web=192.0.2.10:443,dns=192.0.2.11:53")
+    assert len(plan.measurements) == 8
+    schedule = Schedule(plan.measurements)
+    # All nodes at once, although what they measure is the same.
+    assert {one.source for one in schedule.start()} == {"node-1", "node-2", "node-3", "node-4"}
+    outcome = simulate(plan, World())
+    assert sorted(outcome.starts) == list(range(8))
+    assert outcome.over_bound < 1.05
