@@ -22,12 +22,14 @@ from netmesh_controller.engines.survey import survey
 from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.mesh.ask import ask_from
 from netmesh_controller.mesh.document import Cell, RunDocument
+from netmesh_controller.mesh.share import shares
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.sources import Source, agent_source
 from netmesh_controller.surfaces.terminal.closing import show_closing
 from netmesh_controller.surfaces.terminal.estimate import show_estimate
 from netmesh_controller.surfaces.terminal.matrices import show_matrices
 from netmesh_controller.surfaces.terminal.progress import ProgressDisplay
+from netmesh_controller.surfaces.terminal.shares import show_shares
 
 PROGRESS_SECONDS = 0.25
 
@@ -252,6 +254,7 @@ class _Command:
                 typer.echo(text)
         if not self.json:
             show_matrices(console, document)
+            show_shares(console, shares(document.matrices))
         show_closing(console, document, planned, str(self.output) if self.output else None)
 
 

@@ -1,0 +1,54 @@
+"""The table of paths beside the hosts' own network."""
+
+import io
+
+from rich.console import Console
+
+from netmesh_controller.mesh.document import Parameters
+from netmesh_controller.mesh.share import Share
+from netmesh_controller.surfaces.terminal.shares import show_shares
+
+PARAMETERS = Parameters(instrument="iperf3", streams=1, direction="forward")
+
+
+def shown(*found: Share, width: int = 80) -> str:
+    out = io.StringIO()
+    show_shares(Console(file=out, width=width), found)
+    return out.getvalue()
+
+
+def share(value: str, how: str, figure: float | None, unit: str = "s", path: str = "pod-to-pod") -> Share:
+    return Share(path, "tcp-bandwidth", PARAMETERS, value, how, unit, figure, 6)  # type: ignore[arg-type]  # one of the two
+
+
+def test_a_row_a_path_with_share_and_what_is_added() -> None:
+    text = shown(
+        share("bits_per_second", "ratio", 0.934, "1"),
+        share("round_trip_seconds", "added", 12.4e-6),
+        share("bits_per_second", "ratio", 0.71, "1", path="pod-to-service"),
+        width=120,
+    )
+    rows = [line for line in text.splitlines() if "tcp-bandwidth" in line]
+    assert len(rows) == 2
+    assert "93.4 %" in rows[0]
+    assert "+12.4 µs" in rows[0]
+    assert "71.0 %" in rows[1]
+
+
+def test_less_than_the_hosts_is_said_with_its_sign() -> None:
+    assert "-2.00 µs" in shown(share("round_trip_seconds", "added", -2e-6), width=120)
+
+
+def test_no_pair_in_common_is_said_not_zero() -> None:
+    text = shown(share("bits_per_second", "ratio", None, "1"))
+    assert "no pair has both" in " ".join(text.split())
+    assert "0 %" not in text
+
+
+def test_without_the_baseline_there_is_no_table() -> None:
+    assert shown() == ""
+
+
+def test_it_fits_80_columns() -> None:
+    text = shown(share("bits_per_second", "ratio", 0.934, "1"), share("round_trip_seconds", "added", 12.4e-6))
+    assert max(map(len, text.splitlines())) <= 80
