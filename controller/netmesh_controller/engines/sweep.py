@@ -309,7 +309,8 @@ class Sweep:
             )
             for measurement, begun in self._started.values()
         )
-        total = sum(len(measurement.cells) for measurement in self._plan.measurements) + len(self._plan.gaps)
+        total = sum(len(measurement.cells) for measurement in self._plan.measurements)
+        total += len(self._plan.gaps) + len(self._plan.idle)
         return Progress(
             total=total,
             done=self._done,

@@ -306,3 +306,7 @@ def test_shortening_keeps_names_apart() -> None:
     assert shorten(["one"]).names == ("one",)
     assert without_domain(["a-1.x.y", "a-2.x.y"]).names == ("a-1", "a-2")
     assert without_domain(["pool-1-abc", "pool-2-abc"]).names == ("pool-1-abc", "pool-2-abc")
+
+
+def test_an_mtu_is_exact() -> None:
+    assert scale_for("mtu_bytes", "B", [1472.0, 9000.0]).full(1472.0) == "1472 B"

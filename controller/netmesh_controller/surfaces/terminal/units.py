@@ -31,8 +31,8 @@ class Scale:
 
     def text(self, number: float) -> str:
         """The number in this unit, without the unit."""
-        if not self.unit and number.is_integer() and abs(number) < 1e6:
-            return str(int(number))  # a count
+        if self.unit in ("", "B") and number.is_integer() and abs(number) < 1e6:
+            return str(int(number))  # a count, or a size that three digits would spoil
         return digits(number * self.factor)
 
     def full(self, number: float) -> str:
@@ -44,6 +44,8 @@ def scale_for(value: str, unit: str, numbers: Iterable[float], *, ascii_only: bo
     """The unit in which the middle one of the numbers, zeros aside, is at least 1: one outlier does not choose it."""
     if value.endswith("_ratio"):
         return Scale(100.0, "%")
+    if value == "mtu_bytes":
+        return Scale(1.0, unit)
     sizes = [abs(number) for number in numbers if number]
     middle = [median(sizes)] if sizes else []
     if unit == COST_UNIT:
