@@ -142,10 +142,12 @@ def test_a_groups_cpu_time_is_busy_within_5_percent_of_a_core(group: Group, paus
         assert BURNT_SECONDS - 0.01 < used < BURNT_SECONDS + 0.1
         # However crowded the machine is: what was burnt is in it.
         assert cores.busy > used / seconds - 0.05
-        off.append(cores.busy - cores.steal - (used + others) / seconds)
-        if abs(off[-1]) < 0.05:
+        # What others have done in interrupts is busy time that no process is charged for.
+        interrupts = cores.irq + cores.softirq + cores.steal
+        off.append((cores.busy - (used + others) / seconds, interrupts))
+        if -0.05 < off[-1][0] < 0.05 + interrupts:
             return
-    pytest.fail(f"busy was off by {off} cores")
+    pytest.fail(f"cores that busy was off by, and those in interrupts: {off}")
 
 
 # Small datagrams to a socket of this host that nobody reads: receiving them is the kernel's work in softirq.
