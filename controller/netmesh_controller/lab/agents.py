@@ -1,4 +1,4 @@
-"""The agents inside of a lab: one in each pod, in a PID namespace of its own as a container has."""
+"""The agents inside of a lab: in each pod and on each node, in a PID namespace of its own as a container has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from netmesh_controller.lab import namespaces, processes
-from netmesh_controller.lab.addressing import POD_NAMES, LabAddresses, Role, pod_namespace
+from netmesh_controller.lab.addressing import PLACE_NAMES, Addresses, LabAddresses, Role, agent_namespace
 from netmesh_controller.lab.errors import LabError
 from netmesh_controller.lab.processes import Process
 
@@ -31,16 +31,28 @@ def program() -> str:
     return found
 
 
+def address(key: AgentKey, addresses: LabAddresses) -> IPv4Address:
+    """Where an agent listens: on its pod's address, or its node's."""
+    return own_addresses(key, addresses).v4.ip
+
+
+def own_addresses(key: AgentKey, addresses: LabAddresses) -> Addresses:
+    """An agent's addresses: its pod's, or its node's."""
+    name, role = key
+    node = addresses.nodes[name]
+    return node.uplink if role == "host" else node.pods[role].pod
+
+
 def log_file(folder: Path, key: AgentKey) -> Path:
     """Where an agent of the lab in `folder` writes."""
     node, role = key
-    return folder / f"{node}-{POD_NAMES[role]}.log"
+    return folder / f"{node}-{PLACE_NAMES[role]}.log"
 
 
 def command(
     lab: str, key: AgentKey, addresses: LabAddresses, certificates: Path, *, dies_with_parent: bool
 ) -> list[str]:
-    """The command line that starts an agent in its pod.
+    """The command line that starts an agent in its place.
 
     `unshare` stays outside and kills the PID namespace with itself, tini reaps inside, and so nothing outlives its
     agent. `nsenter` and not `ip netns exec`, which would hide the control groups.
@@ -49,17 +61,17 @@ def command(
     return [
         *(["setpriv", "--pdeathsig", "KILL", "--"] if dies_with_parent else []),
         "nsenter",
-        f"--net={namespaces.FOLDER / pod_namespace(lab, node, role)}",
+        f"--net={namespaces.FOLDER / agent_namespace(lab, node, role)}",
         "--",
         *("unshare", "--pid", "--fork", "--mount-proc", "--kill-child=KILL", "--"),
         *("tini", "--"),
-        *(program(), "--node", node, "--role", role, "--listen", f"{_address(key, addresses)}:{PORT}"),
+        *(program(), "--node", node, "--role", role, "--listen", f"{address(key, addresses)}:{PORT}"),
         *("--certificates", str(certificates / "agent")),
     ]
 
 
 def wait_ready(folder: Path, started: Mapping[AgentKey, Process], addresses: LabAddresses) -> None:
-    """Returns when every agent listens in its pod; LabError with the end of its log where one ended or is late."""
+    """Returns when every agent listens in its place; LabError with the end of its log where one ended or is late."""
     seconds = READY_SECONDS + READY_SECONDS_EACH * len(started)
     deadline = time.monotonic() + seconds
     waiting = dict(started)
@@ -67,7 +79,7 @@ def wait_ready(folder: Path, started: Mapping[AgentKey, Process], addresses: Lab
         for key, process in list(waiting.items()):
             if not process.alive():
                 raise LabError(f"The agent of {_label(key)} ended at its start: {_tail(log_file(folder, key))}")
-            if processes.listens(process, _address(key, addresses), PORT):
+            if processes.listens(process, address(key, addresses), PORT):
                 del waiting[key]
         if waiting and time.monotonic() > deadline:
             key = next(iter(waiting))
@@ -76,10 +88,6 @@ def wait_ready(folder: Path, started: Mapping[AgentKey, Process], addresses: Lab
             )
         if waiting:
             time.sleep(0.02)
-
-
-def _address(key: AgentKey, addresses: LabAddresses) -> IPv4Address:
-    return addresses.nodes[key[0]].pods[key[1]].pod.v4.ip
 
 
 def _label(key: AgentKey) -> str:

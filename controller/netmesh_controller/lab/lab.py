@@ -8,42 +8,48 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from netmesh_controller.identity import make_identity
 from netmesh_controller.lab import agents as lab_agents
-from netmesh_controller.lab import cgroups, namespaces, needs, network, processes, state
+from netmesh_controller.lab import cgroups, namespaces, needs, network, processes, relays, state
 from netmesh_controller.lab.addressing import (
     NAME,
-    POD_NAMES,
+    PLACE_NAMES,
     ROLES,
     LabAddresses,
+    PodRole,
     Role,
+    Where,
+    agent_namespace,
     check_name,
     fabric_namespace,
     lab_addresses,
-    node_namespace,
-    pod_namespace,
 )
 from netmesh_controller.lab.agents import PORT
 from netmesh_controller.lab.errors import LabInputError
-from netmesh_controller.lab.spec import LabSpec, load_spec, spec_of
+from netmesh_controller.lab.services import Family, rules_met
+from netmesh_controller.lab.spec import MAX_SERVICE_NODES, LabSpec, load_spec, spec_of
 from netmesh_controller.lab.state import State
 
-Where = Literal["agent", "peer", "host"]
 # Longer than a lab lives.
 _CERTIFICATE_DAYS = 3650
 
 
 @dataclass(frozen=True)
 class LabAgent:
-    """An agent of a lab: its gRPC server, reached from inside of the lab. `address6` is None without IPv6."""
+    """An agent of a lab: its gRPC server, reached from inside of the lab. `address6` is None without IPv6.
+
+    `service`, `service6`: the addresses of the Service that leads to it; None of a host-role agent, which has none.
+    """
 
     node: str
     role: Role
     address: str
     address6: str | None
     port: int
+    service: str | None
+    service6: str | None
 
 
 @dataclass(frozen=True)
@@ -91,13 +97,34 @@ class Lab:
         return [(node, self.spec.zone(node)) for node in self.spec.names()]
 
     def targets(self) -> list[LabAgent]:
-        """Every agent, node by node, that of the pod before the peer's."""
-        nodes, v6 = self.addresses.nodes, namespaces.has_ipv6()
-        return [
-            LabAgent(node, role, str(link.pod.v4.ip), str(link.pod.v6.ip) if v6 else None, PORT)
-            for node in self.spec.names()
-            for role, link in nodes[node].pods.items()
-        ]
+        """Every agent, node by node: that of the pod, the peer's, the host's."""
+        return [self._target(node, role) for node in self.spec.names() for role in ROLES]
+
+    def _target(self, node: str, role: Role) -> LabAgent:
+        own = lab_agents.own_addresses((node, role), self.addresses)
+        service = self.addresses.nodes[node].services.get(role) if role != "host" else None
+        v6 = namespaces.has_ipv6()
+        return LabAgent(
+            node=node,
+            role=role,
+            address=str(own.v4.ip),
+            address6=str(own.v6.ip) if v6 else None,
+            port=PORT,
+            service=str(service.v4) if service else None,
+            service6=str(service.v6) if service and v6 else None,
+        )
+
+    def service_address(self, node: str, role: PodRole, family: Family) -> str:
+        """The address of the Service in front of a pod, with the same ports as the agent in it uses for its tools.
+
+        LabInputError where there is none: in a lab of too many nodes, or without IPv6.
+        """
+        service = self.addresses.nodes[node].services.get(role)
+        if service is None:
+            raise LabInputError(f"services: labs of more than {MAX_SERVICE_NODES} nodes have none.")
+        if family == 6 and not namespaces.has_ipv6():
+            raise LabInputError("services: this kernel has no IPv6.")
+        return str(service.v4 if family == 4 else service.v6)
 
     def enter(self) -> None:
         """Moves the calling thread into the lab, beside the switch, from where every agent can be reached.
@@ -108,7 +135,12 @@ class Lab:
         namespaces.enter(fabric_namespace(self.name))
 
     def facts(self) -> dict[str, Any]:
-        """What a run should say of the lab: its shape, as asked for and as it came out, in bits a second."""
+        """What a run should say of the lab: its shape, as asked for and as it came out, in bits a second.
+
+        `service_rules`: the rules of KUBE-SERVICES that a new connection meets, at a node and in a family. `delays`:
+        by what packets are delayed and how well that has gone so far, by device (seconds); None without delays.
+        """
+        has_services = self.spec.nodes <= MAX_SERVICE_NODES
         return {
             "lab": self.name,
             "shared_host": True,
@@ -121,6 +153,9 @@ class Lab:
                 }
                 for node in self.spec.names()
             },
+            "kube_proxy_mode": "iptables (lab)" if has_services else None,
+            "service_rules": rules_met(self.spec, self.addresses) if has_services else None,
+            "delays": relays.facts(self._state),
         }
 
     def close(self) -> None:
@@ -172,6 +207,8 @@ def up(spec: LabSpec, name: str | None = None, *, ephemeral: bool | None = None,
                 recorded.save()
                 make_identity(recorded.certificates, days=_CERTIFICATE_DAYS)
                 network.build(name, spec, lab.addresses)
+            before = known.spec if known is not None else None
+            relays.delay(recorded, before, lab.addresses, dies_with_parent=ephemeral)
             if agents:
                 _start_dead_agents(recorded)
     # The wait is not under the lock: other labs may start in the meantime.
@@ -228,8 +265,9 @@ def _start_dead_agents(recorded: State) -> None:
 
 def _limit_cpu(recorded: State) -> None:
     for (node, role), process in recorded.agents.items():
-        pods = recorded.spec.pods.get(node)
-        cgroups.limit(recorded.name, f"{node}-{POD_NAMES[role]}", process, pods.cpu if pods else None)
+        if role != "host":
+            pods = recorded.spec.pods.get(node)
+            cgroups.limit(recorded.name, f"{node}-{PLACE_NAMES[role]}", process, pods.cpu if pods else None)
 
 
 def _addresses(recorded: State) -> LabAddresses:
@@ -284,7 +322,9 @@ def set_lab(name: str, spec: LabSpec) -> None:
                 f"nodes: lab {name} has {known.spec.nodes}, and that cannot change while it runs; take it down first."
             )
         network.reshape(name, known.spec, spec, _addresses(known))
-        known.spec = spec
+        before, known.spec = known.spec, spec
+        # Not bound to this process, which may be another than the lab's.
+        relays.delay(known, before, _addresses(known), dies_with_parent=False)
         known.save()
         _limit_cpu(known)
 
@@ -305,8 +345,8 @@ def exec_argv(name: str, node: str, where: Where, command: Sequence[str]) -> lis
         raise LabInputError(f"node: lab {name} has no {node}; its nodes are {', '.join(known.spec.names())}.")
     if not command:
         raise LabInputError("command: there is none; give it after --, such as `-- ip address`.")
-    roles: dict[Where, Role] = {"agent": "pod", "peer": "peer"}
-    namespace = node_namespace(name, node) if where == "host" else pod_namespace(name, node, roles[where])
+    roles: dict[Where, Role] = {place: role for role, place in PLACE_NAMES.items()}
+    namespace = agent_namespace(name, node, roles[where])
     return ["nsenter", f"--net={namespaces.FOLDER / namespace}", "--", *command]
 
 

@@ -31,7 +31,17 @@ _ALWAYS = {
     "ipv6/conf/default/accept_dad": "0",
     "ipv6/conf/default/accept_ra": "0",
 }
-ROUTER = {"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1"}
+# A router that tells nobody of shorter ways, and takes packets whatever way back it knows.
+ROUTER = {
+    "ipv4/ip_forward": "1",
+    "ipv6/conf/all/forwarding": "1",
+    **{f"ipv4/conf/{which}/{name}": "0" for which in ("all", "default") for name in ("send_redirects", "rp_filter")},
+    # Connections that have ended are forgotten soon, or fast new ones would fill the table (the kernel's: 120 s), and
+    # packets outside of a window are translated all the same, as kube-proxy's `tcpBeLiberal` has it.
+    "netfilter/nf_conntrack_tcp_timeout_time_wait": "5",
+    "netfilter/nf_conntrack_tcp_timeout_close": "5",
+    "netfilter/nf_conntrack_tcp_be_liberal": "1",
+}
 SWITCH = {f"bridge/bridge-nf-call-{tables}": "0" for tables in ("iptables", "ip6tables", "arptables")}
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from netmesh_controller.lab.addressing import POD_NAMES, ROLES, LabAddresses, NodeAddresses
+from netmesh_controller.lab.addressing import PLACE_NAMES, POD_ROLES, LabAddresses, NodeAddresses
 from netmesh_controller.lab.spec import LabSpec, Pair
 
 FABRIC = "fabric"
@@ -31,8 +31,8 @@ USUAL_BURST, SMALLEST_BURST = 64 * 1024, 10 * 1514
 class Device:
     """One device: its MTU in bytes, its queue (`tc` lines), and whether it hands on single packets only.
 
-    To a rule that drops packets, one of TCP's super-packets is one packet, and a very large one. Pods that send
-    through such rules therefore cut them up where they leave the pod, as a network card does.
+    To a rule that drops packets, one of TCP's super-packets is one packet, and a very large one. Pods and nodes that
+    send through such rules therefore cut them up where they leave, as a network card does.
     """
 
     mtu: int = 1500
@@ -42,12 +42,17 @@ class Device:
 
 @dataclass(frozen=True)
 class Shape:
-    """What is set in one namespace. `path_mtu`: bytes towards the pods of other nodes, where less than the link's."""
+    """What is set in one namespace. Rules are what it drops of all that reaches it: the table raw.
+
+    `routed`: on a node, the nodes that it sends to by way of the fabric, which is a router then; `narrow`: in the
+    fabric, the bytes that an IP packet routed from one node to another may have.
+    """
 
     devices: dict[str, Device] = field(default_factory=dict)
     rules_v4: tuple[str, ...] = ()
     rules_v6: tuple[str, ...] = ()
-    path_mtu: dict[str, int] = field(default_factory=dict)
+    routed: frozenset[str] = frozenset()
+    narrow: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,19 @@ def queue_bytes(rate: int) -> int:
     return max(SMALLEST_QUEUE, round(rate * QUEUE_SECONDS / 8))
 
 
-def fabric_shape(spec: LabSpec) -> Shape:
-    """The bridge's ports: what reaches a node is shaped where it leaves the bridge."""
+def fabric_shape(spec: LabSpec, addresses: LabAddresses) -> Shape:
+    """The bridge's ports: what reaches a node is shaped where it leaves the bridge. And the router between nodes."""
+    here_v4 = {node: each.here_v4() for node, each in addresses.nodes.items()}
+    here_v6 = {node: each.here_v6() for node, each in addresses.nodes.items()}
     return Shape(
-        devices={node: Device(spec.link(node).mtu, tbf(node, spec.uplink_rate(node, "in"))) for node in spec.names()}
+        devices={node: Device(spec.link(node).mtu, tbf(node, spec.uplink_rate(node, "in"))) for node in spec.names()},
+        rules_v4=rules(spec, None, here_v4),
+        rules_v6=rules(spec, None, here_v6),
+        narrow={
+            (pair.source, pair.target): pair.drop_larger_than
+            for pair in spec.pairs
+            if pair.drop_larger_than is not None and pair.icmp
+        },
     )
 
 
@@ -80,21 +94,17 @@ def node_shape(spec: LabSpec, node: str, addresses: LabAddresses) -> NodeShape:
     """A node and its pods."""
     mtu, pod_rate = spec.link(node).mtu, spec.pod_rate(node)
     pairs = [pair for pair in spec.pairs if pair.source == node]
-    devices = {UPLINK: Device(mtu, uplink_queue(spec, node, pairs, addresses))}
-    for role in ROLES:
-        name = POD_NAMES[role]
-        devices[name] = Device(mtu, tbf(name, pod_rate))
     single = node in spec.lossy_sources()
+    devices = {UPLINK: Device(mtu, uplink_queue(spec, node, pairs, addresses), single)}
+    for role in POD_ROLES:
+        name = PLACE_NAMES[role]
+        devices[name] = Device(mtu, tbf(name, pod_rate))
     return NodeShape(
         node=Shape(
             devices=devices,
-            rules_v4=rules(spec, node, pairs, {name: str(each.pods_v4) for name, each in addresses.nodes.items()}),
-            rules_v6=rules(spec, node, pairs, {name: str(each.pods_v6) for name, each in addresses.nodes.items()}),
-            path_mtu={
-                pair.target: pair.drop_larger_than
-                for pair in pairs
-                if pair.drop_larger_than is not None and pair.icmp and pair.drop_larger_than < mtu
-            },
+            rules_v4=rules(spec, node, {name: each.here_v4() for name, each in addresses.nodes.items()}),
+            rules_v6=rules(spec, node, {name: each.here_v6() for name, each in addresses.nodes.items()}),
+            routed=frozenset(pair.target for pair in pairs if pair.drop_larger_than is not None and pair.icmp),
         ),
         pod=Shape(devices={POD_DEVICE: Device(mtu, tbf(POD_DEVICE, pod_rate), single)}),
     )
@@ -123,11 +133,8 @@ def uplink_queue(spec: LabSpec, node: str, pairs: list[Pair], addresses: LabAddr
     for minor, (pair, ceiling) in enumerate(limited, start=0x100):
         target: NodeAddresses = addresses.nodes[pair.target]
         lines += _leaf(minor, min(share, ceiling), ceiling)
-        for protocol, match in (("ip", f"ip dst {target.pods_v4}"), ("ipv6", f"ip6 dst {target.pods_v6}")):
-            lines.append(
-                f"filter add dev {UPLINK} parent 2: protocol {protocol} prio {4 if protocol == 'ip' else 6} "
-                f"u32 match {match} flowid 2:{minor:x}"
-            )
+        for prefix in (*target.here_v4(), *target.here_v6()):
+            lines.append(f"filter add dev {UPLINK} parent 2: {u32(prefix)} flowid 2:{minor:x}")
     return tuple(lines)
 
 
@@ -144,29 +151,48 @@ def _leaf(minor: int, rate: int, ceiling: int) -> list[str]:
     ]
 
 
-def rules(spec: LabSpec, node: str, pairs: list[Pair], pods: dict[str, str]) -> tuple[str, ...]:
-    """The node's rules that drop packets, as lines of iptables-restore; `pods` are the nodes' prefixes."""
+def u32(target: str, source: str | None = None) -> str:
+    """A filter (tc-u32(8)) for what goes to a prefix, and comes from one of the same family."""
+    protocol, word = ("ipv6 prio 6", "ip6") if ":" in target else ("ip prio 4", "ip")
+    return f"protocol {protocol} u32 match {word} dst {target}{f' match {word} src {source}' if source else ''}"
+
+
+def rules(spec: LabSpec, node: str | None, here: dict[str, tuple[str, str]]) -> tuple[str, ...]:
+    """The rules that drop what reaches a node, as lines of iptables-restore; None: what reaches the controller's place.
+
+    `here`: every node's prefixes. All loss is where packets arrive, also that of a link's way out: what is dropped at
+    its sender a program there is told of (EPERM of sendmsg), which the network does not do.
+    """
+    # The fabric may also route, but drops only what is meant for itself.
+    place = f"-i {UPLINK}" if node is not None else f"-i {BRIDGE} -m addrtype --dst-type LOCAL"
     lines = []
-    for pair in pairs:
-        match = f"-A FORWARD -o {UPLINK} -d {pods[pair.target]}"
-        if pair.drop_larger_than is not None:
-            lines.append(f"{match} -m length --length {pair.drop_larger_than + 1}:65535 -j DROP")
-        if pair.loss:
-            lines.append(f"{match} {_random(pair.loss)}")
-    link = spec.link(node)
-    if link.loss and link.holds("out"):
-        lines += [f"-A {chain} -o {UPLINK} {_random(link.loss)}" for chain in ("FORWARD", "OUTPUT")]
-    if link.loss and link.holds("in"):
-        lines += [f"-A {chain} -i {UPLINK} {_random(link.loss)}" for chain in ("FORWARD", "INPUT")]
+
+    def drop(source: str | None, match: str) -> None:
+        for prefix in here[source] if source is not None else (None,):
+            lines.append(f"-A PREROUTING {place}{f' -s {prefix}' if prefix else ''} {match} -j DROP")
+
+    for pair in spec.pairs:
+        if pair.target == node and pair.drop_larger_than is not None and not pair.icmp:
+            drop(pair.source, f"-m length --length {pair.drop_larger_than + 1}:65535")
+        if pair.target == node and pair.loss:
+            drop(pair.source, _random(pair.loss))
+    for source, link in spec.links.items():
+        if source != node and link.loss and link.holds("out"):
+            drop(source, _random(link.loss))
+    if node is not None and spec.link(node).loss and spec.link(node).holds("in"):
+        drop(None, _random(spec.link(node).loss))
     return tuple(lines)
 
 
 def _random(ratio: float) -> str:
-    return f"-m statistic --mode random --probability {ratio:.10f} -j DROP"
+    return f"-m statistic --mode random --probability {ratio:.10f}"
 
 
-def table(lines: tuple[str, ...]) -> str:
-    """A whole filter table for iptables-restore: it replaces what was there, all at once."""
-    return "\n".join(
-        ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", *lines, "COMMIT", ""]
-    )
+def table(lines: tuple[str, ...], *, v6: bool) -> str:
+    """A whole table raw for iptables-restore: it replaces what was there, all at once.
+
+    Neighbour discovery is let through as ARP is: loss one way must not cut the other.
+    """
+    neighbours = [f"-A PREROUTING -p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j ACCEPT" for kind in (135, 136)]
+    rules_first = neighbours if v6 and lines else []
+    return "\n".join(["*raw", ":PREROUTING ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", *rules_first, *lines, "COMMIT", ""])

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from netmesh_common.units import parse_rate
+from netmesh_common.units import parse_duration, parse_rate
 from netmesh_controller.lab.errors import LabInputError
 
 MAX_NODES = 200
@@ -18,6 +18,12 @@ MIN_RATE, MAX_RATE = 1_000_000, 100_000_000_000
 MIN_MTU, MAX_MTU = 1280, 9216
 # A default uplink: what two cores can carry of all tests that run at once, so that the shaped rate is the true one.
 FASTEST_DEFAULT = 1_000_000_000
+# Seconds that one delay may last: to the moon and back takes no longer.
+MAX_DELAY = 3.0
+# Every node has rules for every port of every Service: some 5,000 a node in the largest lab that has Services.
+MAX_SERVICE_NODES = 32
+# Rules before the Services' own that a node may have: a large cluster's.
+MAX_UNRELATED_RULES = 50_000
 
 
 def _rate(value: object) -> int:
@@ -62,15 +68,24 @@ def _nodes(value: object) -> int:
     return _whole(value, 1, MAX_NODES, "a whole number")
 
 
-def _no_delay(value: object) -> None:
-    if value is not None:
-        raise ValueError("this version of the lab cannot delay packets; leave it out")
+def _rules(value: object) -> int:
+    return _whole(value, 0, MAX_UNRELATED_RULES, "a whole number")
+
+
+def _delay(value: object) -> float:
+    """Seconds from `2ms` or a plain number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{value!r} is not a delay such as 2ms")  # noqa: TRY004  # as above
+    seconds = parse_duration(value) if isinstance(value, str) else float(value)
+    if not 0 <= seconds <= MAX_DELAY:
+        raise ValueError(f"{value} is outside of how long packets can be held, 0 to 3s")
+    return seconds
 
 
 Rate = Annotated[int, BeforeValidator(_rate)]
 Loss = Annotated[float, BeforeValidator(_loss)]
 Bytes = Annotated[int, BeforeValidator(_mtu)]
-Delay = Annotated[None, BeforeValidator(_no_delay)]
+Delay = Annotated[float, BeforeValidator(_delay)]
 
 
 class _Part(BaseModel):
@@ -78,32 +93,33 @@ class _Part(BaseModel):
 
 
 class Link(_Part):
-    """A node's uplink. `direction` says which way `rate` (bits a second) and `loss` hold, seen from the node;
-    `mtu` (bytes) holds for the uplink and, as a network plugin would set them, for the node's pods.
+    """A node's uplink. `direction` says which way `rate` (bits a second), `loss` and `delay` (seconds, one way) hold,
+    seen from the node; `mtu` (bytes) holds for the uplink and, as a network plugin would set them, for its pods.
     """
 
     rate: Rate | None = None
     mtu: Bytes = 1500
     loss: Loss = 0.0
-    delay: Delay = None
+    delay: Delay = 0.0
     direction: Literal["out", "in", "both"] = "both"
 
     def holds(self, way: Literal["out", "in"]) -> bool:
-        """Whether rate and loss hold for what leaves (`out`) or reaches (`in`) the node."""
+        """Whether rate, loss and delay hold for what leaves (`out`) or reaches (`in`) the node."""
         return self.direction in (way, "both")
 
 
 class Pair(_Part):
-    """Traffic from the pods of one node to the pods of another, one way.
+    """Traffic from one node and its pods to another node and its pods, one way.
 
-    `drop_larger_than` drops IP packets above that many bytes, with the ICMP error of a router unless `icmp` is false.
+    `drop_larger_than` drops IP packets above that many bytes: where a router would, which says so by ICMP; with
+    `icmp` false nobody is told.
     """
 
     source: str = Field(alias="from")
     target: str = Field(alias="to")
     rate: Rate | None = None
     loss: Loss = 0.0
-    delay: Delay = None
+    delay: Delay = 0.0
     drop_larger_than: Bytes | None = None
     icmp: bool = True
 
@@ -114,6 +130,12 @@ class Pods(_Part):
     cpu: Annotated[float, BeforeValidator(_cpu)] | None = None
 
 
+class Services(_Part):
+    """`unrelated_rules`: rules of other Services that each new connection meets first."""
+
+    unrelated_rules: Annotated[int, BeforeValidator(_rules)] = 0
+
+
 class LabSpec(_Part):
     """A lab. Nodes are `node-1` … `node-N`; what the file does not name has the defaults."""
 
@@ -122,11 +144,13 @@ class LabSpec(_Part):
     links: dict[str, Link] = Field(default_factory=dict)
     pairs: list[Pair] = Field(default_factory=list)
     pods: dict[str, Pods] = Field(default_factory=dict)
-    services: None = None
+    services: Services = Services()
 
     @model_validator(mode="after")
     def _names(self) -> LabSpec:
         known = set(self.names())
+        if self.services.unrelated_rules and self.nodes > MAX_SERVICE_NODES:
+            raise LabInputError(f"services: labs of more than {MAX_SERVICE_NODES} nodes have none; leave it out.")
         self._check_zones(known)
         for part in ("links", "pods"):
             for name in getattr(self, part):
@@ -183,9 +207,18 @@ class LabSpec(_Part):
         """Bits a second of the links of a node's pods: twice its uplink, so that a pod never is the narrow place."""
         return 2 * max(self.default_rate(), self.uplink_rate(node, "out"), self.uplink_rate(node, "in"))
 
+    def delay(self, source: str | None, target: str | None) -> float:
+        """Seconds that what one node sends is on its way to another; None stands for the controller's place."""
+        seconds = sum(pair.delay for pair in self.pairs if (pair.source, pair.target) == (source, target))
+        if source is not None and self.link(source).holds("out"):
+            seconds += self.link(source).delay
+        if target is not None and self.link(target).holds("in"):
+            seconds += self.link(target).delay
+        return seconds
+
     def lossy_sources(self) -> set[str]:
-        """The nodes whose pods send through a rule that drops packets one by one."""
-        sources = {pair.source for pair in self.pairs if pair.loss or pair.drop_larger_than is not None}
+        """The nodes that send, or whose pods send, through a rule that drops packets one by one."""
+        sources = {pair.source for pair in self.pairs if pair.loss or (pair.drop_larger_than and not pair.icmp)}
         for name, link in self.links.items():
             if link.loss and link.holds("out"):
                 sources.add(name)
@@ -194,7 +227,7 @@ class LabSpec(_Part):
         return sources
 
 
-_PARTS: dict[str, type[BaseModel]] = {"links": Link, "pairs": Pair, "pods": Pods}
+_PARTS: dict[str, type[BaseModel]] = {"links": Link, "pairs": Pair, "pods": Pods, "services": Services}
 _SHAPES = {
     "dict_type": "a mapping, such as {node-1: …}",
     "list_type": "a list",
@@ -221,8 +254,6 @@ def _sentence(error: Any) -> str:
         return f"{where}: there is no such field; the fields are {_fields(location)}."
     if kind == "missing":
         return f"{where}: this field is missing."
-    if kind == "none_required":
-        return f"{where}: this version of the lab has no Services yet; leave it out."
     if kind == "value_error":
         return f"{where}: {error['ctx']['error']}."
     return f"{where}: {value!r} is not {_SHAPES.get(kind, 'a value that fits here')}."

@@ -36,11 +36,17 @@ class State:
     ephemeral: bool
     spec: LabSpec
     agents: dict[AgentKey, Process] = field(default_factory=dict)
+    relay: Process | None = None
 
     @property
     def folder(self) -> Path:
         """Where the lab's files are."""
         return FOLDER / self.name
+
+    @property
+    def relay_report(self) -> Path:
+        """What the relay says of itself."""
+        return self.folder / "relay.json"
 
     @property
     def certificates(self) -> Path:
@@ -57,6 +63,7 @@ class State:
                 {"node": node, "role": role, "pid": process.pid, "started": process.started}
                 for (node, role), process in self.agents.items()
             ],
+            "relay": {"pid": self.relay.pid, "started": self.relay.started} if self.relay is not None else None,
         }
         new = self.folder / "lab.json.new"
         new.write_text(json.dumps(record, indent=1))
@@ -71,8 +78,9 @@ def load(name: str) -> State | None:
         agents = {
             (each["node"], roles[each["role"]]): Process(each["pid"], each["started"]) for each in record["agents"]
         }
-        return State(name, record["index"], record["ephemeral"], parse_spec(record["spec"]), agents)
-    except (OSError, KeyError, ValueError, LabInputError):
+        relay = Process(record["relay"]["pid"], record["relay"]["started"]) if record["relay"] is not None else None
+        return State(name, record["index"], record["ephemeral"], parse_spec(record["spec"]), agents, relay)
+    except (OSError, KeyError, TypeError, ValueError, LabInputError):
         return None
 
 
@@ -135,9 +143,9 @@ def remove(name: str) -> None:
     mine = [namespace for namespace in namespaces.names() if belongs(namespace, name)]
     # The fabric is where the controller stands, which may be the one that is tidying up.
     inside = processes.inside(namespaces.FOLDER / each for each in mine if each != fabric_namespace(name))
-    agents = state.agents.values() if state is not None else ()
-    processes.kill({*inside, *agents})
-    processes.reap(agents)
+    mine_too = [*state.agents.values(), *([state.relay] if state.relay is not None else [])] if state else []
+    processes.kill({*inside, *mine_too})
+    processes.reap(mine_too)
     for namespace in mine:
         namespaces.remove(namespace)
     cgroups.remove(name)

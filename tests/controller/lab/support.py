@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from netmesh_controller.lab import Lab
-from netmesh_controller.lab.addressing import Role, pod_namespace
+from netmesh_controller.lab.addressing import Role, agent_namespace
+from netmesh_controller.lab.agents import own_addresses
 from netmesh_controller.lab.namespaces import FOLDER, inside
 
 SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; not in Python's socket
@@ -20,13 +21,13 @@ LabMaker = Callable[..., Lab]
 
 
 class Pod:
-    """One pod of a lab, to open sockets and run programs in."""
+    """One pod of a lab, or a node itself, to open sockets and run programs in."""
 
     def __init__(self, lab: Lab, number: int, role: Role = "pod") -> None:
         node = f"node-{number}"
-        link = lab.addresses.nodes[node].pods[role]
-        self.v4, self.v6 = str(link.pod.v4.ip), str(link.pod.v6.ip)
-        self.namespace = pod_namespace(lab.name, node, role)
+        own = own_addresses((node, role), lab.addresses)
+        self.v4, self.v6 = str(own.v4.ip), str(own.v6.ip)
+        self.namespace = agent_namespace(lab.name, node, role)
 
     def udp(self, family: int = socket.AF_INET) -> socket.socket:
         """A socket in the pod, bound to its address, that sends whole packets only."""
@@ -49,12 +50,15 @@ class Pod:
         )
 
 
-def tcp_goodput(source: Pod, target: Pod, *, seconds: int = 3, v6: bool = False) -> tuple[float, int]:
-    """What iperf3 received in bits a second, a first second left out, and the MSS in bytes."""
-    with target.start("iperf3", "-s", "-1", "-p", "5201") as server:
+def tcp_goodput(
+    source: Pod, target: Pod, *, seconds: int = 3, v6: bool = False, to: str | None = None, port: int = 5201
+) -> tuple[float, int]:
+    """What iperf3 received in bits a second, a first second left out, and the MSS in bytes; by way of address `to`."""
+    address = to or (target.v6 if v6 else target.v4)
+    with target.start("iperf3", "-s", "-1", "-p", str(port)) as server:
         try:
             for _ in range(50):
-                command = ("iperf3", "-c", target.v6 if v6 else target.v4, "-p", "5201", "-J", "-O", "1")
+                command = ("iperf3", "-c", address, "-p", str(port), "-J", "-O", "1")
                 with source.start(*command, "-t", str(seconds)) as client:
                     result: dict[str, Any] = json.loads(client.communicate()[0])
                 if "refused" not in result.get("error", ""):
@@ -64,6 +68,36 @@ def tcp_goodput(source: Pod, target: Pod, *, seconds: int = 3, v6: bool = False)
             server.kill()
     assert "error" not in result, result["error"]
     return result["end"]["sum_received"]["bits_per_second"], result["start"]["tcp_mss_default"]
+
+
+def exchange(
+    source: Pod, target: Pod, address: str, port: int, family: socket.AddressFamily, kind: socket.SocketKind
+) -> tuple[str, str]:
+    """Sends a word to an address that leads to the target, and one back: whom the target saw, and who answered."""
+    own = target.v4 if family == socket.AF_INET else target.v6
+
+    def bound() -> socket.socket:
+        made = socket.socket(family, kind)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((own, port))
+        return made
+
+    with (
+        inside(target.namespace, bound) as server,
+        inside(source.namespace, lambda: socket.socket(family, kind)) as client,
+    ):
+        for each in (server, client):
+            each.settimeout(2)
+        if kind == socket.SOCK_STREAM:
+            server.listen()
+            client.connect((address, port))
+            connection, seen = server.accept()
+            connection.close()
+            return seen[0], client.getpeername()[0]
+        client.sendto(b"word", (address, port))
+        _, seen = server.recvfrom(100)
+        server.sendto(b"word", seen)
+        return seen[0], client.recvfrom(100)[1][0]
 
 
 def expected_goodput(rate: float, mss: int, *, v6: bool = False) -> float:

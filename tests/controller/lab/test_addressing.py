@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 from hypothesis import given, settings
@@ -17,12 +17,12 @@ from netmesh_controller.lab.addressing import (
     namespaces,
 )
 from netmesh_controller.lab.errors import LabInputError
-from netmesh_controller.lab.spec import MAX_NODES
+from netmesh_controller.lab.spec import MAX_NODES, MAX_SERVICE_NODES
 
 indexes = st.integers(0, MAX_LABS - 1)
 sizes = st.integers(1, MAX_NODES)
 names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True)
-NUMBER_OF_HOSTS = 5  # a node: its uplink, and both ends of two links
+NUMBER_OF_HOSTS = 5  # a node: its uplink, and both ends of two links; and two Services in a lab that has them
 
 
 def hosts(lab: LabAddresses) -> list[str]:
@@ -30,6 +30,7 @@ def hosts(lab: LabAddresses) -> list[str]:
     for node in lab.nodes.values():
         for addresses in (node.uplink, *(end for link in node.pods.values() for end in (link.node, link.pod))):
             found += [str(interface.ip) for interface in addresses.both()]
+        found += [str(address) for service in node.services.values() for address in (service.v4, service.v6)]
     return found
 
 
@@ -37,12 +38,17 @@ def hosts(lab: LabAddresses) -> list[str]:
 def test_no_address_twice_and_all_in_their_blocks(index: int, nodes: int) -> None:
     lab = lab_addresses(index, nodes)
     found = hosts(lab)
-    assert len(set(found)) == len(found) == 2 + 2 * NUMBER_OF_HOSTS * nodes
+    assert len(set(found)) == len(found) == 2 + 2 * nodes * (NUMBER_OF_HOSTS + (2 if nodes <= MAX_SERVICE_NODES else 0))
     segment = lab.fabric.v4.network
     for node in lab.nodes.values():
         assert node.uplink.v4.network == segment
         assert node.uplink.v6.network == lab.fabric.v6.network
         assert node.pods_v4.subnet_of(IPv4Network("198.18.0.0/15"))
+        for service in node.services.values():
+            # On no link: only a rule leads there.
+            assert not any(service.v4 in each.pods_v4 or service.v6 in each.pods_v6 for each in lab.nodes.values())
+            assert service.v4 not in segment
+            assert service.v6 not in lab.fabric.v6.network
         assert not node.pods_v4.overlaps(segment)
         assert not node.pods_v6.overlaps(lab.fabric.v6.network)
         for link in node.pods.values():
@@ -61,9 +67,9 @@ def test_no_address_twice_and_all_in_their_blocks(index: int, nodes: int) -> Non
 def test_labs_do_not_overlap(one: int, other: int) -> None:
     def spans(index: int) -> list[tuple[int, int]]:
         lab = lab_addresses(index, MAX_NODES)
-        nodes = lab.nodes.values()
-        v4 = [lab.fabric.v4.network, *(node.pods_v4 for node in nodes)]
-        v6 = [lab.fabric.v6.network, *(node.pods_v6 for node in nodes)]
+        nodes, services = lab.nodes.values(), lab_addresses(index, MAX_SERVICE_NODES).nodes["node-32"].services["peer"]
+        v4 = [lab.fabric.v4.network, *(node.pods_v4 for node in nodes), IPv4Network(services.v4)]
+        v6 = [lab.fabric.v6.network, *(node.pods_v6 for node in nodes), IPv6Network(services.v6)]
         return [
             (min(int(each[0]) for each in networks), max(int(each[-1]) for each in networks)) for networks in (v4, v6)
         ]

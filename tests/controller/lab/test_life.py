@@ -107,13 +107,15 @@ def test_an_ephemeral_lab_is_gone_when_closed() -> None:
         assert [(each.node, each.role) for each in lab.targets()] == [
             ("node-1", "pod"),
             ("node-1", "peer"),
+            ("node-1", "host"),
             ("node-2", "pod"),
             ("node-2", "peer"),
+            ("node-2", "host"),
         ]
         assert lab.nodes() == [("node-1", None), ("node-2", None)]
         processes = processes_of(lab.name)
         # setpriv became nsenter became unshare, then tini, then the agent.
-        assert len(processes) >= 4 * 3
+        assert len(processes) >= 6 * 3
     assert left_of(lab.name, processes) == []
 
 
@@ -153,7 +155,7 @@ def test_a_named_lab_by_command(name: str, tmp_path: Path) -> None:
     before = agents_of(name)
 
     listed = lab_command("list").stdout
-    assert f"{name}  2 nodes, 4 of 4 agents alive, stays" in listed
+    assert f"{name}  2 nodes, 6 of 6 agents alive, stays" in listed
 
     said = lab_command("exec", name, "node-2", "host", "--", "ip", "-o", "address", "show", "eth0")
     assert str(open_lab(name).addresses.nodes["node-2"].uplink.v4) in said.stdout
@@ -239,7 +241,9 @@ def test_an_agent_that_ends_at_its_start(name: str, monkeypatch: pytest.MonkeyPa
     broken.write_text("#!/bin/sh\necho 'tls.crt: no such file' >&2\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setattr(lab_agents, "program", lambda: str(broken))
-    with pytest.raises(LabError, match=r"The agent of node-1 \((pod|peer)\) ended at its start: tls\.crt: no such"):
+    with pytest.raises(
+        LabError, match=r"The agent of node-1 \((pod|peer|host)\) ended at its start: tls\.crt: no such"
+    ):
         up(spec_of(1), name)
     assert left_of(name, set()) == []
 

@@ -10,9 +10,10 @@ from netmesh_controller.lab.spec import load_spec, parse_spec, spec_of
 FULL = """
 nodes: 4
 zones: {a: [node-1, node-2], b: [node-3]}
-links: {node-1: {rate: 100M, mtu: 1400, loss: 0.02, direction: out}}
-pairs: [{from: node-1, to: node-2, rate: 50M, loss: 0.01, drop_larger_than: 1400, icmp: false}]
+links: {node-1: {rate: 100M, mtu: 1400, loss: 0.02, delay: 2ms, direction: out}}
+pairs: [{from: node-1, to: node-2, rate: 50M, loss: 0.01, delay: 0.00001, drop_larger_than: 1400, icmp: false}]
 pods:  {node-2: {cpu: 0.5}}
+services: {unrelated_rules: 2000}
 """
 
 
@@ -24,7 +25,9 @@ def test_every_field_is_read() -> None:
     assert (link.rate, link.mtu, link.loss, link.direction) == (100_000_000, 1400, 0.02, "out")
     assert (pair.source, pair.target, pair.rate, pair.loss) == ("node-1", "node-2", 50_000_000, 0.01)
     assert (pair.drop_larger_than, pair.icmp) == (1400, False)
+    assert (link.delay, pair.delay) == (0.002, 0.00001)
     assert spec.pods["node-2"].cpu == 0.5
+    assert spec.services.unrelated_rules == 2000
     assert spec.uplink_rate("node-1", "out") == 100_000_000
     assert spec.uplink_rate("node-1", "in") == spec.uplink_rate("node-2", "out") == 1_000_000_000
 
@@ -49,8 +52,10 @@ def test_which_pods_send_through_dropping_rules() -> None:
     assert out.lossy_sources() == {"node-1"}
     inward = load_spec("nodes: 3\nlinks: {node-1: {loss: 0.1, direction: in}}")
     assert inward.lossy_sources() == {"node-2", "node-3"}
-    pair = load_spec("nodes: 3\npairs: [{from: node-2, to: node-1, drop_larger_than: 1400}]")
+    pair = load_spec("nodes: 3\npairs: [{from: node-2, to: node-1, drop_larger_than: 1400, icmp: false}]")
     assert pair.lossy_sources() == {"node-2"}
+    router = load_spec("nodes: 3\npairs: [{from: node-2, to: node-1, drop_larger_than: 1400}]")
+    assert router.lossy_sources() == set()
 
 
 @pytest.mark.parametrize(
@@ -92,7 +97,13 @@ def test_which_pods_send_through_dropping_rules() -> None:
         ("nodes: 2\nlinks: {node-1: {loss: .nan}}", "links.node-1.loss: nan is not a ratio"),
         ("nodes: 2\nlinks: {node-1: {mtu: 500}}", "links.node-1.mtu: 500 is not a size in bytes from 1280 to 9216."),
         ("nodes: 2\nlinks: {node-1: {direction: up}}", "links.node-1.direction: 'up' is not out, in or both."),
-        ("nodes: 2\nlinks: {node-1: {delay: 2ms}}", "links.node-1.delay: this version of the lab cannot delay packets"),
+        ("nodes: 2\nlinks: {node-1: {delay: long}}", "links.node-1.delay: 'long' is not a duration such as 5s"),
+        ("nodes: 2\nlinks: {node-1: {delay: true}}", "links.node-1.delay: True is not a delay such as 2ms."),
+        (
+            "nodes: 2\nlinks: {node-1: {delay: 4s}}",
+            "links.node-1.delay: 4s is outside of how long packets can be held, 0 to 3s.",
+        ),
+        ("nodes: 2\nlinks: {node-1: {delay: .nan}}", "links.node-1.delay: nan is outside of how long packets can be"),
         ("nodes: 2\nzones: {a: [node-3]}", "zones.a: there is no node node-3; nodes are node-1 … node-2."),
         ("nodes: 2\nzones: {a: [node-1], b: [node-1]}", "zones.b: node-1 is in zone a already; a node has one zone."),
         ("nodes: 2\nzones: {a: node-1}", "zones.a: 'node-1' is not a list."),
@@ -109,7 +120,13 @@ def test_which_pods_send_through_dropping_rules() -> None:
         ),
         ("nodes: 2\npairs: [{from: node-1, to: node-2, icmp: maybe}]", "pairs[0].icmp: 'maybe' is not true or false."),
         ("nodes: 2\npods: {node-1: {cpu: 0}}", "pods.node-1.cpu: 0 is not a number of cores"),
-        ("nodes: 2\nservices: {unrelated_rules: 5}", "services: this version of the lab has no Services yet;"),
+        ("nodes: 2\nservices: 5", "services: 5 is not a mapping of fields."),
+        ("nodes: 2\nservices: {rules: 5}", "services.rules: there is no such field; the fields are unrelated_rules."),
+        (
+            "nodes: 2\nservices: {unrelated_rules: -1}",
+            "services.unrelated_rules: -1 is not a whole number from 0 to 50000.",
+        ),
+        ("nodes: 33\nservices: {unrelated_rules: 1}", "services: labs of more than 32 nodes have none; leave it out."),
     ],
 )
 def test_wrong_files(text: str, sentence: str) -> None:

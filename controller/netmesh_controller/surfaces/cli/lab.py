@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn, get_args
 import typer
 
 from netmesh_controller import lab as labs
-from netmesh_controller.lab.lab import Where
+from netmesh_controller.lab.addressing import Where
 from netmesh_controller.surfaces.cli.errors import one_sentence
 
 lab = typer.Typer(no_args_is_help=True, help="A small cluster network out of network namespaces, on this machine.")
