@@ -5,9 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import rest, sweep
+from bench import compare, rest, stamp, sweep
 
-GROUPS: dict[str, Callable[[], None]] = {"rest": rest.main, "sweep": sweep.main}
+GROUPS: dict[str, Callable[[], None]] = {
+    "rest": rest.main,
+    "sweep": sweep.main,
+    "stamp": stamp.main,
+    "compare": compare.main,
+}
 
 
 def main(names: list[str]) -> int:
