@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import ipaddress
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,18 +19,17 @@ from netmesh_common.units import parse_rate
 
 
 def _ports(text: str) -> tuple[int, ...]:
-    first, _, last = text.partition("-")
-    ports = tuple(range(int(first), int(last or first) + 1))
+    found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", text)
+    ports = tuple(range(int(found[1]), int(found[2] or found[1]) + 1)) if found else ()
     if not ports or not (ports[0] > 0 and ports[-1] < 65536):
         raise argparse.ArgumentTypeError(f"'{text}' is not a range of ports such as 61863-61870")
     return ports
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
+    return int(text)
 
 
 def _rate(text: str) -> int:

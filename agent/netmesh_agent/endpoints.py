@@ -124,8 +124,11 @@ class Endpoints:
         if address is None:
             raise Refused("not_supported", f"this agent has no IPv{spec.family} address", "family")
         said = ""
+        until = time.monotonic() + LISTEN_SECONDS
         # A port of the pool may be taken by a stranger, or still by a connection that lingers: each is tried once.
         for _ in range(len(self._pool) or 1):
+            if time.monotonic() >= until:
+                break
             ports = self._pool.take(instrument.ports_needed(spec))
             try:
                 argv = instrument.server_command(spec, address, ports)
@@ -137,7 +140,7 @@ class Endpoints:
                 self._pool.give_back(ports)
                 raise
             try:
-                if await self._listens(process, instrument.listens_on(spec, ports)):
+                if await self._listens(process, instrument.listens_on(spec, ports), until):
                     return Endpoint(f"{group}/{secrets.token_hex(4)}", group, spec, instrument, ports, process)
             except BaseException:
                 await process.end()
@@ -150,12 +153,11 @@ class Endpoints:
             log.info("server side on %s did not come up: %s", ports, said)
         raise Refused("tool_failed", f"the server side of {instrument.name} did not come up: {said}")
 
-    async def _listens(self, process: Process, wanted: Sequence[tuple[str, int]]) -> bool:
-        """Whether all of `wanted` listen before the process ends or `LISTEN_SECONDS` are over.
+    async def _listens(self, process: Process, wanted: Sequence[tuple[str, int]], until: float) -> bool:
+        """Whether all of `wanted` listen before the process ends or `until` on the monotonic clock.
 
         The kernel is asked for its sockets: a connect would use up a server that serves one test only.
         """
-        until = time.monotonic() + LISTEN_SECONDS
         while process.running and time.monotonic() < until:
             if all(_owns(process.pid, sockets.listening_inodes(protocol, port)) for protocol, port in wanted):
                 return process.running

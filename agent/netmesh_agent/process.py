@@ -95,10 +95,10 @@ class Process:
         ended = time.monotonic_ns()
         asyncio.get_running_loop().remove_reader(self._pidfd)
         os.close(self._pidfd)
+        # What the leader left behind in its group goes with it: now, while the dead leader still holds the number.
+        self._signal_group(signal.SIGKILL)
         _, status, usage = os.wait4(self.pid, 0)
         self._popen.returncode = os.waitstatus_to_exitcode(status)
-        # What the leader left behind in its group goes with it.
-        self._signal_group(signal.SIGKILL)
         self._reaped.set_result((self._popen.returncode, ended, usage.ru_utime + usage.ru_stime))
 
     def _signal_group(self, number: signal.Signals) -> None:

@@ -182,8 +182,8 @@ def _udp_stood_still(udp: Block, blocks: list[Block]) -> Failure | None:
     if latency > _MOST_ABOVE_TCP * tcp:
         return Failure(
             "loss",
-            f"qperf lost a datagram and stood still: it prints a UDP latency of {latency * 1e6:.0f} µs beside "
-            f"TCP's {tcp * 1e6:.0f} µs",
+            f"qperf waited for a datagram that did not come: it prints a UDP latency of {latency * 1e6:.0f} µs beside "
+            f"TCP's {tcp * 1e6:.0f} µs; one was lost, or answers come from another address than was asked",
         )
     return None
 

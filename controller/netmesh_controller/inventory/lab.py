@@ -10,14 +10,17 @@ from netmesh_controller.lab import Lab
 
 async def lab_agents(lab: Lab) -> list[Located]:
     """Every agent of the lab, with the node, role and zone that the lab gave it."""
-    zones = dict(lab.nodes())
+    zones, links = dict(lab.nodes()), lab.facts()["links"]
     return [
         Located(
             f"{agent.address}:{agent.port}",
             agent.node,
             agent.role,
             zones[agent.node],
-            facts=_rates(lab.facts()["links"][agent.node]),
+            facts=_rates(links[agent.node]),
+            services={
+                family: service for family, service in ((4, agent.service), (6, agent.service6)) if service is not None
+            },
         )
         for agent in lab.targets()
     ]

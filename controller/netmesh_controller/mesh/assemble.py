@@ -13,6 +13,7 @@ from netmesh_controller.mesh import hostwindow
 from netmesh_controller.mesh.catalogue import TESTS
 from netmesh_controller.mesh.document import Cell, Hosts, Reason, Summary, ToolRecord
 from netmesh_controller.mesh.evidence import Evidence, Side
+from netmesh_controller.mesh.standstill import stood_still
 from netmesh_controller.mesh.statistics import summarise
 
 MIN_OVERLAP = 0.95
@@ -23,7 +24,7 @@ def cell_from(evidence: Evidence, *, duration_seconds: float, omit_seconds: floa
 
     `duration_seconds` and `omit_seconds` are what the tool was told; they place the window of the host figures.
     """
-    reason = evidence.reason
+    reason = evidence.reason or _lost_unseen(evidence, duration_seconds)
     measured = reason is None
     client, server = evidence.client, evidence.server
     intervals = _intervals(client, server) if measured else {}
@@ -57,7 +58,21 @@ def _reported(evidence: Evidence) -> dict[str, float]:
     reported = dict(evidence.client.reported) if evidence.client is not None else {}
     if evidence.under_load is not None:
         reported["load_bits_per_second"] = evidence.under_load
+    last = evidence.client.values.get("jitter_seconds") if evidence.client is not None else None
+    if last is not None and last.count == 1:
+        reported["final_jitter_seconds"] = last.mean
     return reported
+
+
+def _lost_unseen(evidence: Evidence, duration_seconds: float) -> Reason | None:
+    """The loss that qperf's udp_lat does not tell."""
+    client, key = evidence.client, evidence.key
+    if key.test != "udp-latency" or key.parameters.instrument != "qperf" or client is None:
+        return None
+    # What comes before the last `duration_seconds` is the TCP latency that it is held against.
+    if not stood_still(evidence.source_samples, client.ended_seconds - duration_seconds, client.ended_seconds):
+        return None
+    return Reason(code="loss", message=f"{key.source}: qperf lost a datagram and stood still until its time was over")
 
 
 def _sides(client: Side | None, server: Side | None) -> list[Side]:
@@ -76,16 +91,28 @@ def _values(
     values: dict[str, Summary | None] = {}
     for name in dict.fromkeys((*TESTS[test].values, *told)):
         total, series = told.get(name), intervals.get(name)
-        if total is not None and series and name in _RATES:
-            # The distribution over the intervals, about the total that the tool states.
-            values[name] = summarise(series).model_copy(update={"mean": total.mean})
+        if series and name == "jitter_seconds":
+            # The total is iperf3's smoothed figure of the last moment; `tool.reported` has it.
+            values[name] = summarise(series)
+        elif total is not None and series and name in _RATES:
+            values[name] = _about(total.mean, summarise(series))
         else:
             values[name] = total
     return values
 
 
 # Values whose intervals are samples of the same thing as their total; a count, such as retransmits, is a sum.
-_RATES = frozenset({"bits_per_second", "jitter_seconds", "round_trip_seconds"})
+_RATES = frozenset({"bits_per_second", "round_trip_seconds"})
+
+
+def _about(mean: float, spread: Summary) -> Summary:
+    """The distribution over the intervals, about the total that the tool states for the whole test.
+
+    Intervals that were left out are in the total; where it lies outside of the others, one of those was more extreme.
+    """
+    least = None if spread.min is None else min(spread.min, mean)
+    most = None if spread.max is None else max(spread.max, mean)
+    return spread.model_copy(update={"mean": mean, "min": least, "max": most})
 
 
 def _hosts(

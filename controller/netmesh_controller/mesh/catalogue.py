@@ -130,6 +130,7 @@ REASONS: frozenset[str] = frozenset(
         "service_not_ready",
         "starved",
         "shared_host",
+        "too_small",
         "pressure",
         "budget",
         "cancelled",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-from netmesh_common.units import parse_duration, parse_rate, parse_size
+from netmesh_common.units import format_rate, parse_duration, parse_rate, parse_size
 from netmesh_controller.mesh.catalogue import ALL_TESTS, TESTS
 from netmesh_controller.mesh.pairs import parse_pairs
 from netmesh_controller.mesh.paths import MESH_PATHS, PATHS, TARGET_PATHS
@@ -21,6 +21,9 @@ from netmesh_controller.mesh.paths import MESH_PATHS, PATHS, TARGET_PATHS
 TOOLS: tuple[str, ...] = tuple(dict.fromkeys(name for test in TESTS.values() for name in test.instruments))
 # `--mss 536:1460` with a step of one byte would be a plan of 925 tests a pair.
 _MOST_SIZES = 100
+_MOST_OMIT_SECONDS = 60
+_MOST_REPEATS = 1000
+_MOST_BITS_PER_SECOND = 10**13
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +121,11 @@ def duration(value: object) -> int:
 
 
 def omit(value: object) -> int:
-    """Whole seconds ≥ 0."""
-    return _whole_seconds(value, 0)
+    """Whole seconds, 0 to 60: no more is left out by iperf3."""
+    found = _whole_seconds(value, 0)
+    if found > _MOST_OMIT_SECONDS:
+        raise ValueError(f"{value} is more than the {_MOST_OMIT_SECONDS} s that a warm-up may take")
+    return found
 
 
 def interval(value: object) -> float:
@@ -146,7 +152,7 @@ def streams(value: object) -> tuple[int, ...]:
 
 def repeat(value: object) -> int:
     """A number of repeats."""
-    return _count(value, 1, None, "repeats")
+    return _count(value, 1, _MOST_REPEATS, "repeats")
 
 
 def max_concurrent(value: object) -> int | None:
@@ -195,7 +201,7 @@ def rate(value: object) -> int | Literal["unlimited"] | None:
         raise ValueError(f"{error}, nor unlimited") from None
     if found < 1:
         raise ValueError(f"{value} sends nothing; say unlimited for as much as goes through")
-    return found
+    return _bounded(found, value)
 
 
 def max_rate(value: object) -> int | None:
@@ -207,7 +213,13 @@ def max_rate(value: object) -> int | None:
     found = parse_rate(str(value))
     if found < 1:
         raise ValueError(f"{value} lets nothing through")
-    return found
+    return _bounded(found, value)
+
+
+def _bounded(bits_per_second: int, value: object) -> int:
+    if bits_per_second > _MOST_BITS_PER_SECOND:
+        raise ValueError(f"{value} is more than any link carries; the most is {format_rate(_MOST_BITS_PER_SECOND)}")
+    return bits_per_second
 
 
 def _size(value: object) -> int:

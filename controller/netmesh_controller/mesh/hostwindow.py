@@ -124,8 +124,8 @@ def host_cost(*samples: Sample, idle_busy_cores: float | None, bits_per_second: 
 
     `bits_per_second` is what the test received. The whole host's cost is null where its idle baseline or the rate is
     unknown, where nothing was received, where another test ran on the same kernel (`shared`), and where the host was
-    no busier than its baseline: then the cost is smaller than what can be told. The tool's own is null where that is
-    so of it, and where the samples do not have its process tree at both ends.
+    no busier than its baseline, or by less than its own tool: then the cost is smaller than what can be told. The
+    tool's own is null where that is so of it, and where the samples do not have its process tree at both ends.
     """
     if len(samples) < 2:
         raise ValueError(f"a window of {len(samples)} samples")
@@ -140,6 +140,9 @@ def host_cost(*samples: Sample, idle_busy_cores: float | None, bits_per_second: 
     above = None
     if cores is not None and idle_busy_cores is not None and not shared and cores.busy > idle_busy_cores:
         above = cores.busy - idle_busy_cores
+        if tool_cores is not None and above < tool_cores:
+            # Less than its own tool took: the host was busier with other things before the sweep than now.
+            above = None
     return Host(
         cpu_cores=cores,
         cpu_seconds_per_gigabyte=_per(above, gigabytes_per_second),

@@ -100,7 +100,10 @@ def _cost(name: str, cell: Cell) -> float | str:
     cost: float | None = getattr(host, field)
     if cost is not None:
         return cost
-    return "shared_host" if host.shared_host and field == "cpu_seconds_per_gigabyte" else _USUAL
+    if field == "cpu_seconds_per_gigabyte":
+        return "shared_host" if host.shared_host else "too_small"
+    # Where the tool was seen, its time did not grow by a tick.
+    return "too_small" if "tool_max" in host.memory_bytes else _USUAL
 
 
 def _busy_cores(cell: Cell) -> float | str:

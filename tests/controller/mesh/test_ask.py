@@ -169,7 +169,7 @@ def test_segment_sizes_are_a_list_or_a_range(text: object, sizes: tuple[int, ...
         ({"streams": 129}, "streams: 129 is not a whole number of streams from 1 to 128"),
         ({"streams": 1.5}, "streams: 1.5 is not a whole number of streams"),
         ({"streams": True}, "streams: True is not a whole number of streams"),
-        ({"repeat": 0}, "repeat: 0 is not a whole number of repeats ≥ 1"),
+        ({"repeat": 0}, "repeat: 0 is not a whole number of repeats from 1 to 1000"),
         ({"max-concurrent": 0}, "max-concurrent: 0 is not a whole number of tests at once ≥ 1"),
         ({"rate": "10x"}, "rate: '10x' is not a rate in bits a second such as 100M, 1.5G or 64k, nor unlimited"),
         ({"rate": 0}, "rate: 0 sends nothing; say unlimited"),

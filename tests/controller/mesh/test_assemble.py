@@ -199,3 +199,22 @@ def test_a_load_that_did_not_last_leaves_no_figure_under_load(changes: dict[str,
     (one,) = counted(under(**changes))
     assert one.reason is not None
     assert "load" in one.reason.message
+
+
+def test_the_mean_lies_within_the_distribution() -> None:
+    """The total covers what the intervals leave out, so that it may lie below them all."""
+    rate = cell(server=server(intervals={"bits_per_second": [0.96e9, 0.97e9]})).values["bits_per_second"]
+    assert rate is not None
+    assert (rate.min, rate.mean, rate.max) == (0.95e9, 0.95e9, 0.97e9)
+
+
+def test_jitter_is_that_of_the_intervals_and_not_of_the_last_moment() -> None:
+    one = cell(
+        key=KEY.model_copy(update={"test": "udp-bandwidth"}),
+        client=client(values={"jitter_seconds": Summary(mean=1e-6)}),
+        server=server(intervals={"jitter_seconds": [10e-6, 30e-6]}),
+    )
+    jitter = one.values["jitter_seconds"]
+    assert jitter is not None
+    assert jitter.mean == pytest.approx(20e-6)
+    assert one.tool.reported["final_jitter_seconds"] == 1e-6

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
 import typer
 
 from netmesh_controller.surfaces.cli.certificates import certificates
@@ -24,5 +27,6 @@ app.add_typer(lab, name="lab", context_settings=ENVIRONMENT)
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point. SIGTERM ends a command as Ctrl-C does: what it has made is taken down."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     app()

@@ -22,8 +22,6 @@ class ExitCode(IntEnum):
     COULD_NOT_RUN = 1
     BAD_USAGE = 2
     GAPS = 3
-    EXPECTATION_FAILED = 4
-    FOUND_SOMETHING = 5
     INTERRUPTED = 130
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ def agent_source(lab: str | None, agents: str | None, certificates: Path | None)
     if lab is not None and agents is not None:
         raise BadUsageError("--lab and --agents: give one of them")
     if lab is not None:
-        with labs.lab_for(lab) as running:
+        with _lab(lab) as running:
             running.enter()
             certificate = Certificates.read(running.certificates / "controller")
             yield Source(lambda: lab_agents(running), certificate, {"lab": lab}, {"lab": running.facts()})
@@ -48,6 +49,22 @@ def agent_source(lab: str | None, agents: str | None, certificates: Path | None)
                 "--certificates: name the folder with ca.crt, tls.crt and tls.key of the controller "
                 "(netmesh-controller certificates DIR makes it as DIR/controller)"
             )
-        yield Source(lambda: static_agents(agents), Certificates.read(certificates), {"agents": agents})
+        recorded = {"agents": agents, "certificates": str(certificates.absolute())}
+        yield Source(lambda: static_agents(agents), Certificates.read(certificates), recorded)
     else:
         raise BadUsageError("where are the agents? Give --lab N|FILE|NAME or --agents FILE|HOST:PORT,…")
+
+
+@contextmanager
+def _lab(text: str) -> Iterator[labs.Lab]:
+    """The lab; its taking down is not interrupted, so that nothing of it is left."""
+    running = labs.lab_for(text)
+    try:
+        yield running
+    finally:
+        stopping = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
+        try:
+            running.close()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, stopping)

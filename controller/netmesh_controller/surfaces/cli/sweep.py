@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -120,18 +121,37 @@ def sweep(
     logs.set_up("info" if verbose else "error")
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     with one_sentence():
-        if output is not None and output.suffix != ".json":
-            raise BadUsageError(f"--output: {output.name} must end in .json")
+        if output is not None:
+            _check_output(output)
         stored = asyncio.run(_stored(resume)) if resume is not None else None
         asked = _asked(given, plan, stored)
-        ask_from(asked)  # what is wrong is told before a lab is built
+        # What is wrong is told before a lab is built.
+        ask_from(asked)
+        if not dry_run:
+            asyncio.run(_check_store())
         if stored is not None and lab is None and agents is None:
             source_names = stored.run.facts.get("source", {})
             lab, agents = source_names.get("lab"), source_names.get("agents")
+            if certificates is None and "certificates" in source_names:
+                certificates = Path(source_names["certificates"])
         command = _Command(asked, stored, name, output, output_format == "json", dry_run)
         with agent_source(lab, agents, certificates) as source:
             code = asyncio.run(command.run(source))
     raise typer.Exit(code)
+
+
+def _check_output(output: Path) -> None:
+    """Whether the document can be written there, told before a sweep and not after it."""
+    if output.suffix != ".json":
+        raise BadUsageError(f"--output: {output.name} must end in .json")
+    if not output.parent.is_dir():
+        raise BadUsageError(f"--output: there is no folder {output.parent}")
+    if output.is_dir() or not os.access(output if output.exists() else output.parent, os.W_OK):
+        raise BadUsageError(f"--output: {output} cannot be written")
+
+
+async def _check_store() -> None:
+    await (await open_store()).close()
 
 
 async def _stored(reference: str) -> StoredRun:
@@ -180,7 +200,10 @@ class _Command:
         found = await survey(await source.locate(), source.certificates)
         try:
             if not found.agents:
-                raise CouldNotRunError(f"no agent answered: {runs.unreachable_reason(found.unreachable)}")
+                said = runs.unreachable_reason(found.unreachable)
+                if all(reason.code == "refused" for reason in found.unreachable.values()):
+                    raise BadUsageError(f"--certificates: no agent takes them: {said}")
+                raise CouldNotRunError(f"no agent answered: {said}")
             ask = ask_from(self.asked)
             if self.stored is None:
                 prepared = runs.prepare(
@@ -231,7 +254,8 @@ class _Command:
             finally:
                 await cancelled(ticker)
             live.update(engine.progress())
-        if not interrupted:
+        if not interrupted and work.exception() is not None:
+            await runs.finish(prepared, store, interrupted="failed")
             work.result()
         document = await runs.finish(prepared, store, interrupted="cancelled" if interrupted else None)
         self._write(document, console, planned=len(runs.planned_keys(prepared.whole)))

@@ -36,6 +36,7 @@ _SHORT: dict[str, str] = {
     "rate_not_supported": "no rate",
     "service_not_ready": "service",
     "shared_host": "shared",
+    "too_small": "small",
     "pressure": "press",
     "cancelled": "cancel",
     "not_scheduled": "-",
@@ -47,6 +48,7 @@ _SHORT: dict[str, str] = {
 _SENTENCES: dict[str, str] = {
     "not_supported": "the tool does not give this value",
     "shared_host": "another test ran on the same kernel in the window, so the host's CPU is not this test's alone",
+    "too_small": "the cost is smaller than what can be told from the host's own noise, or from ticks of 10 ms",
     "cancelled": "this pair was not measured before the run stopped",
     "not_scheduled": "the plan left this pair out",
     "not_applicable": "the path has no such cell",
