@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network, IPv6Network
-from socket import AF_INET, AF_INET6
 
 from pyroute2 import Ethtool, IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from netmesh_controller.lab import namespaces
+from netmesh_controller.lab import namespaces, routing
 from netmesh_controller.lab.addressing import (
     PLACE_NAMES,
     POD_ROLES,
@@ -30,10 +31,7 @@ from netmesh_controller.lab.spec import LabSpec
 _NEVER = 100_000_000  # in hundredths of a second: 11 days
 _NO_DAD = 0x02  # IFA_F_NODAD, <linux/if_addr.h>
 _EVERYWHERE_V4, _EVERYWHERE_V6 = IPv4Network("0.0.0.0/0"), IPv6Network("::/0")
-_FIRST_TABLE, _RULE = 1000, 1000
-_FAMILIES = (AF_INET, AF_INET6)
 _RESTORE: tuple[tuple[str, Family], ...] = (("iptables-restore", 4), ("ip6tables-restore", 6))
-_Narrow = dict[tuple[str, str], int]
 
 
 def build(lab: str, spec: LabSpec, addresses: LabAddresses) -> None:
@@ -63,8 +61,10 @@ def reshape(lab: str, old: LabSpec | None, new: LabSpec, addresses: LabAddresses
         _apply(node_namespace(lab, node), before.node if before else nothing, after.node, addresses)
         for role in POD_ROLES:
             _apply(pod_namespace(lab, node, role), before.pod if before else nothing, after.pod, addresses)
-        if old is None or old.services != new.services:
-            with_routes(node_namespace(lab, node), lambda _, node=node: _serve(lab, new, node, addresses))  # type: ignore[misc]  # as above
+    if old is None or old.services != new.services:
+        # Most of the work of a large lab, and each node's by itself.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda node: _serve(lab, new, node, addresses), new.names()))
 
 
 def with_routes(namespace: str, work: Callable[[IPRoute], None]) -> None:
@@ -94,13 +94,6 @@ def _address(ip: IPRoute, index: int, addresses: Addresses) -> None:
         ip.addr("add", index=index, address=str(addresses.v6.ip), prefixlen=prefix, flags=_NO_DAD)
 
 
-def _route(ip: IPRoute, via: Addresses, v4: IPv4Network, v6: IPv6Network) -> None:
-    """A route of both families."""
-    ip.route("replace", dst=str(v4), gateway=str(via.v4.ip))
-    if namespaces.has_ipv6():
-        ip.route("replace", dst=str(v6), gateway=str(via.v6.ip))
-
-
 def _fabric(ip: IPRoute, lab: str, addresses: LabAddresses) -> None:
     """The bridge with a port a node, and the way to the pods behind them for the controller that stands here."""
     # Without snooping neighbour discovery needs no multicast querier.
@@ -114,7 +107,7 @@ def _fabric(ip: IPRoute, lab: str, addresses: LabAddresses) -> None:
     ip.link("set", index=bridge, state="up")
     _address(ip, bridge, addresses.fabric)
     for each in addresses.nodes.values():
-        _route(ip, each.uplink, each.pods_v4, each.pods_v6)
+        routing.route(ip, each.uplink, each.pods_v4, each.pods_v6)
 
 
 def _node(ip: IPRoute, lab: str, node: str, addresses: LabAddresses) -> None:
@@ -129,10 +122,10 @@ def _node(ip: IPRoute, lab: str, node: str, addresses: LabAddresses) -> None:
     for role in POD_ROLES:
         _address(ip, indexes[PLACE_NAMES[role]], mine.pods[role].node)
     # As real nodes have one. Programs on a node need it for Services: the kernel looks for a way first, then at rules.
-    _route(ip, addresses.fabric, _EVERYWHERE_V4, _EVERYWHERE_V6)
+    routing.route(ip, addresses.fabric, _EVERYWHERE_V4, _EVERYWHERE_V6)
     for other, each in addresses.nodes.items():
         if other != node:
-            _route(ip, each.uplink, each.pods_v4, each.pods_v6)
+            routing.route(ip, each.uplink, each.pods_v4, each.pods_v6)
 
 
 def _pod(ip: IPRoute, mine: Addresses, node: Addresses) -> None:
@@ -140,7 +133,7 @@ def _pod(ip: IPRoute, mine: Addresses, node: Addresses) -> None:
     ip.link("set", index=indexes["lo"], state="up")
     ip.link("set", index=indexes[POD_DEVICE], state="up")
     _address(ip, indexes[POD_DEVICE], mine)
-    _route(ip, node, _EVERYWHERE_V4, _EVERYWHERE_V6)
+    routing.route(ip, node, _EVERYWHERE_V4, _EVERYWHERE_V6)
 
 
 def _apply(namespace: str, old: Shape, new: Shape, addresses: LabAddresses) -> None:
@@ -163,9 +156,9 @@ def _apply(namespace: str, old: Shape, new: Shape, addresses: LabAddresses) -> N
                 queues += device.queue
         feed("tc", ["-batch", "-"], "\n".join([*queues, ""]) if queues else "", namespace)
         for target in old.routed ^ new.routed:
-            _send(ip, addresses, target, routed=target in new.routed)
-        if old.narrow != new.narrow:
-            _narrow(ip, old.narrow, new.narrow, addresses)
+            routing.send(ip, addresses, target, routed=target in new.routed)
+        if (old.room, old.narrow) != (new.room, new.narrow):
+            routing.make_router(ip, old, new, addresses)
         if new.rules_v4 != old.rules_v4:
             feed("iptables-restore", ["-w"], table(new.rules_v4, v6=False), namespace)
         if new.rules_v6 != old.rules_v6 and namespaces.has_ipv6():
@@ -176,46 +169,13 @@ def _apply(namespace: str, old: Shape, new: Shape, addresses: LabAddresses) -> N
 
 def _serve(lab: str, spec: LabSpec, node: str, addresses: LabAddresses) -> None:
     """Writes a node's Services."""
-    for program, family in _RESTORE if namespaces.has_ipv6() else _RESTORE[:1]:
-        feed(program, ["-w"], nat_table(spec, addresses, node, family), node_namespace(lab, node))
+    namespace = node_namespace(lab, node)
 
+    def write(_: IPRoute) -> None:
+        for program, family in _RESTORE if namespaces.has_ipv6() else _RESTORE[:1]:
+            feed(program, ["-w"], nat_table(spec, addresses, node, family), namespace)
 
-def _send(ip: IPRoute, addresses: LabAddresses, target: str, *, routed: bool) -> None:
-    """Sends what is for another node and its pods to the fabric (`routed`), or to that node itself."""
-    each = addresses.nodes[target]
-    if routed:
-        _route(ip, addresses.fabric, IPv4Network(each.uplink.v4.ip), IPv6Network(each.uplink.v6.ip))
-    else:
-        # First the node itself is on the link again, or it cannot be a gateway.
-        ip.route("del", dst=f"{each.uplink.v4.ip}/32")
-        if namespaces.has_ipv6():
-            ip.route("del", dst=f"{each.uplink.v6.ip}/128")
-    _route(ip, addresses.fabric if routed else each.uplink, each.pods_v4, each.pods_v6)
-
-
-def _narrow(ip: IPRoute, old: _Narrow, new: _Narrow, addresses: LabAddresses) -> None:
-    """Makes the fabric a router with less room from one node to another: a table of routes for each such pair.
-
-    A locked MTU holds for forwarded packets, with the ICMP error of a router.
-    """
-    for position in range(len(old)):
-        for family in _FAMILIES:
-            ip.flush_rules(family=family, table=_FIRST_TABLE + position)
-            ip.flush_routes(family=family, table=_FIRST_TABLE + position)
-    for position, ((source, target), mtu) in enumerate(new.items()):
-        sender, receiver = addresses.nodes[source], addresses.nodes[target]
-        table_ = _FIRST_TABLE + position
-        metrics = {"table": table_, "metrics": {"mtu": mtu, "lock": 1 << 2}}  # 1 << RTAX_MTU
-        bridge = device_indexes(ip)[BRIDGE]
-        ip.route("add", dst=str(receiver.pods_v4), gateway=str(receiver.uplink.v4.ip), **metrics)
-        ip.route("add", dst=f"{receiver.uplink.v4.ip}/32", oif=bridge, **metrics)
-        if namespaces.has_ipv6():
-            ip.route("add", dst=str(receiver.pods_v6), gateway=str(receiver.uplink.v6.ip), **metrics)
-            ip.route("add", dst=f"{receiver.uplink.v6.ip}/128", oif=bridge, **metrics)
-        for family, prefixes in zip(_FAMILIES, (sender.here_v4(), sender.here_v6()), strict=True):
-            if family == AF_INET or namespaces.has_ipv6():
-                for prefix in prefixes:
-                    ip.rule("add", family=family, src=prefix, iifname=BRIDGE, table=table_, priority=_RULE)
+    with_routes(namespace, write)
 
 
 def _segment(device: str, single_packets: bool) -> None:

@@ -44,14 +44,15 @@ class Device:
 class Shape:
     """What is set in one namespace. Rules are what it drops of all that reaches it: the table raw.
 
-    `routed`: on a node, the nodes that it sends to by way of the fabric, which is a router then; `narrow`: in the
-    fabric, the bytes that an IP packet routed from one node to another may have.
+    `routed`: on a node, the nodes that it sends to by way of the fabric, which is a router then. In the fabric: the
+    bytes that an IP packet may have that is routed to a node (`room`), or to it from a certain other (`narrow`).
     """
 
     devices: dict[str, Device] = field(default_factory=dict)
     rules_v4: tuple[str, ...] = ()
     rules_v6: tuple[str, ...] = ()
     routed: frozenset[str] = frozenset()
+    room: dict[str, int] = field(default_factory=dict)
     narrow: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
@@ -78,12 +79,14 @@ def fabric_shape(spec: LabSpec, addresses: LabAddresses) -> Shape:
     """The bridge's ports: what reaches a node is shaped where it leaves the bridge. And the router between nodes."""
     here_v4 = {node: each.here_v4() for node, each in addresses.nodes.items()}
     here_v6 = {node: each.here_v6() for node, each in addresses.nodes.items()}
+    widest = max(spec.link(node).mtu for node in spec.names())
     return Shape(
         devices={node: Device(spec.link(node).mtu, tbf(node, spec.uplink_rate(node, "in"))) for node in spec.names()},
         rules_v4=rules(spec, None, here_v4),
         rules_v6=rules(spec, None, here_v6),
+        room={node: spec.link(node).mtu for node in spec.names() if spec.link(node).mtu < widest},
         narrow={
-            (pair.source, pair.target): pair.drop_larger_than
+            (pair.source, pair.target): min(pair.drop_larger_than, spec.link(pair.target).mtu)
             for pair in spec.pairs
             if pair.drop_larger_than is not None and pair.icmp
         },
@@ -104,7 +107,10 @@ def node_shape(spec: LabSpec, node: str, addresses: LabAddresses) -> NodeShape:
             devices=devices,
             rules_v4=rules(spec, node, {name: each.here_v4() for name, each in addresses.nodes.items()}),
             rules_v6=rules(spec, node, {name: each.here_v6() for name, each in addresses.nodes.items()}),
-            routed=frozenset(pair.target for pair in pairs if pair.drop_larger_than is not None and pair.icmp),
+            routed=frozenset(
+                {pair.target for pair in pairs if pair.drop_larger_than is not None and pair.icmp}
+                | {other for other in spec.names() if spec.link(other).mtu < mtu}
+            ),
         ),
         pod=Shape(devices={POD_DEVICE: Device(mtu, tbf(POD_DEVICE, pod_rate), single)}),
     )

@@ -6,16 +6,25 @@ import errno
 import re
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.controller.lab.support import IP_MTU_DISCOVER, LabMaker, Pod, count_lost, expected_goodput, tcp_goodput
+from tests.controller.lab.support import (
+    IP_MTU_DISCOVER,
+    IPV6_MTU_DISCOVER,
+    LabMaker,
+    Pod,
+    count_lost,
+    expected_goodput,
+    tcp_goodput,
+)
 
 from netmesh_controller.lab import Lab, LabError, LabInputError, load_spec, set_lab, up
-from netmesh_controller.lab.addressing import fabric_namespace, node_namespace
+from netmesh_controller.lab.addressing import Role, fabric_namespace, node_namespace
 from netmesh_controller.lab.namespaces import inside
 
-IP_PMTUDISC_DO, IP_MTU = 2, 14  # <linux/in.h>; not in Python's socket
+IP_PMTUDISC_DO, IP_MTU, IPV6_MTU = 2, 14, 24  # <linux/in.h>, <linux/in6.h>; not in Python's socket
 SHAPED = """
 nodes: 4
 links: {node-1: {rate: 100M, direction: out}, node-4: {mtu: 1400}}
@@ -110,36 +119,80 @@ def test_an_odd_mtu_is_the_pods_too(shaped: Lab) -> None:
     assert mss == 1348
 
 
-def path_mtu(source: Pod, target: Pod) -> int:
+def path_mtu(source: Pod, target: Pod, family: int) -> int:
     """What the source knows of the path after it sent a packet that fits its own link only."""
-    with source.udp() as sender, target.udp() as receiver:
-        sender.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+    level, discover, known = (
+        (socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_MTU)
+        if family == socket.AF_INET
+        else (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_MTU)
+    )
+    with source.udp(family) as sender, target.udp(family) as receiver:
+        sender.setsockopt(level, discover, IP_PMTUDISC_DO)
         sender.connect(receiver.getsockname())
-        sender.send(bytes(1450))
         receiver.settimeout(0.3)
-        with pytest.raises(TimeoutError):
+        with suppress(TimeoutError):
+            # Refused here already where the source knew it before.
+            with suppress(OSError):
+                sender.send(bytes(1450))
             receiver.recv(2048)
-        return sender.getsockopt(socket.IPPROTO_IP, IP_MTU)
+            pytest.fail("a packet that is too large came through")
+        return sender.getsockopt(level, known)
 
 
-def test_packets_that_are_too_large(make_lab: LabMaker) -> None:
-    lab = make_lab("""
+@pytest.fixture(scope="module")
+def narrow(make_lab: LabMaker) -> Lab:
+    return make_lab("""
 nodes: 3
+links: {node-2: {delay: 1ms}}
 pairs:
-  - {from: node-1, to: node-2, drop_larger_than: 1300}
+  - {from: node-1, to: node-2, drop_larger_than: 1300, delay: 1ms}
   - {from: node-1, to: node-3, drop_larger_than: 1300, icmp: false}
 """)
-    one, two, three = (Pod(lab, number) for number in (1, 2, 3))
-    for target in (two, three):
-        for family, headers in ((socket.AF_INET, 28), (socket.AF_INET6, 48)):
-            assert count_lost(one, target, packets=20, data=1300 - headers, family=family) == 0
-            assert count_lost(one, target, packets=20, data=1300 - headers + 1, family=family) == 20
-    assert count_lost(two, one, packets=20, data=1472) == 0
-    assert path_mtu(Pod(lab, 1, "peer"), two) == 1300  # told by the node's ICMP error
-    assert path_mtu(Pod(lab, 1, "peer"), three) == 1500  # told nothing
-    # TCP gets through a smaller path in full segments, as it is told its MTU.
-    goodput, _ = tcp_goodput(one, two, seconds=1)
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+@pytest.mark.parametrize(("source", "target"), [("pod", "pod"), ("host", "host"), ("pod", "host"), ("host", "pod")])
+def test_packets_that_are_too_large(narrow: Lab, family: int, source: Role, target: Role) -> None:
+    one, two, three = Pod(narrow, 1, source), Pod(narrow, 2, target), Pod(narrow, 3, target)
+    headers = 28 if family == socket.AF_INET else 48
+    for far in (two, three):
+        assert count_lost(one, far, packets=20, data=1300 - headers, family=family) == 0
+        assert count_lost(one, far, packets=20, data=1300 - headers + 1, family=family) == 20
+        assert count_lost(far, one, packets=20, data=1500 - headers, family=family) == 0
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+@pytest.mark.parametrize("source", ["peer", "host"])
+def test_a_router_tells_of_packets_that_are_too_large(narrow: Lab, family: int, source: Role) -> None:
+    one = Pod(narrow, 1, source)
+    assert path_mtu(one, Pod(narrow, 2, "peer"), family) == 1300
+    assert path_mtu(one, Pod(narrow, 2, "host"), family) == 1300
+    assert path_mtu(one, Pod(narrow, 3, "peer"), family) == 1500
+
+
+@pytest.mark.parametrize("role", ["pod", "host"])
+@pytest.mark.parametrize("v6", [False, True])
+def test_tcp_gets_through_a_narrow_path_in_full_segments(narrow: Lab, role: Role, v6: bool) -> None:
+    goodput, _ = tcp_goodput(Pod(narrow, 1, role), Pod(narrow, 2, role), seconds=1, v6=v6)
     assert goodput > 50e6
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_link_with_a_smaller_mtu(shaped: Lab, family: int) -> None:
+    headers = 28 if family == socket.AF_INET else 48
+    three, four = Pod(shaped, 3), Pod(shaped, 4)
+    assert count_lost(three, four, packets=20, data=1400 - headers, family=family) == 0
+    assert count_lost(three, four, packets=20, data=1400 - headers + 1, family=family) == 20
+    assert path_mtu(three, four, family) == 1400
+    assert path_mtu(Pod(shaped, 3, "host"), Pod(shaped, 4, "host"), family) == 1400
+    assert count_lost(four, three, packets=20, data=1400 - headers, family=family) == 0
+
+
+def test_what_a_host_sends_has_the_pairs_rate_and_loss(shaped: Lab) -> None:
+    host = Pod(shaped, 2, "host")
+    assert 50 <= count_lost(host, Pod(shaped, 1, "host"), packets=1000) <= 160
+    goodput, mss = tcp_goodput(host, Pod(shaped, 3, "host"), seconds=2)
+    assert goodput == pytest.approx(expected_goodput(40e6, mss), rel=0.02)
 
 
 def test_set_reshapes_what_runs(make_lab: LabMaker) -> None:

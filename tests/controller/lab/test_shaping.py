@@ -74,6 +74,22 @@ def test_what_a_router_drops_is_no_rule() -> None:
     assert not any(node_shape(spec, node, addresses).node.rules_v4 for node in spec.names())
 
 
+def test_a_smaller_link_is_reached_by_way_of_a_router() -> None:
+    spec = parse_spec(
+        {
+            "nodes": 3,
+            "links": {"node-3": {"mtu": 1400}},
+            "pairs": [{"from": "node-1", "to": "node-3", "drop_larger_than": 1450}],
+        }
+    )
+    addresses = lab_addresses(0, 3)
+    fabric = fabric_shape(spec, addresses)
+    assert fabric.room == {"node-3": 1400}
+    assert fabric.narrow == {("node-1", "node-3"): 1400}
+    routed = [node_shape(spec, node, addresses).node.routed for node in spec.names()]
+    assert routed == [{"node-3"}, {"node-3"}, set()]
+
+
 def test_delays_add_up_on_the_way() -> None:
     spec = parse_spec(
         {
