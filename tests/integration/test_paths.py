@@ -1,0 +1,264 @@
+"""Every path and every instrument in labs with a known truth."""
+
+from collections import Counter
+from collections.abc import Callable
+from statistics import median
+
+import pytest
+from tests.support.cli import Controller, cell, mean, one_sentence
+
+from netmesh_controller.clients.agents import AgentClient
+from netmesh_controller.engines import calm
+from netmesh_controller.engines.measure import AgentHandle
+from netmesh_controller.lab import Lab
+from netmesh_controller.mesh.document import RunDocument
+from netmesh_controller.mesh.fields import parse_pause
+
+# Cells of one test in a mesh of two nodes.
+CELLS = {
+    "pod-to-pod": 4,
+    "pod-to-service": 4,
+    "hairpin": 2,
+    "host-to-host": 2,
+    "host-to-pod": 4,
+    "pod-to-host": 4,
+}
+SHORT = ("--duration", "1s", "--omit", "0s")
+
+
+def sweep(controller: Controller, lab: Lab, *options: object, code: int = 0) -> RunDocument:
+    answer = controller("sweep", "--lab", lab.name, "--format", "json", *options)
+    assert answer.code == code, answer.stderr
+    return answer.document()
+
+
+def test_all_paths_tcp_and_udp_local_and_remote(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    document = sweep(
+        controller,
+        lab("nodes: 2"),
+        *("--paths", "all", "--tests", "tcp-bandwidth,udp-bandwidth,tcp-connect", "--rate", "50M", *SHORT),
+    )
+    for test in ("tcp-bandwidth", "udp-bandwidth", "tcp-connect"):
+        assert Counter(one.path for one in document.cells if one.test == test) == CELLS
+    assert all(one.outcome == "measured" for one in document.cells)
+    for one in document.cells:
+        if one.test == "udp-bandwidth":
+            assert mean(one, "bits_per_second") == pytest.approx(50e6, rel=0.03), (one.path, one.source, one.target)
+    # A path has local or remote cells or both; where it has none, the matrix says so.
+    for matrix in document.matrices:
+        diagonal = {matrix.reasons[place][place] for place in range(2)}
+        assert diagonal == ({"not_applicable"} if matrix.path == "host-to-host" else {None}) or matrix.value not in (
+            "bits_per_second",
+            "connect_seconds",
+        )
+
+
+def test_qperf_and_sockperf_through_services(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    document = sweep(
+        controller,
+        lab("nodes: 2"),
+        *("--paths", "pod-to-service,hairpin", "--tests", "tcp-latency,udp-latency"),
+        *("--tool", "qperf,sockperf", "--duration", "2s"),
+    )
+    assert len(document.cells) == 2 * 2 * (4 + 2)
+    assert all(one.outcome == "measured" for one in document.cells)
+    by_sockperf = [one for one in document.cells if one.parameters.instrument == "sockperf"]
+    for one in by_sockperf:
+        summary = one.values["round_trip_seconds"]
+        assert summary is not None
+        assert summary.p99 is not None
+        assert summary.min is not None
+        assert summary.p50 is not None
+        assert summary.min <= summary.p50 <= summary.p99
+        assert one.histograms["round_trip_seconds"]
+
+
+def test_the_mtu_of_one_link_is_found_and_a_black_hole_is_told(
+    controller: Controller, lab: Callable[[str], Lab]
+) -> None:
+    hole = "{from: node-1, to: node-2, drop_larger_than: 1300, icmp: false}"
+    running = lab(f"nodes: 3\nlinks: {{node-3: {{mtu: 1400}}}}\npairs: [{hole}]")
+    document = sweep(controller, running, "--tests", "path-mtu")
+    expected = {("node-1", "node-2"): (1300, 1), ("node-2", "node-1"): (1500, 0)}
+    for one in document.cells:
+        if one.source == one.target:
+            width = (1400, 0) if one.source == "node-3" else (1500, 0)
+        elif "node-3" in (one.source, one.target):
+            width = (1400, 0)
+        else:
+            width = expected[one.source, one.target]
+        assert (mean(one, "mtu_bytes"), mean(one, "black_hole")) == width, (one.source, one.target)
+
+
+def test_a_pod_with_half_a_core_is_seen_to_be_bound_by_it(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    running = lab("nodes: 2\nlinks: {node-1: {rate: 10G}, node-2: {rate: 10G}}\npods: {node-2: {cpu: 0.5}}")
+    # Small messages make both ends want more than the half core.
+    document = sweep(
+        controller,
+        running,
+        *("--tests", "tcp-bandwidth", "--message-sizes", "256", "--duration", "3s"),
+        *("--pairs", "node-1:node-2,node-2:node-1", "--max-concurrent", "1"),
+    )
+    receives = cell(document, "node-1", "node-2", "tcp-bandwidth").hosts.target
+    sends = cell(document, "node-2", "node-1", "tcp-bandwidth").hosts.source
+    for host in (receives, sends):
+        assert host is not None
+        assert host.throttled_seconds is not None
+        assert host.throttled_seconds > 0.2
+        assert host.tool_cpu_cores is not None
+        assert host.tool_cpu_cores < 0.6
+    free = cell(document, "node-1", "node-2", "tcp-bandwidth").hosts.source
+    assert free is not None
+    assert free.throttled_seconds == 0
+
+
+def test_rules_before_a_service_cost_each_new_connection(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    document = sweep(
+        controller,
+        lab("nodes: 2\nservices: {unrelated_rules: 2000}"),
+        *("--paths", "pod-to-pod,pod-to-service", "--tests", "tcp-connect", "--message-rate", "200"),
+        *("--duration", "2s", "--omit", "1s", "--repeat", "3"),
+        *("--pairs", "node-1:node-2,node-2:node-1", "--max-concurrent", "1"),
+    )
+    handshakes: dict[str, list[float]] = {}
+    for one in document.cells:
+        assert mean(one, "connect_seconds") > 0
+        # The kernel's own time from SYN to SYN-ACK, without the wake-up of the process.
+        handshakes.setdefault(one.path, []).append(one.tool.reported["handshake_round_trip_seconds"])
+    assert median(handshakes["pod-to-service"]) > median(handshakes["pod-to-pod"]), handshakes
+
+
+def test_a_delay_on_a_link_is_in_every_round_trip_through_it(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    running = lab("nodes: 3\nlinks: {node-3: {delay: 5ms, direction: both}}")
+    document = sweep(controller, running, "--tests", "tcp-latency", "--duration", "2s")
+    for one in document.cells:
+        delayed = one.source != one.target and "node-3" in (one.source, one.target)
+        if delayed:
+            # The relay never lets a packet go early; how late it is depends on who else wants the CPU.
+            assert 0.0099 < mean(one, "round_trip_seconds") < 0.014
+        else:
+            assert mean(one, "round_trip_seconds") < 0.002
+
+
+def test_latency_under_load_is_that_of_the_queue(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    running = lab("nodes: 2\nlinks: {node-1: {rate: 50M}, node-2: {rate: 50M}}")
+    document = sweep(
+        controller,
+        running,
+        *("--tests", "tcp-latency", "--under-load", "--tool", "sockperf"),
+        *("--duration", "3s", "--pairs", "node-1:node-2"),
+    )
+    idle = cell(document, "node-1", "node-2", "tcp-latency", load=None)
+    loaded = cell(document, "node-1", "node-2", "tcp-latency", load="tcp-bandwidth")
+    # The shaper's queue holds some 10 to 20 ms; how much of it a sender fills depends on its congestion control.
+    assert mean(idle, "round_trip_seconds") < 0.0015
+    assert mean(loaded, "round_trip_seconds") > 0.002
+    # The load ran at the link's rate all the while.
+    assert loaded.tool.reported["load_bits_per_second"] == pytest.approx(50e6 * 1448 / 1514, rel=0.05)
+
+
+def test_both_families_and_a_tool_that_has_only_one(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    document = sweep(
+        controller,
+        lab("nodes: 2"),
+        *("--paths", "pod-to-pod,pod-to-service,host-to-host", "--family", "both"),
+        *("--tests", "tcp-bandwidth,tcp-latency", "--tool", "iperf3,sockperf", "--rate", "50M", *SHORT),
+        code=3,
+    )
+    gaps = {(one.parameters.instrument, one.parameters.family) for one in document.cells if one.reason is not None}
+    assert gaps == {("sockperf", 6)}
+    assert {one.reason.code for one in document.cells if one.reason is not None} == {"not_supported"}
+    assert {one.parameters.family for one in document.cells if one.outcome == "measured"} == {4, 6}
+
+
+def test_sizes_and_streams_make_an_axis_each(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    document = sweep(
+        controller,
+        lab("nodes: 2"),
+        *("--tests", "tcp-bandwidth,tcp-request-response", "--streams", "1,2", "--message-sizes", "64,1k"),
+        *("--pairs", "node-1:node-2", "--rate", "20M", *SHORT),
+    )
+    bandwidth = {
+        (one.parameters.streams, one.parameters.message_bytes) for one in document.cells if one.test == "tcp-bandwidth"
+    }
+    assert bandwidth == {(1, 64), (1, 1024), (2, 64), (2, 1024)}
+    for one in document.cells:
+        if one.test == "tcp-request-response":
+            # One transaction at a time: the rate is the reciprocal of the round trip.
+            product = mean(one, "transactions_per_second") * mean(one, "round_trip_seconds")
+            assert product == pytest.approx(1, rel=0.1)
+
+
+def test_sctp_is_a_typed_gap_where_the_kernel_has_none(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    document = sweep(controller, lab("nodes: 2"), "--tests", "sctp-latency", "--pairs", "node-1:node-2", *SHORT, code=3)
+    assert [one.reason.code for one in document.cells if one.reason is not None] == ["not_supported"]
+
+
+def test_a_target_outside_of_the_mesh(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    running = lab("nodes: 2")
+    where = next(agent.address for agent in running.targets() if (agent.node, agent.role) == ("node-2", "peer"))
+    document = sweep(
+        controller,
+        running,
+        *("--tests", "tcp-connect", "--pairs", "node-1:node-2,node-2:node-1", *SHORT),
+        *("--target", f"peer={where}:9410", "--target", f"closed={where}:9"),
+        code=3,
+    )
+    outside = {(one.source, one.target): one for one in document.cells if one.path == "pod-to-external"}
+    assert set(outside) == {("node-1", "peer"), ("node-2", "peer"), ("node-1", "closed"), ("node-2", "closed")}
+    for (_, target), one in outside.items():
+        if target == "peer":
+            assert 0 < mean(one, "connect_seconds") < 0.1
+        else:
+            assert one.reason is not None
+            assert one.reason.code == "refused"
+
+
+def test_a_plan_with_more_traffic_than_allowed_is_refused(controller: Controller) -> None:
+    answer = controller("sweep", "--lab", "2", "--tests", "udp-bandwidth", "--rate", "1G", "--max-traffic", "10M")
+    assert answer.code == 2
+    assert "max-traffic" in one_sentence(answer)
+
+
+def test_max_rate_paces_what_would_be_unlimited(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    document = sweep(
+        controller,
+        lab("nodes: 2"),
+        *("--tests", "tcp-bandwidth", "--max-rate", "30M", "--pairs", "node-1:node-2", *SHORT),
+    )
+    one = cell(document, "node-1", "node-2", "tcp-bandwidth")
+    assert one.parameters.offered_bits_per_second == 30_000_000
+    assert mean(one, "bits_per_second") == pytest.approx(30e6, rel=0.05)
+
+
+def test_idle_cells_have_hosts_and_no_values(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    document = sweep(controller, lab("nodes: 2"), "--tests", "idle", "--duration", "1s")
+    assert {(one.source, one.target) for one in document.cells} == {("node-1", "node-1"), ("node-2", "node-2")}
+    for one in document.cells:
+        assert one.values == {}
+        assert one.hosts.source is not None
+        assert one.hosts.source.cpu_cores is not None
+        assert one.hosts.source.memory_bytes["available_min"] > 0
+
+
+async def test_a_busy_node_is_waited_for_and_then_told(client: AgentClient) -> None:
+    handle = AgentHandle("node-1", "pod", client, {4: "127.0.0.1"}, {}, None)
+    assert await calm.pressure(handle, parse_pause("cpu > 100 %"), patience_seconds=5) is None
+    reason = await calm.pressure(handle, parse_pause("memory > 0 %"), patience_seconds=0.5)
+    assert reason is not None
+    assert reason.code == "pressure"
+    assert "memory > 0 %" in reason.message
+
+
+def test_an_instrument_agrees_with_another_on_the_same_path(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    """With a known 4 ms in the path, instruments of three authors say the same round trip: none less, few more."""
+    running = lab("nodes: 2\npairs: [{from: node-1, to: node-2, delay: 4ms}]")
+    document = sweep(
+        controller,
+        running,
+        *("--tests", "tcp-latency,tcp-request-response", "--tool", "qperf,sockperf", "--duration", "2s"),
+        *("--pairs", "node-1:node-2"),
+    )
+    figures = [mean(one, "round_trip_seconds") for one in document.cells]
+    assert len(figures) == 3
+    assert 0.0039 < min(figures) <= max(figures) < 0.0065
