@@ -13,6 +13,7 @@ from netmesh_controller.clients.store import Store, StoredRun
 from netmesh_controller.engines.survey import Survey
 from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.mesh.ask import Ask
+from netmesh_controller.mesh.discard import discarded
 from netmesh_controller.mesh.document import Cell, CellKey, PlanRecord, Reason, Run, RunDocument, RunState
 from netmesh_controller.mesh.matrix import Pair, Series, expected_pairs, matrices
 from netmesh_controller.mesh.plan import Plan, make_plan, remaining
@@ -89,6 +90,10 @@ async def begin(prepared: Prepared, store: Store) -> None:
 async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | None = None) -> RunDocument:
     """Writes how the run ended and returns its document. Whole is what the plan says, not what happened to end."""
     stored = await store.load(prepared.run.id)
+    untrue = discarded(stored.cells)
+    if untrue:
+        await store.put_cells(prepared.run.id, untrue)
+        stored = await store.load(prepared.run.id)
     measured = {cell.key for cell in stored.cells if cell.outcome == "measured"}
     keys = planned_keys(prepared.whole)
     state: RunState = interrupted or ("complete" if keys <= measured else "partial")

@@ -22,11 +22,13 @@ from netmesh_controller.engines import runs
 from netmesh_controller.engines.survey import survey
 from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.mesh.ask import ask_from
+from netmesh_controller.mesh.curves import curves
 from netmesh_controller.mesh.document import Cell, RunDocument
 from netmesh_controller.mesh.share import shares
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.sources import Source, agent_source
 from netmesh_controller.surfaces.terminal.closing import show_closing
+from netmesh_controller.surfaces.terminal.curves import show_curves
 from netmesh_controller.surfaces.terminal.estimate import show_estimate
 from netmesh_controller.surfaces.terminal.matrices import show_matrices
 from netmesh_controller.surfaces.terminal.progress import ProgressDisplay
@@ -278,6 +280,7 @@ class _Command:
                 typer.echo(text)
         if not self.json:
             show_matrices(console, document)
+            show_curves(console, curves(document.matrices))
             show_shares(console, shares(document.matrices))
         show_closing(console, document, planned, str(self.output) if self.output else None)
 
