@@ -60,8 +60,8 @@ class Mesh:
                 )
             )
 
-    def kill(self, node: str) -> None:
-        for role in ("pod", "peer"):
+    def kill(self, node: str, *roles: str) -> None:
+        for role in roles or ("pod", "peer"):
             process = self.agents[f"{node}/{role}"].process
             process.kill()
             process.wait()
@@ -137,6 +137,19 @@ def test_an_agent_killed_in_mid_sweep_and_a_resume(mesh: Mesh, controller: Contr
     assert len(again) == 18
     # Just the gaps were filled: what was measured is what it was.
     assert all(again[key] == one for key, one in measured.items())
+
+
+def test_a_peer_that_dies_costs_its_nodes_local_cells_only(mesh: Mesh, controller: Controller) -> None:
+    sweep = controller.start(*options(mesh, "--tests", "tcp-bandwidth", "--repeat", "2", "--format", "json"))
+    wait_for_cells(controller, 1)
+    mesh.kill("node-3", "peer")
+    stdout, stderr = sweep.communicate(timeout=120)
+    assert "Traceback" not in stderr
+    document = RunDocument.model_validate(json.loads(stdout))
+    assert len(document.cells) == 18
+    assert set(reasons(document)) <= {("node-3", "node-3")}
+    assert set(reasons(document).values()) <= {"agent_lost"}
+    assert sweep.returncode == (3 if reasons(document) else 0)
 
 
 def test_the_controller_killed_in_mid_sweep_and_a_resume(mesh: Mesh, controller: Controller) -> None:

@@ -38,6 +38,20 @@ class AgentHandle:
     idle_busy_cores: float | None = None
     services: Mapping[int, str] = field(default_factory=dict)
 
+    @property
+    def name(self) -> tuple[str, str]:
+        """Its node and role."""
+        return self.node, self.role
+
+
+class AtTargetError(Exception):
+    """The server side of a test cannot be had at its target."""
+
+    def __init__(self, target: AgentHandle, error: AgentError) -> None:
+        super().__init__(f"{target.node}: {error.message}")
+        self.target = target
+        self.error = error
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -131,7 +145,7 @@ def links_for(
 
 
 async def open_endpoints(attempt: Attempt, lease_seconds: float) -> None:
-    """Opens the server sides of an attempt; AgentError where one cannot be had, and then none is left open."""
+    """Opens the server sides of an attempt; AtTargetError where one cannot be had, and then none is left open."""
     attempt.opened_until = time.monotonic() + lease_seconds
     calls = [_open(link, attempt.group, lease_seconds) for link in attempt.links]
     results = await asyncio.gather(*calls, return_exceptions=True)
@@ -148,8 +162,7 @@ async def _open(link: Link, group: str, lease_seconds: float) -> Opened | None:
     try:
         return await link.target.client.open_endpoint(group, link.spec, lease_seconds)
     except AgentError as error:
-        error.add_note(link.target.node)
-        raise
+        raise AtTargetError(link.target, error) from error
 
 
 async def close_endpoints(attempt: Attempt) -> None:
@@ -179,8 +192,8 @@ async def run_attempt(
         if not attempt.opened or attempt.opened_until < time.monotonic() + needed:
             await close_endpoints(attempt)
             await open_endpoints(attempt, needed)
-    except AgentError as error:
-        return [_not_run(link, attempt.number, error) for link in attempt.links]
+    except AtTargetError as failed:
+        return [_not_run(link, attempt.number, failed) for link in attempt.links]
     opened, attempt.opened = attempt.opened, []
     waiting = len(opened)
     loaded = asyncio.Event()
@@ -226,15 +239,15 @@ def not_started(attempt: Attempt, reason: Reason) -> list[Evidence]:
     ]
 
 
-def _not_run(link: Link, number: int, error: AgentError) -> Evidence:
-    node = error.__notes__[0] if getattr(error, "__notes__", None) else link.key.target
+def _not_run(link: Link, number: int, failed: AtTargetError) -> Evidence:
+    error, target = failed.error, failed.target
     return Evidence(
         key=link.key,
         attempt=number,
         started_at=_now(),
         duration_seconds=0.0,
-        failure=_reason(error, node),
-        lost=frozenset({node}) if error.lost else frozenset(),
+        failure=_reason(error, target.node),
+        lost=frozenset({target.name}) if error.lost else frozenset(),
         load=link.is_load,
         source_version=link.source.tools.get(link.spec.instrument),
     )
@@ -257,7 +270,7 @@ async def _run_link(
     client: Side | None = None
     samples: list[Sample] = []
     failure: Reason | None = None
-    lost: set[str] = set()
+    lost: set[tuple[str, str]] = set()
     ports = endpoint.ports if endpoint is not None else (link.port or 0,)
     try:
         try:
@@ -275,7 +288,7 @@ async def _run_link(
         except AgentError as error:
             failure = _reason(error, link.source.node)
             if error.lost:
-                lost.add(link.source.node)
+                lost.add(link.source.name)
     finally:
         duration = time.monotonic() - started
         # Also when this task is cancelled: the server side does not wait for its lease.
@@ -284,8 +297,8 @@ async def _run_link(
         await asyncio.shield(closing)
         await cancelled(watch)
     server, error_at_target = closing.result()
-    if error_at_target is not None and error_at_target.lost:
-        lost.add(link.key.target)
+    if error_at_target is not None and error_at_target.lost and link.target is not None:
+        lost.add(link.target.name)
         failure = failure or _reason(error_at_target, link.key.target)
     return Evidence(
         key=link.key,

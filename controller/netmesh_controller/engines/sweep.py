@@ -19,10 +19,11 @@ from netmesh_controller.clients.agents import AgentError
 from netmesh_controller.clients.store import Store
 from netmesh_controller.engines import calm, measure
 from netmesh_controller.engines.idle import idle_cells
-from netmesh_controller.engines.measure import AgentHandle, Attempt, Link
+from netmesh_controller.engines.measure import AgentHandle, AtTargetError, Attempt, Link
 from netmesh_controller.mesh.assemble import cell_from, counted
 from netmesh_controller.mesh.document import Cell, Reason
 from netmesh_controller.mesh.evidence import Evidence
+from netmesh_controller.mesh.paths import agents_of
 from netmesh_controller.mesh.plan import Measurement, Plan
 from netmesh_controller.mesh.progress import Progress, Running
 from netmesh_controller.mesh.retry import may_retry, retry_delay_seconds
@@ -51,8 +52,8 @@ class Sweep:
         self._ahead: dict[int, tuple[Attempt, asyncio.Task[None]]] = {}
         self._started: dict[int, tuple[Measurement, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lost: dict[str, Reason] = {}
-        self._away: dict[int, tuple[Measurement, str]] = {}
+        self._lost: dict[tuple[str, str], Reason] = {}
+        self._away: dict[int, Measurement] = {}
         self._done = 0
         self._failed = 0
         self._begun = time.monotonic()
@@ -164,7 +165,7 @@ class Sweep:
         async def opening() -> None:
             try:
                 await measure.open_endpoints(attempt, lease)
-            except AgentError as error:
+            except AtTargetError as error:
                 # Not now: it is opened when its turn comes, and then an error counts.
                 log.debug("not opened ahead: %s", error)
 
@@ -180,13 +181,12 @@ class Sweep:
     # What became of it.
 
     async def _settle(self, measurement: Measurement, evidence: Sequence[Evidence]) -> None:
-        for node in {node for one in evidence for node in one.lost}:
-            await self._look_after(node)
+        for agent in {agent for one in evidence for agent in one.lost}:
+            await self._look_after(agent)
         reasons = [one.reason for one in evidence if one.reason is not None]
-        lost = [node for node in measurement.nodes if node in self._lost]
-        if lost:
+        if _agents_of(measurement) & self._lost.keys():
             self._schedule.finish(measurement.index)
-            self._set_aside(measurement, lost[0])
+            self._away[measurement.index] = measurement
         elif reasons and all(may_retry(reason.code, self._attempts[measurement.index]) for reason in reasons):
             log.info("tried again: %s", reasons[0].message)
             delay = max(retry_delay_seconds(reason.code) for reason in reasons)
@@ -212,49 +212,45 @@ class Sweep:
             self._failed += cell.outcome != "measured"
             self._on_cell(cell)
 
-    # Nodes that go away and come back.
+    # Agents that go away and come back.
 
-    async def _look_after(self, node: str) -> None:
-        """Decides whether a node is lost; if so, its waiting measurements are set aside until it returns."""
-        if node in self._lost or await self._answers(node) or node in self._lost:
+    async def _look_after(self, agent: tuple[str, str]) -> None:
+        """Decides whether an agent is lost; if so, what waits for it is set aside until it returns."""
+        if agent in self._lost or await self._answers(agent) or agent in self._lost:
             # The last again: another measurement may have found out while this one asked.
             return
+        node, role = agent
         since = datetime.now(UTC).strftime("%H:%M:%S")
-        self._lost[node] = Reason(code="agent_lost", message=f"{node}: its agent stopped answering at {since} UTC")
-        log.warning("%s", self._lost[node].message)
-        for measurement in self._schedule.withdraw(node):
-            self._set_aside(measurement, node)
-        self._spawn(self._await_return(node), f"wait for {node}")
+        message = f"{node}: its {role} agent stopped answering at {since} UTC"
+        self._lost[agent] = Reason(code="agent_lost", message=message)
+        log.warning("%s", message)
+        withdrawn = self._schedule.withdraw(node)
+        self._away.update({one.index: one for one in withdrawn if agent in _agents_of(one)})
+        # What needs other agents of that node only goes on.
+        self._schedule.restore([one for one in withdrawn if agent not in _agents_of(one)])
+        self._spawn(self._await_return(agent), f"wait for {node}")
 
-    def _set_aside(self, measurement: Measurement, node: str) -> None:
-        self._away[measurement.index] = (measurement, node)
-
-    async def _answers(self, node: str) -> bool:
-        handles = [handle for (name, _), handle in self._agents.items() if name == node]
+    async def _answers(self, agent: tuple[str, str]) -> bool:
         try:
-            await asyncio.gather(*(handle.client.describe() for handle in handles))
+            await self._agents[agent].client.describe()
         except AgentError:
             return False
         return True
 
-    async def _await_return(self, node: str) -> None:
-        while not await self._answers(node):
+    async def _await_return(self, agent: tuple[str, str]) -> None:
+        while not await self._answers(agent):
             await asyncio.sleep(RETURN_SECONDS)
-        log.warning("%s: its agent answers again", node)
-        del self._lost[node]
-        back = [
-            measurement
-            for measurement, _ in self._away.values()
-            if not any(other in self._lost for other in measurement.nodes)
-        ]
+        log.warning("%s: its %s agent answers again", *agent)
+        del self._lost[agent]
+        back = [one for one in self._away.values() if not _agents_of(one) & self._lost.keys()]
         for measurement in back:
             del self._away[measurement.index]
         self._schedule.restore(back)
 
     def _cells_of_lost(self) -> list[Cell]:
         cells = []
-        for measurement, node in self._away.values():
-            reason = self._lost.get(node) or next(iter(self._lost.values()))
+        for measurement in self._away.values():
+            reason = next(reason for agent, reason in self._lost.items() if agent in _agents_of(measurement))
             number = max(1, self._attempts.get(measurement.index, 0))
             cells += [Cell(**dict(key), attempt=number, outcome="failed", reason=reason) for key in measurement.cells]
         return cells
@@ -328,3 +324,7 @@ class Sweep:
         if planned == 0:
             return 0.0
         return work / planned * self._plan.estimate.expected_seconds
+
+
+def _agents_of(measurement: Measurement) -> frozenset[tuple[str, str]]:
+    return frozenset(agent for key in measurement.cells for agent in agents_of(key))

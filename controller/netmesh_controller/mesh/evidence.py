@@ -33,9 +33,9 @@ class Side:
 class Evidence:
     """One attempt at one cell.
 
-    `failure` is what went wrong around the tools (an agent that refused, or that went away); `lost` names the nodes
-    whose agents could not be reached. A `load` is no cell; what was measured under one has its rate, in bits a second,
-    as `under_load`. `other_test` is true where another test ran on the same kernel meanwhile.
+    `failure` is what went wrong around the tools (an agent that refused, or that went away); `lost` names the agents,
+    as (node, role), that could not be reached. A `load` is no cell; what was measured under one has its rate, in bits
+    a second, as `under_load`. `other_test` is true where another test ran on the same kernel meanwhile.
     """
 
     key: CellKey
@@ -45,7 +45,7 @@ class Evidence:
     client: Side | None = None
     server: Side | None = None
     failure: Reason | None = None
-    lost: frozenset[str] = frozenset()
+    lost: frozenset[tuple[str, str]] = frozenset()
     load: bool = False
     under_load: float | None = None
     source_samples: tuple[Sample, ...] = ()

@@ -61,6 +61,15 @@ def roles(path: str, *, local: bool) -> Roles:
     return found
 
 
+def agents_of(key: CellKey) -> frozenset[tuple[str, str]]:
+    """The agents, as (node, role), that take part in measuring a cell."""
+    path = PATHS[key.path]
+    if path.outside is not None:
+        return frozenset({(key.source, path.outside)})
+    source_role, target_role = roles(key.path, local=is_local(key))
+    return frozenset({(key.source, source_role), (key.target, target_role)})
+
+
 def is_local(key: CellKey) -> bool:
     """Whether source and target are one node."""
     return key.source == key.target
