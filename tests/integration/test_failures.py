@@ -74,6 +74,13 @@ class Mesh:
         alive = [agent.process.pid for agent in self.agents.values() if agent.process.poll() is None]
         return tools_of([psutil.Process(pid) for pid in alive])
 
+    def assert_tools_end(self, seconds: float) -> None:
+        """No measuring program is left, within this time: an agent ends them once its stream is gone."""
+        until = time.monotonic() + seconds
+        while left := self.tools():
+            assert time.monotonic() < until, left
+            time.sleep(0.05)
+
 
 @pytest.fixture
 def mesh(identity: Identity, tmp_path: Path) -> Iterator[Mesh]:
@@ -162,10 +169,7 @@ def test_the_controller_killed_in_mid_sweep_and_a_resume(mesh: Mesh, controller:
     sweep.send_signal(signal.SIGKILL)
     sweep.communicate()
     # Streams break at once; an endpoint that was opened ahead waits for its lease.
-    until = time.monotonic() + WAIT_SECONDS
-    while left := mesh.tools():
-        assert time.monotonic() < until, left
-        time.sleep(0.1)
+    mesh.assert_tools_end(WAIT_SECONDS)
     # Where its agents were, and by which certificates, is in the run.
     resumed = controller("sweep", "--resume", "latest", "--format", "json")
     assert resumed.code == 0, resumed.stderr
@@ -190,7 +194,7 @@ def test_ctrl_c_keeps_what_was_measured(mesh: Mesh, controller: Controller, tmp_
     waiting = [code for matrix in document.matrices for row in matrix.reasons for code in row if code == "cancelled"]
     assert waiting
     assert "cancelled" in stdout
-    assert not mesh.tools()
+    mesh.assert_tools_end(10)
 
 
 def test_strangers_at_every_waiting_port(mesh: Mesh, controller: Controller) -> None:
@@ -221,7 +225,7 @@ def test_strangers_at_every_waiting_port(mesh: Mesh, controller: Controller) -> 
     assert set(reasons(document).values()) <= {"refused", "tool_failed", "timeout", "busy"}
     assert sum(one.outcome == "measured" for one in document.cells) >= 5
     assert any(one.attempt > 1 for one in document.cells)
-    assert not mesh.tools()
+    mesh.assert_tools_end(10)
 
 
 def test_a_tool_that_is_missing_on_one_node_is_a_typed_gap(

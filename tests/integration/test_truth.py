@@ -70,9 +70,11 @@ def test_loss_is_seen_where_it_is_and_nowhere_else(controller: Controller, lab: 
     rule = "iptables -w -A FORWARD -p udp -d {} -m length --length 100:65535 -m statistic --mode nth "
     rule += "--every 50 --packet 0 -j DROP"
     run_in(running, "node-1", "host", *rule.format(target).split())
+    pairs = "node-1:node-2,node-2:node-1,node-1:node-3,node-3:node-2"
     document = sweep(
-        controller, running, "--tests", "udp-bandwidth", "--rate", "20M", "--duration", "5s", "--max-concurrent", "1"
+        controller, running, "--tests", "udp-bandwidth", "--rate", "20M", "--duration", "5s", "--pairs", pairs
     )
+    assert len(document.cells) == 4
     for one in document.cells:
         lost = mean(one, "loss_ratio")
         if (one.source, one.target) != ("node-1", "node-2"):
@@ -109,7 +111,7 @@ def test_both_directions_at_once_and_one_after_the_other(controller: Controller,
 
 def test_qperf_and_iperf3_agree_on_a_link(controller: Controller, lab: Callable[[str], Lab]) -> None:
     running = lab("nodes: 2\nlinks: {node-1: {rate: 200M}}")
-    pair = ("--pairs", "node-1:node-2", "--duration", "4s")
+    pair = ("--pairs", "node-1:node-2", "--duration", "3s")
     by_iperf3 = sweep(controller, running, "--tests", "tcp-bandwidth,udp-bandwidth", "--rate", "100M", *pair)
     by_qperf = sweep(
         controller,
