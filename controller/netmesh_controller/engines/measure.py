@@ -21,7 +21,7 @@ from netmesh_controller.mesh.plan import Measurement
 
 WATCH_SECONDS = 0.1
 # Beyond a test's own seconds: its tool's overhead at the agent (5 s for a tool that hangs), and the calls around it.
-LEASE_MARGIN_SECONDS = 20.0
+LEASE_MARGIN_SECONDS = 15.0
 CALL_MARGIN_SECONDS = 16.0
 
 

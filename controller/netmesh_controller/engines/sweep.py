@@ -32,6 +32,8 @@ from netmesh_controller.mesh.schedule import Schedule
 log = logging.getLogger(__name__)
 
 RETURN_SECONDS = 2.0
+# What a measurement may take beyond its expected time before the endpoints of the next are opened anew.
+HANDOVER_SECONDS = 5.0
 
 Agents = Mapping[tuple[str, str], AgentHandle]
 
@@ -160,7 +162,7 @@ class Sweep:
         if following is None or following.index in self._ahead:
             return
         attempt = self._new_attempt(following, self._attempts.get(following.index, 0) + 1)
-        lease = measurement.seconds + following.seconds + 2 * measure.LEASE_MARGIN_SECONDS
+        lease = measurement.seconds + following.seconds + measure.LEASE_MARGIN_SECONDS + HANDOVER_SECONDS
 
         async def opening() -> None:
             try:

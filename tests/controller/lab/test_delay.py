@@ -26,8 +26,8 @@ links: {node-1: {delay: 2ms, direction: out}}
 pairs: [{from: node-2, to: node-3, delay: 5ms}]
 """
 FAMILIES = [socket.AF_INET, socket.AF_INET6]
-# What a relay may add: it is woken, reads and writes.
-ERROR = 0.0003
+# What a relay may add: it is woken, reads and writes, and waits where others want the CPU too.
+ERROR = 0.001
 
 
 @pytest.fixture(scope="module")
