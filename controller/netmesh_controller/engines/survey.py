@@ -51,14 +51,16 @@ class Survey:
 
 
 async def survey(
-    located: Sequence[Located], certificates: Certificates, *, idle_seconds: float = IDLE_SECONDS
+    located: Sequence[Located], certificates: Certificates, *, idle_seconds: float = IDLE_SECONDS, term: int = 0
 ) -> Survey:
     """Asks every agent what it is, then watches all hosts for `idle_seconds` as the baseline of their cost.
+
+    `term` goes with every call of the connections that are made here; agents refuse one that is over.
 
     An agent that does not answer makes its node unreachable, with the reason; InventoryError where two agents say
     that they are the same role of the same node.
     """
-    clients = [AgentClient(entry.address, certificates) for entry in located]
+    clients = [AgentClient(entry.address, certificates, term=term) for entry in located]
     answers = await asyncio.gather(*(client.describe() for client in clients), return_exceptions=True)
     found: list[tuple[Located, AgentClient, dict[str, Any]]] = []
     unreachable: dict[str, Reason] = {}

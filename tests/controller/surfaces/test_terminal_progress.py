@@ -10,6 +10,7 @@ from rich.console import Console
 from netmesh_controller.mesh.ask import ask_from
 from netmesh_controller.mesh.document import Agent, Cell, Node, Parameters, Reason
 from netmesh_controller.mesh.estimate import Estimate
+from netmesh_controller.mesh.outline import outline_of
 from netmesh_controller.mesh.plan import make_plan
 from netmesh_controller.mesh.progress import Progress, Running
 from netmesh_controller.surfaces.terminal.estimate import show_estimate
@@ -26,7 +27,7 @@ def node(name: str, tools: dict[str, str] | None = None, zone: str | None = None
 
 def announced(nodes: list[Node], cost: Estimate | None = None, **asked: Any) -> str:
     file = io.StringIO()
-    show_estimate(Console(file=file, width=80), make_plan(ask_from(asked), nodes), cost)
+    show_estimate(Console(file=file, width=80), outline_of(make_plan(ask_from(asked), nodes), cost))
     text = file.getvalue()
     assert all(len(line) <= 80 for line in text.splitlines()), text
     assert "\x1b" not in text

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from netmesh_common.tls import Certificates
 from netmesh_controller import lab as labs
 from netmesh_controller.inventory.lab import lab_agents
-from netmesh_controller.inventory.located import Located
+from netmesh_controller.inventory.source import Source
 from netmesh_controller.inventory.static import static_agents
 from netmesh_controller.surfaces.cli.errors import BadUsageError
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Agents to be asked, and the identity to come with; `recorded` is how to name the source again.
-
-    `facts` are what a run should say of the source.
-    """
-
-    locate: Callable[[], Awaitable[list[Located]]]
-    certificates: Certificates
-    recorded: dict[str, str]
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @contextmanager
@@ -41,8 +26,9 @@ def agent_source(lab: str | None, agents: str | None, certificates: Path | None)
     if lab is not None:
         with _lab(lab) as running:
             running.enter()
-            certificate = Certificates.read(running.certificates / "controller")
-            yield Source(lambda: lab_agents(running), certificate, {"lab": lab}, {"lab": running.facts()})
+            folder = running.certificates / "controller"
+            facts = {"lab": running.facts()}
+            yield Source(lambda: lab_agents(running), lambda: Certificates.read(folder), {"lab": lab}, facts)
     elif agents is not None:
         if certificates is None:
             raise BadUsageError(
@@ -50,7 +36,9 @@ def agent_source(lab: str | None, agents: str | None, certificates: Path | None)
                 "(netmesh-controller certificates DIR makes it as DIR/controller)"
             )
         recorded = {"agents": agents, "certificates": str(certificates.absolute())}
-        yield Source(lambda: static_agents(agents), Certificates.read(certificates), recorded)
+        # What is wrong with them is told before anything starts.
+        Certificates.read(certificates)
+        yield Source(lambda: static_agents(agents), lambda: Certificates.read(certificates), recorded)
     else:
         raise BadUsageError("where are the agents? Give --lab N|FILE|NAME or --agents FILE|HOST:PORT,…")
 

@@ -21,12 +21,14 @@ from netmesh_controller.clients.store import Store, StoredRun, open_store
 from netmesh_controller.engines import runs
 from netmesh_controller.engines.survey import survey
 from netmesh_controller.engines.sweep import Sweep
+from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.ask import ask_from
 from netmesh_controller.mesh.curves import curves
 from netmesh_controller.mesh.document import Cell, RunDocument
+from netmesh_controller.mesh.outline import outline_of
 from netmesh_controller.mesh.share import shares
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
-from netmesh_controller.surfaces.cli.sources import Source, agent_source
+from netmesh_controller.surfaces.cli.sources import agent_source
 from netmesh_controller.surfaces.terminal.closing import show_closing
 from netmesh_controller.surfaces.terminal.curves import show_curves
 from netmesh_controller.surfaces.terminal.estimate import show_estimate
@@ -199,7 +201,7 @@ class _Command:
     async def run(self, source: Source) -> ExitCode:
         # With --format json the document alone is on stdout; people are told on stderr.
         console = Console(stderr=self.json)
-        found = await survey(await source.locate(), source.certificates)
+        found = await survey(await source.locate(), source.certificates())
         try:
             if not found.agents:
                 said = runs.unreachable_reason(found.unreachable)
@@ -215,7 +217,7 @@ class _Command:
                 prepared = runs.prepare_resume(self.stored, ask, found)
             for sentence in found.remarks:
                 console.print(sentence, highlight=False, soft_wrap=True)
-            show_estimate(console, prepared.todo)
+            show_estimate(console, outline_of(prepared.todo))
             if self.dry_run:
                 return ExitCode.COMPLETE
             store = await open_store()

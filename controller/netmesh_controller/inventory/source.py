@@ -1,0 +1,24 @@
+"""A source of agents: what a sweep needs to know of where its agents come from, whoever keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from netmesh_common.tls import Certificates
+from netmesh_controller.inventory.located import Located
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Agents to be asked, and the identity to come with; `recorded` is how to name the source again.
+
+    `certificates` is asked for each time that connections are made, since they may be rotated meanwhile. `facts` are
+    what a run should say of the source.
+    """
+
+    locate: Callable[[], Awaitable[list[Located]]]
+    certificates: Callable[[], Certificates]
+    recorded: dict[str, str]
+    facts: dict[str, Any] = field(default_factory=dict)
