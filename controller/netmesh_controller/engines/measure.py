@@ -36,6 +36,7 @@ class AgentHandle:
     tools: Mapping[str, str]
     boot_id: str | None
     idle_busy_cores: float | None = None
+    idle_error_cores: float = 0.0
     services: Mapping[int, str] = field(default_factory=dict)
 
     @property
@@ -315,6 +316,8 @@ async def _run_link(
         source_version=link.source.tools.get(link.spec.instrument),
         source_idle_cores=link.source.idle_busy_cores,
         target_idle_cores=link.target.idle_busy_cores if link.target is not None else None,
+        source_idle_error_cores=link.source.idle_error_cores,
+        target_idle_error_cores=link.target.idle_error_cores if link.target is not None else 0.0,
         other_test=other_test(link),
     )
 

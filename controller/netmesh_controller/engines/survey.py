@@ -143,12 +143,12 @@ async def _with_baselines(
         return agents
     baselines = await asyncio.gather(*(_baseline(handle.client, seconds) for handle in agents.values()))
     return {
-        key: replace(handle, idle_busy_cores=baseline)
+        key: replace(handle, idle_busy_cores=baseline[0], idle_error_cores=baseline[1]) if baseline else handle
         for (key, handle), baseline in zip(agents.items(), baselines, strict=True)
     }
 
 
-async def _baseline(client: AgentClient, seconds: float) -> float | None:
+async def _baseline(client: AgentClient, seconds: float) -> tuple[float, float] | None:
     samples: list[Sample] = []
     until = time.monotonic() + seconds
     watched = client.watch_host("", seconds / 4)
@@ -160,7 +160,7 @@ async def _baseline(client: AgentClient, seconds: float) -> float | None:
                     break
     except AgentError:
         return None
-    return hostwindow.idle_busy_cores(samples)
+    return hostwindow.idle_baseline(samples)
 
 
 def differences(nodes: Sequence[Node]) -> list[str]:

@@ -136,6 +136,7 @@ def _hosts(
         source = hostwindow.host_cost(
             *source_window,
             idle_busy_cores=evidence.source_idle_cores,
+            idle_error_cores=evidence.source_idle_error_cores,
             bits_per_second=bits_per_second,
             shared=evidence.other_test,
         )
@@ -146,6 +147,7 @@ def _hosts(
             target = hostwindow.host_cost(
                 *target_window,
                 idle_busy_cores=evidence.target_idle_cores,
+                idle_error_cores=evidence.target_idle_error_cores,
                 bits_per_second=bits_per_second,
                 shared=evidence.other_test,
             )

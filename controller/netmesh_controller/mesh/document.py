@@ -84,13 +84,15 @@ class Host(Shape):
 
     `cpu_seconds_per_gigabyte` is the whole host above its idle baseline, `tool_cpu_seconds_per_gigabyte` the
     tool's own process tree; a gigabyte is 10^9 bytes received. The first is null where `shared_host` is true:
-    then another test ran on the same kernel in the window.
+    then another test ran on the same kernel in the window. `…error…` are their standard uncertainties.
     """
 
     cpu_cores: CpuCores | None = None
     cpu_seconds_per_gigabyte: Finite | None = None
+    cpu_error_seconds_per_gigabyte: Finite | None = None
     tool_cpu_cores: Finite | None = None
     tool_cpu_seconds_per_gigabyte: Finite | None = None
+    tool_cpu_error_seconds_per_gigabyte: Finite | None = None
     memory_bytes: dict[str, int] = Field(default_factory=dict)
     device: dict[str, int | str] = Field(default_factory=dict)
     throttled_seconds: Finite | None = None

@@ -53,6 +53,8 @@ class Evidence:
     source_version: str | None = None
     source_idle_cores: float | None = None
     target_idle_cores: float | None = None
+    source_idle_error_cores: float = 0.0
+    target_idle_error_cores: float = 0.0
     other_test: bool = False
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from netmesh_controller.mesh import noise
 from netmesh_controller.mesh.document import CpuCores, Host
 
 # How far counters of one moment may contradict each other: the kernel rounds them to ticks of 10 ms (or 4 ms), and a
@@ -16,6 +17,9 @@ from netmesh_controller.mesh.document import CpuCores, Host
 SLACK_SECONDS = 0.1
 # A shorter window says more of the ticks than of the host.
 MIN_IDLE_SECONDS = 0.5
+
+# User and system time of the two processes that run in a tool's tree: timeout(1), and the tool with its threads.
+_TOOL_COUNTERS = 4
 
 _MODES = ("user", "nice", "system", "irq", "softirq", "steal")
 
@@ -107,25 +111,50 @@ def _cores(first: Sample, last: Sample) -> Iterable[tuple[CpuTimes, CpuTimes]]:
     return zip(first.cpus, last.cpus, strict=True)
 
 
-def idle_busy_cores(samples: Sequence[Sample]) -> float | None:
-    """Busy cores of a host while it is not tested, or None where the samples span too little to tell."""
-    if not samples:
-        return None
-    first = min(samples, key=lambda sample: sample.monotonic_seconds)
-    last = max(samples, key=lambda sample: sample.monotonic_seconds)
-    if last.monotonic_seconds - first.monotonic_seconds < MIN_IDLE_SECONDS:
-        return None
+def busy_cores(first: Sample, last: Sample) -> float | None:
+    """Busy cores between two samples, or None where the counters cannot tell."""
     cores = cpu_cores(first, last)
     return cores.busy if cores is not None else None
 
 
-def host_cost(*samples: Sample, idle_busy_cores: float | None, bits_per_second: float | None, shared: bool) -> Host:
+def busy_error_cores(samples: Sequence[Sample]) -> float | None:
+    """The standard uncertainty of the busy cores over a window: by its ticks, and by how its pieces differ."""
+    seconds = samples[-1].monotonic_seconds - samples[0].monotonic_seconds
+    if seconds <= 0:
+        return None
+    ticks = noise.tick_error_cores(len(samples[0].cpus), seconds)
+    return noise.added(ticks, noise.spread_error_cores(samples, busy_cores))
+
+
+def idle_baseline(samples: Sequence[Sample]) -> tuple[float, float] | None:
+    """Busy cores of a host while it is not tested, and their error; None where the samples span too little to tell."""
+    ordered = sorted(samples, key=lambda sample: sample.monotonic_seconds)
+    if not ordered or ordered[-1].monotonic_seconds - ordered[0].monotonic_seconds < MIN_IDLE_SECONDS:
+        return None
+    busy, error = busy_cores(ordered[0], ordered[-1]), busy_error_cores(ordered)
+    return None if busy is None or error is None else (busy, error)
+
+
+def idle_busy_cores(samples: Sequence[Sample]) -> float | None:
+    """Busy cores of a host while it is not tested, or None where the samples span too little to tell."""
+    baseline = idle_baseline(samples)
+    return None if baseline is None else baseline[0]
+
+
+def host_cost(
+    *samples: Sample,
+    idle_busy_cores: float | None,
+    bits_per_second: float | None,
+    shared: bool,
+    idle_error_cores: float = 0.0,
+) -> Host:
     """What a host spent in the window that `samples` (at least two, in order) span.
 
     `bits_per_second` is what the test received. The whole host's cost is null where its idle baseline or the rate is
     unknown, where nothing was received, where another test ran on the same kernel (`shared`), and where the host was
-    no busier than its baseline, or by less than its own tool: then the cost is smaller than what can be told. The
-    tool's own is null where that is so of it, and where the samples do not have its process tree at both ends.
+    not busier than its baseline by twice the error of both, or by less than its own tool: then the cost is smaller
+    than what can be told. The tool's own is null where that is so of it, and where the samples do not have its process
+    tree at both ends.
     """
     if len(samples) < 2:
         raise ValueError(f"a window of {len(samples)} samples")
@@ -138,16 +167,20 @@ def host_cost(*samples: Sample, idle_busy_cores: float | None, bits_per_second: 
     # Less than a bit a second is nothing received.
     gigabytes_per_second = bits_per_second / 8e9 if bits_per_second is not None and bits_per_second >= 1 else None
     above = None
-    if cores is not None and idle_busy_cores is not None and not shared and cores.busy > idle_busy_cores:
+    error = noise.added(busy_error_cores(samples), idle_error_cores)
+    if cores is not None and idle_busy_cores is not None and not shared:
         above = cores.busy - idle_busy_cores
-        if tool_cores is not None and above < tool_cores:
-            # Less than its own tool took: the host was busier with other things before the sweep than now.
+        # Less than its own tool took: the host was busier with other things before the sweep than now.
+        if above <= 2 * error or (tool_cores is not None and above < tool_cores):
             above = None
+    tool_error = noise.tick_error_cores(_TOOL_COUNTERS, seconds) if tool_cores is not None else None
     return Host(
         cpu_cores=cores,
         cpu_seconds_per_gigabyte=_per(above, gigabytes_per_second),
+        cpu_error_seconds_per_gigabyte=_per(error if above is not None else None, gigabytes_per_second),
         tool_cpu_cores=tool_cores,
         tool_cpu_seconds_per_gigabyte=_per(tool_cores, gigabytes_per_second),
+        tool_cpu_error_seconds_per_gigabyte=_per(tool_error, gigabytes_per_second),
         memory_bytes=_memory(samples),
         device=_device(first, last),
         throttled_seconds=_grown(first.throttled_seconds, last.throttled_seconds),

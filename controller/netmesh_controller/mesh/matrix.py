@@ -37,6 +37,11 @@ class Series:
         """The series that a cell belongs to."""
         return cls(cell.path, cell.test, cell.parameters)
 
+    @classmethod
+    def of_matrix(cls, matrix: Matrix) -> Series:
+        """The series that a matrix shows a value of."""
+        return cls(matrix.path, matrix.test, matrix.parameters)
+
 
 def natural(name: str) -> tuple[tuple[str | int, ...], str]:
     """A sort key that puts node-2 before node-10."""

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from netmesh_controller.mesh.added_cost import Added, Costs, costs_of, median_added
 from netmesh_controller.mesh.catalogue import COST_VALUES, TESTS, UNITS, Kind
-from netmesh_controller.mesh.document import Matrix, Parameters
+from netmesh_controller.mesh.document import Cell, Matrix, Parameters
 from netmesh_controller.mesh.matrix import Series
 from netmesh_controller.mesh.paths import BASELINE_PATH, PATHS
 from netmesh_controller.mesh.statistics import median
@@ -34,7 +35,8 @@ class Share:
 
     `figure` is the median over `pairs` pairs of nodes: as `how` says, the path's value over the hosts' ("ratio", unit
     "1") or the path's less the hosts' ("added", in `unit`). It is None where no pair has both, as on a path that stays
-    within its nodes.
+    within its nodes, and with a `reason` where an added CPU cost cannot be told from none. `error` is half of such a
+    cost's 95 % interval.
     """
 
     path: str
@@ -45,19 +47,25 @@ class Share:
     unit: str
     figure: float | None
     pairs: int
+    error: float | None = None
+    reason: str | None = None
 
 
-def shares(matrices: Iterable[Matrix]) -> list[Share]:
-    """The shares of all series of a run whose test was also measured between the hosts, in the matrices' order."""
+def shares(matrices: Iterable[Matrix], cells: Iterable[Cell]) -> list[Share]:
+    """The shares of all series of a run whose test was also measured between the hosts, in the matrices' order.
+
+    The `cells` are those of the matrices: an added CPU cost is told from its single figures and their errors.
+    """
     of_series: dict[Series, dict[str, Matrix]] = {}
     for matrix in matrices:
         if any(matrix.value == value for value, _ in _COMPARED.get(TESTS[matrix.test].kind, ())):
             of_series.setdefault(Series(matrix.path, matrix.test, matrix.parameters), {})[matrix.value] = matrix
+    costs = costs_of(cells)
     found: list[Share] = []
     for series, measured in of_series.items():
         baseline = _baseline(series, of_series)
         if baseline is not None and series.path != BASELINE_PATH and PATHS[series.path].outside is None:
-            found.extend(_shares(series, measured, baseline))
+            found.extend(_shares(series, measured, baseline, costs))
     return found
 
 
@@ -83,9 +91,16 @@ def _without_size(parameters: Parameters) -> Parameters:
     return parameters.model_copy(update={"message_bytes": None})
 
 
-def _shares(series: Series, measured: Mapping[str, Matrix], baseline: Mapping[str, Matrix]) -> Iterator[Share]:
+def _shares(
+    series: Series, measured: Mapping[str, Matrix], baseline: Mapping[str, Matrix], costs: Costs
+) -> Iterator[Share]:
     for value, how in _COMPARED[TESTS[series.test].kind]:
         if value not in measured or value not in baseline:
+            continue
+        if value in COST_VALUES:
+            hosts_series = Series.of_matrix(baseline[value])
+            added = median_added(costs.get((series, value), {}), costs.get((hosts_series, value), {}))
+            yield _cost(series, value, added)
             continue
         hosts = _numbers(baseline[value])
         both = [(number, hosts[pair]) for pair, number in _numbers(measured[value]).items() if pair in hosts]
@@ -104,6 +119,21 @@ def _shares(series: Series, measured: Mapping[str, Matrix], baseline: Mapping[st
             figure=median(figures) if figures else None,
             pairs=len(figures),
         )
+
+
+def _cost(series: Series, value: str, added: Added) -> Share:
+    return Share(
+        path=series.path,
+        test=series.test,
+        parameters=series.parameters,
+        value=value,
+        how="added",
+        unit=UNITS[value],
+        figure=added.figure,
+        pairs=added.pairs,
+        error=added.error,
+        reason=added.reason,
+    )
 
 
 def _numbers(matrix: Matrix) -> dict[tuple[str, str], float]:

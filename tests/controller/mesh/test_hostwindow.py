@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
+from netmesh_controller.mesh import noise
 from netmesh_controller.mesh.hostwindow import (
     CpuTimes,
     Sample,
+    busy_error_cores,
     clock_offset,
     cpu_cores,
     host_cost,
+    idle_baseline,
     idle_busy_cores,
     window,
 )
@@ -220,6 +225,42 @@ def test_whole_host_cost_that_cannot_be_told_is_null(baseline: float | None, rat
     assert host.tool_cpu_cores == pytest.approx(0.5)
     assert (host.tool_cpu_seconds_per_gigabyte is None) == (not rate)
     assert host.shared_host is shared
+
+
+def steps(busy: list[float], began: float = 10.0) -> list[Sample]:
+    """Samples of one core each 0.25 s, busy for so many parts of it."""
+    samples, used = [at(began, ZERO)], 0.0
+    for number, share in enumerate(busy, 1):
+        used += share * 0.25
+        samples.append(at(began + number * 0.25, dataclasses.replace(ZERO, user=used, idle=number * 0.25 - used)))
+    return samples
+
+
+def test_the_error_of_a_cost_is_that_of_the_test_and_of_the_baseline() -> None:
+    window_of = steps([0.5, 0.7, 0.5, 0.7, 0.5, 0.7, 0.5, 0.7])
+    error = busy_error_cores(window_of)
+    # The mean of 8 pieces of 0.6 ± 0.107, with the ticks of a window of 2 s.
+    assert error == pytest.approx(math.hypot(0.1069 / 8**0.5, 0.01 / 6**0.5 / 2), rel=1e-3)
+    host = host_cost(*window_of, idle_busy_cores=0.1, idle_error_cores=0.03, bits_per_second=8e9, shared=False)
+    assert host.cpu_seconds_per_gigabyte == pytest.approx(0.5)
+    assert host.cpu_error_seconds_per_gigabyte == pytest.approx(math.hypot(error or 0, 0.03))
+
+
+def test_a_cost_within_twice_its_error_is_null() -> None:
+    restless = steps([0.0, 1.0, 0.1, 0.9, 0.0, 1.0])
+    baseline = idle_baseline(steps([0.9, 0.0, 0.1, 0.6]))
+    assert baseline is not None
+    host = host_cost(
+        *restless, idle_busy_cores=baseline[0], idle_error_cores=baseline[1], bits_per_second=8e9, shared=False
+    )
+    assert host.cpu_cores is not None
+    assert host.cpu_cores.busy > baseline[0]
+    assert (host.cpu_seconds_per_gigabyte, host.cpu_error_seconds_per_gigabyte) == (None, None)
+
+
+@pytest.mark.parametrize("freedom", [*range(1, 30), 100, 10_000])
+def test_students_t(freedom: int) -> None:
+    assert noise.t_95(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=0.003)
 
 
 def test_what_one_end_lacks_is_null() -> None:

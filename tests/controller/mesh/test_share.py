@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netmesh_controller.mesh.document import Cell, Host, Hosts, Node, Parameters, Summary
+from netmesh_controller.mesh.added_cost import median_added
+from netmesh_controller.mesh.document import Cell, Host, Hosts, Node, Parameters, Reason, Summary
 from netmesh_controller.mesh.matrix import matrices
 from netmesh_controller.mesh.share import Share, shares
 
@@ -24,23 +27,27 @@ def cell(
     value: str = "bits_per_second",
     parameters: Parameters = IPERF3,
     cost: float | None = None,
+    error: float | None = None,
+    repeat: int = 1,
 ) -> Cell:
     return Cell(
         path=path,
         test=test,
         source=pair[0],
         target=pair[1],
-        repeat=1,
+        repeat=repeat,
         attempt=1,
         parameters=parameters,
         outcome="measured",
         values={value: Summary(mean=mean)},
-        hosts=Hosts(source=Host(cpu_seconds_per_gigabyte=cost)) if cost is not None else Hosts(),
+        hosts=Hosts(source=Host(cpu_seconds_per_gigabyte=cost, cpu_error_seconds_per_gigabyte=error))
+        if cost is not None
+        else Hosts(),
     )
 
 
 def found(cells: list[Cell]) -> dict[tuple[str, str], Share]:
-    return {(share.path, share.value): share for share in shares(matrices(NODES, cells))}
+    return {(share.path, share.value): share for share in shares(matrices(NODES, cells), cells)}
 
 
 def test_bandwidth_is_a_ratio_pair_by_pair() -> None:
@@ -53,21 +60,73 @@ def test_bandwidth_is_a_ratio_pair_by_pair() -> None:
     assert ("host-to-host", "bits_per_second") not in found(cells)
 
 
-def test_latency_connects_and_cpu_are_added() -> None:
+def test_latency_and_connects_are_added() -> None:
     cells = [
         cell(path, "ab", mean, test=test, value=value)
         for path, mean in (("host-to-host", 20e-6), ("pod-to-service", 50e-6))
         for test, value in (("tcp-latency", "round_trip_seconds"), ("tcp-connect", "connect_seconds"))
     ]
-    cells += [cell("host-to-host", "ab", 1e9, cost=0.5), cell("pod-to-service", "ab", 1e9, cost=0.75)]
     by = found(cells)
     for value in ("round_trip_seconds", "connect_seconds"):
         share = by["pod-to-service", value]
         assert (share.how, share.unit) == ("added", "s")
         assert share.figure == pytest.approx(30e-6)
-    cost = by["pod-to-service", "source_cpu_seconds_per_gigabyte"]
-    assert (cost.unit, cost.figure) == ("s/GB", 0.25)
-    assert by["pod-to-service", "target_cpu_seconds_per_gigabyte"].figure is None
+
+
+def costs(added: list[float], error: float | None = 0.01) -> list[Cell]:
+    """One pair, a repeat for each of `added`: 0.5 s/GB between the hosts, and so much more on the path."""
+    cells = []
+    for repeat, more in enumerate(added, 1):
+        cells.append(cell("host-to-host", "ab", 1e9, cost=0.5, error=error, repeat=repeat))
+        cells.append(cell("pod-to-service", "ab", 1e9, cost=0.5 + more, error=error, repeat=repeat))
+    return cells
+
+
+SENDER = ("pod-to-service", "source_cpu_seconds_per_gigabyte")
+
+
+def test_a_cost_that_stands_out_of_its_error_is_stated_with_it() -> None:
+    share = found(costs([0.24, 0.25, 0.26, 0.25]))[SENDER]
+    assert (share.unit, share.figure, share.pairs, share.reason) == ("s/GB", pytest.approx(0.25), 4, None)
+    # Student's t with 3 degrees of freedom, and the median's scatter: of the cells' own errors, which are larger here.
+    assert share.error == pytest.approx(3.182 * 1.2533 * 0.01 * 2**0.5 / 4**0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("added", [[-9.6, 4.0, -11.0], [0.02, -0.01, 0.01, 0.0], [3.0, 3.0]], ids=str)
+def test_what_noise_alone_may_make_is_no_figure(added: list[float]) -> None:
+    """However large the differences: they scatter as much, or each figure's own error is as large."""
+    share = found(costs(added, error=0.01 if added != [3.0, 3.0] else 2.0))[SENDER]
+    assert share.figure is None
+    assert share.reason is not None
+    assert "not distinguishable" in share.reason
+    assert share.error is not None
+    assert share.error > abs(sorted(added)[len(added) // 2])
+
+
+def test_one_test_alone_shows_no_scatter() -> None:
+    share = found(costs([0.25]))[SENDER]
+    assert (share.figure, share.pairs) == (None, 1)
+    assert share.reason is not None
+
+
+def test_of_noise_alone_one_in_twenty_is_called_a_cost_at_most() -> None:
+    draw = random.Random(20261125)
+    called = sum(
+        median_added(
+            {("a", "b", repeat): (draw.gauss(1, 0.3), 0.1) for repeat in range(6)},
+            {("a", "b", repeat): (draw.gauss(1, 0.3), 0.1) for repeat in range(6)},
+        ).figure
+        is not None
+        for _ in range(2000)
+    )
+    assert 0 < called <= 100
+
+
+def test_a_discarded_cell_has_no_part() -> None:
+    cells = costs([0.24, 0.25, 0.26, 0.25])
+    reason = Reason(code="starved", message="a: throttled")
+    cells[1] = cells[1].model_copy(update={"outcome": "discarded", "reason": reason})
+    assert found(cells)[SENDER].pairs == 3
 
 
 def test_what_has_no_baseline_has_no_figure() -> None:

@@ -39,6 +39,29 @@ def test_less_than_the_hosts_is_said_with_its_sign() -> None:
     assert "-2.00 µs" in shown(share("round_trip_seconds", "added", -2e-6), width=120)
 
 
+def cost(value: str, figure: float | None, error: float | None = None, reason: str | None = None) -> Share:
+    return Share("pod-to-pod", "tcp-bandwidth", PARAMETERS, value, "added", "s/GB", figure, 6, error, reason)
+
+
+HOST, TOOL = "source_cpu_seconds_per_gigabyte", "source_tool_cpu_seconds_per_gigabyte"
+
+
+def test_an_added_cost_has_its_error_and_says_whose_it_is() -> None:
+    text = " ".join(shown(cost(HOST, 0.25, 0.05), cost(TOOL, 0.1, 0.01), width=160).split())
+    assert "sender CPU, host +250 ± 50.0 CPU ms/GB" in text
+    assert "tool" not in text
+    alone = Share("pod-to-pod", "tcp-bandwidth", PARAMETERS, HOST, "added", "s/GB", None, 0)
+    text = " ".join(shown(alone, cost(TOOL, 0.1, 0.01), width=160).split())
+    assert "sender CPU, tool +100 ± 10.0 CPU ms/GB" in text
+    assert "host" not in text.replace("host-to-host", "")
+
+
+def test_a_cost_that_cannot_be_told_from_none_has_no_number_of_its_own() -> None:
+    said = "not distinguishable from the hosts'"
+    text = " ".join(shown(cost(HOST, None, 12.0, said), width=160).split())
+    assert f"sender CPU, host: {said} (± 12.0 CPU s/GB)" in text
+
+
 def test_no_pair_in_common_is_said_not_zero() -> None:
     text = shown(share("bits_per_second", "ratio", None, "1"))
     assert "no pair has both" in " ".join(text.split())

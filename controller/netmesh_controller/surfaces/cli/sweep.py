@@ -283,7 +283,7 @@ class _Command:
         if not self.json:
             show_matrices(console, document)
             show_curves(console, curves(document.matrices))
-            show_shares(console, shares(document.matrices))
+            show_shares(console, shares(document.matrices, document.cells))
         show_closing(console, document, planned, str(self.output) if self.output else None)
 
 

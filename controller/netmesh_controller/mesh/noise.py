@@ -1,0 +1,57 @@
+"""How far off a CPU figure may be: the ticks that counters come in, and what else the host did meanwhile. Pure.
+
+All errors are standard uncertainties (one standard deviation).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netmesh_controller.mesh.hostwindow import Sample
+
+# The kernel tells CPU time to user space in ticks of this length (USER_HZ, proc(5)).
+TICK_SECONDS = 0.01
+# A shorter piece of a window says more of the ticks than of the host.
+PIECE_SECONDS = 0.2
+# Student's t for 95 % on both sides, by degrees of freedom; beyond the table by its expansion (within 0.003).
+_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+
+def t_95(degrees_of_freedom: int) -> float:
+    """The factor that makes a 95 % interval of a standard error that has so many degrees of freedom (at least 1)."""
+    if degrees_of_freedom <= len(_T):
+        return _T[degrees_of_freedom - 1]
+    return 1.96 + 2.37 / degrees_of_freedom + 2.8 / degrees_of_freedom**2
+
+
+def tick_error_cores(counters: int, seconds: float) -> float:
+    """What rounding to ticks does to a rate over `seconds`, of so many counters that are added up.
+
+    Each is cut down at both ends of the window: the difference of two uniform errors has a deviation of a tick / √6.
+    """
+    return math.sqrt(counters / 6) * TICK_SECONDS / seconds
+
+
+def spread_error_cores(samples: Sequence[Sample], busy: Callable[[Sample, Sample], float | None]) -> float | None:
+    """The standard error of a window's mean CPU, from how much its pieces of `PIECE_SECONDS` differ.
+
+    `busy` is the cores between two samples. None where there are fewer than two pieces.
+    """
+    pieces: list[float] = []
+    first = samples[0] if samples else None
+    for sample in samples[1:]:
+        if first is not None and sample.monotonic_seconds - first.monotonic_seconds >= PIECE_SECONDS * 0.99:
+            cores = busy(first, sample)
+            if cores is not None:
+                pieces.append(cores)
+            first = sample
+    return statistics.stdev(pieces) / math.sqrt(len(pieces)) if len(pieces) > 1 else None
+
+
+def added(*errors: float | None) -> float:
+    """Independent errors together; what is None is unknown and left out."""
+    return math.hypot(*(error for error in errors if error is not None))
