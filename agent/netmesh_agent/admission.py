@@ -19,6 +19,10 @@ class Admission:
         self._held: Counter[str] = Counter()
         self._order: list[str] = []
 
+    def __len__(self) -> int:
+        """How many groups hold a place."""
+        return len(self._order)
+
     @property
     def current(self) -> str | None:
         """The group that may run tests now."""

@@ -6,8 +6,10 @@ import asyncio
 import ipaddress
 import logging
 import signal
+from contextlib import suppress
 
 import grpc
+from aiohttp import web
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
@@ -17,14 +19,19 @@ from netmesh_agent.admission import Admission
 from netmesh_agent.device import addresses, traffic_device
 from netmesh_agent.endpoints import Endpoints
 from netmesh_agent.host import HostSampler
+from netmesh_agent.http import Readiness, start_http
 from netmesh_agent.jobs import Jobs
+from netmesh_agent.metrics import Metrics
 from netmesh_agent.process import ProgramMissing, run
 from netmesh_agent.service import AgentService
 from netmesh_agent.settings import Settings
 from netmesh_agent.tools import INSTRUMENTS
-from netmesh_common.tls import SERVER_OPTIONS, server_credentials
+from netmesh_common.tls import SERVER_OPTIONS, CertificateError, Certificates, server_credentials
 
 log = logging.getLogger(__name__)
+
+# How often an agent that waits for its certificates looks for them.
+CERTIFICATES_SECONDS = 1.0
 
 
 class CannotStart(Exception):  # noqa: N818  # what the agent says at its end
@@ -48,24 +55,69 @@ async def tool_versions() -> dict[str, str]:
     return versions
 
 
-def _addresses(listen: str, device: str | None) -> dict[int, str]:
+def _addresses(settings: Settings, device: str | None) -> dict[int, str]:
     """Where server sides listen, by family: as the agent itself does, and on its device's address of the other."""
-    here = ipaddress.ip_address(listen)
-    if here.is_unspecified:
+    here = [ipaddress.ip_address(text) for text in settings.listen_addresses]
+    if here[0].is_unspecified:
         return {4: "0.0.0.0", 6: "::"}  # noqa: S104  # what --listen asked for
     others = [ipaddress.ip_address(text) for text in (addresses(device) if device is not None else ())]
-    return {address.version: str(address) for address in (*reversed(others), here)}
+    return {address.version: str(address) for address in (*reversed(others), *here)}
+
+
+async def _await_certificates(settings: Settings, readiness: Readiness) -> None:
+    """Returns when the certificates can be read; CertificateError where they cannot and nobody said to wait."""
+    while True:
+        try:
+            Certificates.read(settings.certificates)
+        except CertificateError as error:
+            if not settings.await_certificates:
+                raise
+            if readiness.reason != str(error):
+                log.info("waiting: %s", error)
+                readiness.reason = str(error)
+        else:
+            return
+        # The kubelet swaps a symbolic link when a Secret comes or changes; looking costs one open(2).
+        await asyncio.sleep(CERTIFICATES_SECONDS)
 
 
 async def serve(settings: Settings) -> None:
     """Runs an agent until SIGTERM or SIGINT; raises CannotStart, or CertificateError for its certificates."""
-    credentials = server_credentials(settings.certificates)
-    device = traffic_device(settings.listen_address)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    readiness, admission = Readiness(), Admission()
+    metrics = Metrics(settings, admission)
+    http: web.AppRunner | None = None
+    if settings.http_port is not None:
+        try:
+            http = await start_http(settings.listen_addresses, settings.http_port, readiness, metrics.text)
+        except OSError as error:
+            raise CannotStart(f"http-port: {settings.http_port} cannot be listened on: {error.strerror}") from error
+    agent = asyncio.create_task(_serve(settings, readiness, admission, metrics), name="agent")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait([agent, stopping], return_when=asyncio.FIRST_COMPLETED)
+        log.info("stopping")
+        readiness.reason = "it is stopping"
+        agent.cancel()
+        with suppress(asyncio.CancelledError):
+            await agent
+    finally:
+        stopping.cancel()
+        if http is not None:
+            await http.cleanup()
+
+
+async def _serve(settings: Settings, readiness: Readiness, admission: Admission, metrics: Metrics) -> None:
+    """Serves gRPC, once there are certificates, until it is cancelled; then all tests and endpoints have ended."""
     versions = await tool_versions()
+    await _await_certificates(settings, readiness)
+    device = traffic_device(settings.listen_address)
     sampler = HostSampler(device)
-    admission = Admission()
-    endpoints = Endpoints(admission, settings.tool_ports, _addresses(settings.listen_address, device))
-    jobs = Jobs(admission, sampler.sample)
+    endpoints = Endpoints(admission, settings.tool_ports, _addresses(settings, device))
+    jobs = Jobs(admission, sampler.sample, metrics.finished)
 
     def describe() -> agent_pb2.DescribeReply:
         return facts.describe(settings, device, versions)
@@ -75,21 +127,22 @@ async def serve(settings: Settings) -> None:
     agent_pb2_grpc.add_AgentServicer_to_server(service, server)
     healthy = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
-    try:
-        server.add_secure_port(settings.listen, credentials)
-    except RuntimeError as error:
-        raise CannotStart(f"listen: {settings.listen} cannot be listened on: {error}") from error
+    for listen in settings.listen_ports:
+        try:
+            # Credentials of its own for each port: one that another port uses has nothing new to fetch.
+            server.add_secure_port(listen, server_credentials(settings.certificates))
+        except RuntimeError as error:
+            raise CannotStart(f"listen: {listen} cannot be listened on: {error}") from error
     await server.start()
     await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
-    log.info("agent of %s (%s) listens on %s; tools: %s", settings.node, settings.role, settings.listen, versions)
-
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
-    log.info("stopping")
-    await healthy.enter_graceful_shutdown()
-    # Ending the server cancels running tests, which ends their process groups.
-    await server.stop(grace=0)
-    await endpoints.close_all()
+    readiness.reason = None
+    metrics.ready()
+    listens = ", ".join(settings.listen_ports)
+    log.info("agent of %s (%s) listens on %s; tools: %s", settings.node, settings.role, listens, versions)
+    try:
+        await asyncio.get_running_loop().create_future()  # until it is cancelled
+    finally:
+        await healthy.enter_graceful_shutdown()
+        # Ending the server cancels running tests, which ends their process groups.
+        await server.stop(grace=0)
+        await endpoints.close_all()

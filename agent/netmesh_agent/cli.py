@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from netmesh_agent.app import CannotStart, serve
-from netmesh_agent.settings import TOOL_PORTS, Limits, Settings
+from netmesh_agent.settings import HTTP_PORT, TOOL_PORTS, Limits, Settings
 from netmesh_common import logs
 from netmesh_common.tls import CertificateError
 from netmesh_common.units import parse_rate
@@ -61,6 +61,25 @@ def _listen(text: str) -> str:
     return text
 
 
+def _addresses(text: str) -> tuple[str, ...]:
+    # Kubernetes separates status.podIPs by commas.
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        versions = [ipaddress.ip_address(part).version for part in parts]
+        if len(versions) != len(set(versions)):
+            raise ValueError
+    except ValueError:
+        sentence = f"'{text}' is not one IP address a family, such as 10.0.0.7,fd00::7"
+        raise argparse.ArgumentTypeError(sentence) from None
+    return tuple(parts)
+
+
+def _port_or_none(text: str) -> int | None:
+    if not (text.isdecimal() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port, nor 0 for none")
+    return int(text) or None
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line; each option's default can come from the environment variable NETMESH_<OPTION>."""
     limits = Limits()
@@ -75,7 +94,15 @@ def parser() -> argparse.ArgumentParser:
     option("node", os.uname().nodename, "name of the node")
     option("role", "pod", "what this agent is on its node: pod, peer or host", type=_one_of("pod", "peer", "host"))
     option("listen", "[::]:9410", "ADDRESS:PORT of the gRPC server; tests come to the same address", type=_listen)
+    option("addresses", "", "addresses in place of --listen's, one a family: 10.0.0.7,fd00::7", type=_addresses)
     option("certificates", None, "folder with ca.crt, tls.crt and tls.key", type=Path)
+    option(
+        "await-certificates",
+        "no",
+        "yes: without certificates, wait until they are there (not ready meanwhile) instead of ending",
+        type=_one_of("yes", "no"),
+    )
+    option("http-port", str(HTTP_PORT), "port of /healthz, /readyz and /metrics; 0: none", type=_port_or_none)
     option("tool-ports", f"{TOOL_PORTS[0]}-{TOOL_PORTS[-1]}", "ports for server sides", type=_ports)
     option("max-seconds", str(limits.seconds), "longest test, omitted seconds included", type=_positive)
     option("max-streams", str(limits.streams), "most streams of a test", type=_positive)
@@ -91,6 +118,9 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         certificates=arguments.certificates,
         role=arguments.role,
         listen=arguments.listen,
+        addresses=arguments.addresses,
+        http_port=arguments.http_port,
+        await_certificates=arguments.await_certificates == "yes",
         tool_ports=arguments.tool_ports,
         limits=Limits(
             seconds=arguments.max_seconds,

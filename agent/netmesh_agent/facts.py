@@ -135,8 +135,8 @@ def describe(settings: Settings, device_name: str | None, versions: Mapping[str,
     )
     if device_name is not None:
         # Where it listens comes first: a device may hold several addresses of a family.
-        listen = ipaddress.ip_address(settings.listen_address)
-        first = [] if listen.is_unspecified else [str(listen)]
+        listen = [ipaddress.ip_address(text) for text in settings.listen_addresses]
+        first = [str(address) for address in listen if not address.is_unspecified]
         reply.addresses.extend(dict.fromkeys([*first, *device.addresses(device_name)]))
         reply.device.CopyFrom(device.describe_device(device_name))
         if settings.role != "host":

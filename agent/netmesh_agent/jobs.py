@@ -43,9 +43,15 @@ Event = Started | Finished | agent_pb2.HostSample
 class Jobs:
     """The client sides of this agent. `sample` reads the host and the process tree of the given root."""
 
-    def __init__(self, admission: Admission, sample: Callable[[int | None], agent_pb2.HostSample]) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        sample: Callable[[int | None], agent_pb2.HostSample],
+        on_finished: Callable[[Spec, Reading | Failure], None] = lambda _, __: None,
+    ) -> None:
         self._admission = admission
         self._sample = sample
+        self._on_finished = on_finished
 
     async def run(
         self, group: str, spec: Spec, instrument: Instrument, address: str, ports: Sequence[int]
@@ -98,6 +104,7 @@ class Jobs:
         result = await asyncio.to_thread(instrument.parse_client, spec, ended.output)
         if isinstance(result, Reading) and result.congestion_control is None:
             result = dataclasses.replace(result, congestion_control=congestion_control)
+        self._on_finished(spec, result)
         yield Finished(command, ended, result)
 
 

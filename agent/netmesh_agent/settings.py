@@ -8,6 +8,8 @@ from typing import Literal
 
 Role = Literal["pod", "peer", "host"]
 
+HTTP_PORT = 9411
+
 # The fixed pool, so that Services and network policies can name the ports; a group takes at most 4.
 TOOL_PORTS = tuple(range(61863, 61871))
 
@@ -23,7 +25,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """An agent's settings. `listen` is "ADDRESS:PORT" of its gRPC server; the address is where tests come too."""
+    """An agent's settings. `listen` is "ADDRESS:PORT" of its gRPC server; the address is where tests come too.
+
+    `addresses` take the place of that address where they are given, one a family: a pod's, for example. `http_port`
+    None: no HTTP server. With `await_certificates` an agent without certificates waits for them instead of ending.
+    """
 
     node: str
     certificates: Path
@@ -31,8 +37,22 @@ class Settings:
     listen: str = "[::]:9410"
     tool_ports: tuple[int, ...] = TOOL_PORTS
     limits: Limits = Limits()
+    addresses: tuple[str, ...] = ()
+    http_port: int | None = None
+    await_certificates: bool = False
+
+    @property
+    def listen_addresses(self) -> tuple[str, ...]:
+        """Where the agent listens, without brackets; "::" and "0.0.0.0" mean all."""
+        return self.addresses or (self.listen.rpartition(":")[0].strip("[]"),)
 
     @property
     def listen_address(self) -> str:
-        """The address part of `listen`, without brackets; "::" and "0.0.0.0" mean all."""
-        return self.listen.rpartition(":")[0].strip("[]")
+        """The first of them: the one whose device is the traffic device."""
+        return self.listen_addresses[0]
+
+    @property
+    def listen_ports(self) -> tuple[str, ...]:
+        """ADDRESS:PORT of each, as gRPC takes them."""
+        port = self.listen.rpartition(":")[2]
+        return tuple(f"[{here}]:{port}" if ":" in here else f"{here}:{port}" for here in self.listen_addresses)

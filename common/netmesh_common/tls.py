@@ -57,6 +57,10 @@ class Certificates:
     def read(cls, directory: Path) -> Certificates:
         """Reads the folder's three files; CertificateError names the one that is missing or is no PEM."""
         parts = []
+        # The kubelet changes all files of a mounted Secret at once by a symbolic link: one look at it for all three.
+        swapped = directory / "..data"
+        if swapped.is_symlink():
+            directory = swapped.resolve()
         for name in ("ca.crt", "tls.crt", "tls.key"):
             path = directory / name
             try:

@@ -78,7 +78,7 @@ def running_agent(
     """Starts an agent and ends it, by its process id, with all that it started."""
     log = folder / f"{node}-{role}-{port}.log"
     command = [sys.executable, "-m", "netmesh_agent.cli", "--node", node, "--role", role]
-    command += ["--listen", f"{address}:{port}", "--certificates", str(identity.agent), *options]
+    command += ["--listen", f"{address}:{port}", "--certificates", str(identity.agent), "--http-port", "0", *options]
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out)
     try:
