@@ -30,14 +30,17 @@ class Mount:
     point: PurePosixPath
 
 
-def parse_group(text: str) -> Group | None:
-    """The group of a /proc/PID/cgroup (cgroups(7)): v1's cpu hierarchy where there is one, else v2's."""
+def parse_group(text: str, version: int | None = None) -> Group | None:
+    """The group of a /proc/PID/cgroup (cgroups(7)): v1's cpu hierarchy where there is one, else v2's.
+
+    With `version` the group of that hierarchy only.
+    """
     unified: Group | None = None
     for line in text.splitlines():
         number, controllers, path = line.split(":", 2)
-        if "cpu" in controllers.split(","):
+        if "cpu" in controllers.split(",") and version != 2:
             return Group(1, PurePosixPath(path))
-        if number == "0" and not controllers:
+        if number == "0" and not controllers and version != 1:
             unified = Group(2, PurePosixPath(path))
     return unified
 
@@ -60,19 +63,19 @@ def _unescaped(field: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
 
 
-def candidates(group: Group, mounts: list[Mount]) -> list[PurePosixPath]:
-    """Where the group's cpu.stat may stand, best first.
+def candidates(group: Group, mounts: list[Mount], name: str = "cpu.stat") -> list[PurePosixPath]:
+    """Where the group's file of that name may stand, best first.
 
     A mount that shows a part of the hierarchy only, as a container's does, shows the container's own group at its
     point, also where the path in /proc is one that the container cannot see. A mount of the whole hierarchy never
     stands for a group that is not found in it.
     """
     found = [
-        mount.point / group.path.relative_to(mount.root) / "cpu.stat"
+        mount.point / group.path.relative_to(mount.root) / name
         for mount in mounts
         if group.path.is_relative_to(mount.root) and ".." not in group.path.parts
     ]
-    found += [mount.point / "cpu.stat" for mount in mounts if mount.root != PurePosixPath("/")]
+    found += [mount.point / name for mount in mounts if mount.root != PurePosixPath("/")]
     return list(dict.fromkeys(found))
 
 
@@ -111,8 +114,19 @@ class Throttling:
 
 
 def _stat_file(group_text: str, mounts_text: str) -> Path | None:
-    group = parse_group(group_text)
+    return _file(parse_group(group_text), mounts_text, "cpu.stat")
+
+
+def own_file(name: str, *, version: int) -> Path | None:
+    """A file of this process's own group of that hierarchy; None where there is none."""
+    try:
+        return _file(parse_group(_CGROUP.read_text(), version), _MOUNTS.read_text(), name)
+    except OSError:
+        return None
+
+
+def _file(group: Group | None, mounts_text: str, name: str) -> Path | None:
     if group is None:
         return None
-    possible = candidates(group, parse_mounts(mounts_text, group.version))
+    possible = candidates(group, parse_mounts(mounts_text, group.version), name)
     return next((Path(path) for path in possible if Path(path).exists()), None)

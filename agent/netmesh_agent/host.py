@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from netmesh.v1 import agent_pb2
-from netmesh_agent import device
+from netmesh_agent import device, waiting
 from netmesh_agent.cgroup import Throttling
 
 # Where this process is held up between the clock and the counters, they are of different moments: read again.
@@ -48,6 +48,7 @@ class HostSampler:
         throttled = self._throttling.seconds()
         if throttled is not None:
             sample.throttled_seconds = throttled
+        _add_waiting(sample)
         return sample
 
 
@@ -82,10 +83,19 @@ def _cpus() -> tuple[int, list[agent_pb2.Cpu]]:
     return moment, cpus
 
 
+def _add_waiting(sample: agent_pb2.HostSample) -> None:
+    pressure = waiting.pressure()
+    if pressure is not None:
+        sample.pressure_seconds, sample.pressure_is_hosts = pressure
+    waited = waiting.agent_waited()
+    if waited is not None:
+        sample.agent_wait_seconds = waited
+
+
 def _add_tree(sample: agent_pb2.HostSample, root: int) -> None:
     for _ in range(_READINGS):
         try:
-            cpu_seconds, resident_bytes = _read_tree(root)
+            cpu_seconds, resident_bytes, waited = _read_tree(root)
         except _TreeChanged:
             continue
         except (psutil.NoSuchProcess, psutil.AccessDenied):
@@ -93,11 +103,14 @@ def _add_tree(sample: agent_pb2.HostSample, root: int) -> None:
         sample.tool_cpu_seconds = cpu_seconds
         if resident_bytes > 0:  # one that has ended and is not reaped yet holds no memory
             sample.tool_memory_bytes = resident_bytes
+        if waited is not None:
+            sample.tool_wait_seconds = waited
         return
 
 
-def _read_tree(root: int) -> tuple[float, int]:
-    """CPU seconds (user and system, with children that were reaped) and resident bytes of a process and all below.
+def _read_tree(root: int) -> tuple[float, int, float | None]:
+    """CPU seconds (user and system, with children that were reaped), resident bytes and seconds in the run queue, of a
+    process and all below.
 
     A process's time moves to its parent's when it is reaped. Parents are read before their children, so that none
     counts twice, and every listed child has to be there still, so that none is lost. Raises psutil.NoSuchProcess
@@ -114,6 +127,7 @@ def _read_tree(root: int) -> tuple[float, int]:
                     raise _TreeChanged
             cpu_seconds += times.user + times.system + times.children_user + times.children_system
             resident_bytes += process.memory_info().rss
+        waited = waiting.waited(pids)
     except psutil.NoSuchProcess as gone:
         if gone.pid == root:
             raise
@@ -121,7 +135,7 @@ def _read_tree(root: int) -> tuple[float, int]:
     # proc(5): a list of children may lack some where others end while it is read.
     if _tree(root) != pids:
         raise _TreeChanged
-    return cpu_seconds, resident_bytes
+    return cpu_seconds, resident_bytes, waited
 
 
 def _tree(root: int) -> list[int]:

@@ -15,6 +15,7 @@ from netmesh_agent.admission import Admission, Busy
 from netmesh_agent.errors import Refused
 from netmesh_agent.process import Ended, Process, ProgramMissing, start
 from netmesh_agent.tools.base import Failure, Instrument, Reading, Spec
+from netmesh_agent.waiting import Lateness
 
 SAMPLE_SECONDS = 0.1
 
@@ -91,12 +92,17 @@ class Jobs:
         yield Started(command, time.monotonic_ns(), test_seconds)
         ending = asyncio.ensure_future(process.ended())
         congestion_control: str | None = None
+        late = Lateness()
         try:
             while not ending.done():
-                yield self._sample(process.pid)
+                sample = self._sample(process.pid)
+                sample.loop_late_seconds = late.seconds
+                yield sample
                 if congestion_control is None and spec.test.startswith("tcp-") and _is_midway(started, test_seconds):
                     congestion_control = sockets.congestion_control_of(address, ports[-1])
+                late.due_in(SAMPLE_SECONDS)
                 await asyncio.wait([ending], timeout=SAMPLE_SECONDS)
+                late.fired()
             ended = await ending
         finally:
             ending.cancel()

@@ -18,6 +18,7 @@ from netmesh_agent.errors import Refused
 from netmesh_agent.jobs import Finished, Jobs, Started
 from netmesh_agent.settings import Settings
 from netmesh_agent.tools.base import Failure, Spec
+from netmesh_agent.waiting import Lateness
 from netmesh_common.tls import CONTROLLER_NAME, peer_names
 
 log = logging.getLogger(__name__)
@@ -147,9 +148,14 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         seconds = request.interval_seconds
         if not (math.isfinite(seconds) and 0.05 <= seconds <= 60):
             raise Refused("refused", "interval_seconds is between 0.05 and 60", "interval_seconds")
+        late = Lateness()
         while True:
-            yield self._sample(self._endpoints.process_id(request.endpoint))
+            sample = self._sample(self._endpoints.process_id(request.endpoint))
+            sample.loop_late_seconds = late.seconds
+            yield sample
+            late.due_in(seconds)
             await asyncio.sleep(seconds)
+            late.fired()
 
 
 def _event_to_message(event: Started | Finished | agent_pb2.HostSample, spec: Spec) -> agent_pb2.RunTestEvent:

@@ -235,6 +235,11 @@ def sample_from(message: agent_pb2.HostSample) -> Sample:
         tool_cpu_seconds=known("tool_cpu_seconds"),
         tool_memory_bytes=known("tool_memory_bytes"),
         throttled_seconds=known("throttled_seconds"),
+        pressure_seconds=known("pressure_seconds"),
+        pressure_is_hosts=message.pressure_is_hosts,
+        tool_wait_seconds=known("tool_wait_seconds"),
+        agent_wait_seconds=known("agent_wait_seconds"),
+        loop_late_seconds=known("loop_late_seconds"),
     )
 
 

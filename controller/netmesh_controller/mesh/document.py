@@ -85,6 +85,10 @@ class Host(Shape):
     `cpu_seconds_per_gigabyte` is the whole host above its idle baseline, `tool_cpu_seconds_per_gigabyte` the
     tool's own process tree; a gigabyte is 10^9 bytes received. The first is null where `shared_host` is true:
     then another test ran on the same kernel in the window. `…error…` are their standard uncertainties.
+
+    What the witness is made of: seconds of the window in which the agent's cgroup was throttled, in which some task
+    waited for a core (PSI; of the whole host or of that cgroup), that the tool's threads and the agent's waited in the
+    run queue, and that the agent's timer was late by.
     """
 
     cpu_cores: CpuCores | None = None
@@ -96,6 +100,11 @@ class Host(Shape):
     memory_bytes: dict[str, int] = Field(default_factory=dict)
     device: dict[str, int | str] = Field(default_factory=dict)
     throttled_seconds: Finite | None = None
+    pressure_seconds: Finite | None = None
+    pressure_is_hosts: bool = False
+    tool_wait_seconds: Finite | None = None
+    agent_wait_seconds: Finite | None = None
+    loop_late_seconds: Finite | None = None
     window_seconds: Finite | None = None
     shared_host: bool = False
 
@@ -108,10 +117,15 @@ class Hosts(Shape):
 
 
 class Witness(Shape):
-    """Whether the measuring processes themselves were healthy in the window."""
+    """Whether the measuring processes themselves were healthy in the window.
+
+    `figures` has what the signs were read from, by end and sign, such as `target.throttled`: parts of the window, or
+    bytes a second for `other_traffic` and `own_traffic`.
+    """
 
     verdict: Literal["healthy", "marked", "starved"]
     signs: list[str] = Field(default_factory=list)
+    figures: dict[str, Finite] = Field(default_factory=dict)
 
 
 class ToolRecord(Shape):

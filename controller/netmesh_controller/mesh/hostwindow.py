@@ -55,6 +55,11 @@ class Sample:
     tool_cpu_seconds: float | None = None
     tool_memory_bytes: int | None = None
     throttled_seconds: float | None = None
+    pressure_seconds: float | None = None
+    pressure_is_hosts: bool = False
+    tool_wait_seconds: float | None = None
+    agent_wait_seconds: float | None = None
+    loop_late_seconds: float | None = None
 
 
 def clock_offset(samples: Iterable[Sample]) -> float:
@@ -184,6 +189,11 @@ def host_cost(
         memory_bytes=_memory(samples),
         device=_device(first, last),
         throttled_seconds=_grown(first.throttled_seconds, last.throttled_seconds),
+        pressure_seconds=_grown(first.pressure_seconds, last.pressure_seconds),
+        pressure_is_hosts=last.pressure_is_hosts,
+        tool_wait_seconds=_grown(first.tool_wait_seconds, last.tool_wait_seconds),
+        agent_wait_seconds=_grown(first.agent_wait_seconds, last.agent_wait_seconds),
+        loop_late_seconds=_grown(first.loop_late_seconds, last.loop_late_seconds),
         window_seconds=seconds,
         shared_host=shared,
     )

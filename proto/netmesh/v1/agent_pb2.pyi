@@ -832,6 +832,11 @@ class HostSample(_message.Message):
     TOOL_CPU_SECONDS_FIELD_NUMBER: _builtins.int
     TOOL_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     THROTTLED_SECONDS_FIELD_NUMBER: _builtins.int
+    PRESSURE_SECONDS_FIELD_NUMBER: _builtins.int
+    PRESSURE_IS_HOSTS_FIELD_NUMBER: _builtins.int
+    TOOL_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    AGENT_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    LOOP_LATE_SECONDS_FIELD_NUMBER: _builtins.int
     monotonic_nanoseconds: _builtins.int
     memory_total_bytes: _builtins.int
     memory_available_bytes: _builtins.int
@@ -841,6 +846,16 @@ class HostSample(_message.Message):
     """its resident memory now"""
     throttled_seconds: _builtins.float
     """of the agent's own cgroup, since its start"""
+    pressure_seconds: _builtins.float
+    """in which some task waited for a core: PSI "some" of the CPU"""
+    pressure_is_hosts: _builtins.bool
+    """that is of the whole host, not of the agent's own cgroup"""
+    tool_wait_seconds: _builtins.float
+    """in the run queue, all threads of the tool's process tree that live"""
+    agent_wait_seconds: _builtins.float
+    """in the run queue, the thread of the agent's event loop"""
+    loop_late_seconds: _builtins.float
+    """what the timer of this stream's samples was late by, added up"""
     @_builtins.property
     def cpus(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cpu]:
         """one a core"""
@@ -858,31 +873,52 @@ class HostSample(_message.Message):
         tool_cpu_seconds: _builtins.float | None = ...,
         tool_memory_bytes: _builtins.int | None = ...,
         throttled_seconds: _builtins.float | None = ...,
+        pressure_seconds: _builtins.float | None = ...,
+        pressure_is_hosts: _builtins.bool = ...,
+        tool_wait_seconds: _builtins.float | None = ...,
+        agent_wait_seconds: _builtins.float | None = ...,
+        loop_late_seconds: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_memory_available_bytes", b"_memory_available_bytes", "_memory_total_bytes", b"_memory_total_bytes", "_throttled_seconds", b"_throttled_seconds", "_tool_cpu_seconds", b"_tool_cpu_seconds", "_tool_memory_bytes", b"_tool_memory_bytes", "device", b"device", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "throttled_seconds", b"throttled_seconds", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds", "_loop_late_seconds", b"_loop_late_seconds", "_memory_available_bytes", b"_memory_available_bytes", "_memory_total_bytes", b"_memory_total_bytes", "_pressure_seconds", b"_pressure_seconds", "_throttled_seconds", b"_throttled_seconds", "_tool_cpu_seconds", b"_tool_cpu_seconds", "_tool_memory_bytes", b"_tool_memory_bytes", "_tool_wait_seconds", b"_tool_wait_seconds", "agent_wait_seconds", b"agent_wait_seconds", "device", b"device", "loop_late_seconds", b"loop_late_seconds", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "pressure_seconds", b"pressure_seconds", "throttled_seconds", b"throttled_seconds", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes", "tool_wait_seconds", b"tool_wait_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_memory_available_bytes", b"_memory_available_bytes", "_memory_total_bytes", b"_memory_total_bytes", "_throttled_seconds", b"_throttled_seconds", "_tool_cpu_seconds", b"_tool_cpu_seconds", "_tool_memory_bytes", b"_tool_memory_bytes", "cpus", b"cpus", "device", b"device", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "monotonic_nanoseconds", b"monotonic_nanoseconds", "throttled_seconds", b"throttled_seconds", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds", "_loop_late_seconds", b"_loop_late_seconds", "_memory_available_bytes", b"_memory_available_bytes", "_memory_total_bytes", b"_memory_total_bytes", "_pressure_seconds", b"_pressure_seconds", "_throttled_seconds", b"_throttled_seconds", "_tool_cpu_seconds", b"_tool_cpu_seconds", "_tool_memory_bytes", b"_tool_memory_bytes", "_tool_wait_seconds", b"_tool_wait_seconds", "agent_wait_seconds", b"agent_wait_seconds", "cpus", b"cpus", "device", b"device", "loop_late_seconds", b"loop_late_seconds", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "monotonic_nanoseconds", b"monotonic_nanoseconds", "pressure_is_hosts", b"pressure_is_hosts", "pressure_seconds", b"pressure_seconds", "throttled_seconds", b"throttled_seconds", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes", "tool_wait_seconds", b"tool_wait_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__agent_wait_seconds: _TypeAlias = _typing.Literal["agent_wait_seconds"]  # noqa: Y015
+    _WhichOneofArgType__agent_wait_seconds: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__loop_late_seconds: _TypeAlias = _typing.Literal["loop_late_seconds"]  # noqa: Y015
+    _WhichOneofArgType__loop_late_seconds: _TypeAlias = _typing.Literal["_loop_late_seconds", b"_loop_late_seconds"]  # noqa: Y015
     _WhichOneofReturnType__memory_available_bytes: _TypeAlias = _typing.Literal["memory_available_bytes"]  # noqa: Y015
     _WhichOneofArgType__memory_available_bytes: _TypeAlias = _typing.Literal["_memory_available_bytes", b"_memory_available_bytes"]  # noqa: Y015
     _WhichOneofReturnType__memory_total_bytes: _TypeAlias = _typing.Literal["memory_total_bytes"]  # noqa: Y015
     _WhichOneofArgType__memory_total_bytes: _TypeAlias = _typing.Literal["_memory_total_bytes", b"_memory_total_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__pressure_seconds: _TypeAlias = _typing.Literal["pressure_seconds"]  # noqa: Y015
+    _WhichOneofArgType__pressure_seconds: _TypeAlias = _typing.Literal["_pressure_seconds", b"_pressure_seconds"]  # noqa: Y015
     _WhichOneofReturnType__throttled_seconds: _TypeAlias = _typing.Literal["throttled_seconds"]  # noqa: Y015
     _WhichOneofArgType__throttled_seconds: _TypeAlias = _typing.Literal["_throttled_seconds", b"_throttled_seconds"]  # noqa: Y015
     _WhichOneofReturnType__tool_cpu_seconds: _TypeAlias = _typing.Literal["tool_cpu_seconds"]  # noqa: Y015
     _WhichOneofArgType__tool_cpu_seconds: _TypeAlias = _typing.Literal["_tool_cpu_seconds", b"_tool_cpu_seconds"]  # noqa: Y015
     _WhichOneofReturnType__tool_memory_bytes: _TypeAlias = _typing.Literal["tool_memory_bytes"]  # noqa: Y015
     _WhichOneofArgType__tool_memory_bytes: _TypeAlias = _typing.Literal["_tool_memory_bytes", b"_tool_memory_bytes"]  # noqa: Y015
+    _WhichOneofReturnType__tool_wait_seconds: _TypeAlias = _typing.Literal["tool_wait_seconds"]  # noqa: Y015
+    _WhichOneofArgType__tool_wait_seconds: _TypeAlias = _typing.Literal["_tool_wait_seconds", b"_tool_wait_seconds"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agent_wait_seconds) -> _WhichOneofReturnType__agent_wait_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__loop_late_seconds) -> _WhichOneofReturnType__loop_late_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_available_bytes) -> _WhichOneofReturnType__memory_available_bytes | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_total_bytes) -> _WhichOneofReturnType__memory_total_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pressure_seconds) -> _WhichOneofReturnType__pressure_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__throttled_seconds) -> _WhichOneofReturnType__throttled_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tool_cpu_seconds) -> _WhichOneofReturnType__tool_cpu_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tool_memory_bytes) -> _WhichOneofReturnType__tool_memory_bytes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tool_wait_seconds) -> _WhichOneofReturnType__tool_wait_seconds | None: ...
 
 Global___HostSample: _TypeAlias = HostSample  # noqa: Y015
 
