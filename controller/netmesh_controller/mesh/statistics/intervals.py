@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from netmesh_controller.mesh.statistics.student import quantile
 from netmesh_controller.mesh.statistics.summary import mean
@@ -95,7 +96,7 @@ def _independent(means: Sequence[float]) -> bool:
     spread = math.fsum((value - middle) ** 2 for value in means)
     if spread == 0:
         return True
-    ratio = math.fsum((after - before) ** 2 for before, after in zip(means, means[1:], strict=False)) / spread
+    ratio = math.fsum((after - before) ** 2 for before, after in pairwise(means)) / spread
     return ratio * count / (count - 1) > 2 * count / (count - 1) - 1.645 * math.sqrt(4 * (count - 2) / (count**2 - 1))
 
 
@@ -108,7 +109,7 @@ def _memory(values: Sequence[float]) -> float:
     spread = math.fsum((value - middle) ** 2 for value in values)
     if spread == 0:
         return 1.0
-    r = math.fsum((b - middle) * (a - middle) for b, a in zip(values, values[1:], strict=False)) / spread
+    r = math.fsum((b - middle) * (a - middle) for b, a in pairwise(values)) / spread
     r = (r + 1 / count) / (1 - 4 / count)
     if r >= 1:
         return math.inf

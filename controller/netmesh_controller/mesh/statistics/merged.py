@@ -1,7 +1,7 @@
 """Distributions of several tests put together, and percentiles read from the whole.
 
-A percentile of several tests is that of all their observations. The mean of each test's p99 is none: where one test in ten
-is slow, it hides nearly all of it.
+A percentile of several tests is that of all their observations. The mean of each test's p99 is none: where one test in
+ten is slow, it hides nearly all of it.
 """
 
 from __future__ import annotations
