@@ -12,7 +12,7 @@ from typing import Any
 from netmesh_controller.clients.store import Store, StoredRun
 from netmesh_controller.engines.survey import Survey
 from netmesh_controller.engines.sweep import Sweep
-from netmesh_controller.mesh.ask import Ask
+from netmesh_controller.mesh.ask import Ask, ask_from
 from netmesh_controller.mesh.discard import discarded
 from netmesh_controller.mesh.document import Cell, CellKey, PlanRecord, Reason, Run, RunDocument, RunState
 from netmesh_controller.mesh.matrix import Pair, Series, expected_pairs, matrices
@@ -105,6 +105,13 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
 def planned_keys(plan: Plan) -> set[CellKey]:
     """The keys of all cells of a plan, those known beforehand to be gaps included."""
     return set(plan.keys)
+
+
+def stored_document(stored: StoredRun) -> RunDocument:
+    """The document of a run out of the store; what its plan had and no cell has become is a gap in the matrices."""
+    asked = {key: value for key, value in stored.run.plan.asked.items() if key.replace("-", "_") != "max_traffic"}
+    plan = make_plan(ask_from(asked), stored.nodes, services=True)
+    return document(stored, expected_pairs(planned_keys(plan)))
 
 
 def document(stored: StoredRun, expected: Mapping[Series, set[Pair]] | None = None) -> RunDocument:

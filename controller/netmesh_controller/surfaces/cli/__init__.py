@@ -9,6 +9,7 @@ import typer
 
 from netmesh_controller.surfaces.cli.certificates import certificates
 from netmesh_controller.surfaces.cli.lab import lab
+from netmesh_controller.surfaces.cli.serve import serve
 from netmesh_controller.surfaces.cli.sweep import sweep
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 # Each option's environment variable is NETMESH_<OPTION>, whatever the command.
 ENVIRONMENT = {"auto_envvar_prefix": "NETMESH"}
 app.command("sweep", context_settings=ENVIRONMENT)(sweep)
+app.command("serve", context_settings=ENVIRONMENT)(serve)
 app.command("certificates", context_settings=ENVIRONMENT)(certificates)
 app.add_typer(lab, name="lab", context_settings=ENVIRONMENT)
 

@@ -13,6 +13,7 @@ from netmesh_controller.identity import IdentityError
 from netmesh_controller.inventory.located import InventoryError
 from netmesh_controller.lab.errors import LabError, LabInputError
 from netmesh_controller.mesh.ask import AskError
+from netmesh_controller.token import TokenError
 
 
 class ExitCode(IntEnum):
@@ -33,7 +34,7 @@ class CouldNotRunError(Exception):
     """Nothing could be measured; the message says why."""
 
 
-_BAD_USAGE = (BadUsageError, AskError, InventoryError, CertificateError, RunNotFoundError, LabInputError)
+_BAD_USAGE = (BadUsageError, AskError, InventoryError, CertificateError, RunNotFoundError, LabInputError, TokenError)
 _COULD_NOT_RUN = (CouldNotRunError, StoreError, IdentityError, LabError)
 
 

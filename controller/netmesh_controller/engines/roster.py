@@ -1,0 +1,44 @@
+"""Which nodes there are now: asked when somebody wants to know, and not more often than every few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from netmesh_controller.engines.survey import survey
+from netmesh_controller.inventory.source import Source
+from netmesh_controller.mesh.document import Node, Reason
+
+FRESH_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The nodes of a source, why some of them do not answer, and sentences on what differs between them."""
+
+    nodes: tuple[Node, ...]
+    unreachable: Mapping[str, Reason]
+    remarks: tuple[str, ...]
+
+
+class Roster:
+    """The nodes of one source. `term` goes with the calls to the agents."""
+
+    def __init__(self, source: Source, term: Callable[[], int] = lambda: 0) -> None:
+        self._source = source
+        self._term = term
+        self._lock = asyncio.Lock()
+        self._seen: tuple[float, Present] | None = None
+
+    async def nodes(self) -> Present:
+        """Who is there, no older than `FRESH_SECONDS`; InventoryError or CertificateError where nobody can tell."""
+        async with self._lock:
+            if self._seen is None or time.monotonic() - self._seen[0] > FRESH_SECONDS:
+                found = await survey(
+                    await self._source.locate(), self._source.certificates(), idle_seconds=0, term=self._term()
+                )
+                await found.close()
+                self._seen = time.monotonic(), Present(found.nodes, found.unreachable, found.remarks)
+            return self._seen[1]

@@ -1,0 +1,344 @@
+"""The sweeps of a controller that stays: started, watched, cancelled, and resumed after a restart.
+
+One sweep runs at a time. Two sweeps of disjoint nodes would still share the fabric between them, and a sweep's caps
+hold within it only; one that is asked for meanwhile is refused and not queued, so that nothing that was accepted can
+be lost: a run is in the store before its sweep is answered for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from netmesh_common.tasks import cancelled, guarded_task
+from netmesh_common.tls import CertificateError
+from netmesh_controller.clients.store import RunNotFoundError, Store, StoreError
+from netmesh_controller.engines import runs
+from netmesh_controller.engines.events import EventLog
+from netmesh_controller.engines.survey import Survey, survey
+from netmesh_controller.engines.sweep import Sweep
+from netmesh_controller.inventory.located import InventoryError
+from netmesh_controller.inventory.source import Source
+from netmesh_controller.mesh.ask import AskError, ask_from
+from netmesh_controller.mesh.document import Cell, RunState
+from netmesh_controller.mesh.outline import Outline, outline_of
+from netmesh_controller.mesh.progress import Progress
+
+log = logging.getLogger(__name__)
+
+PROGRESS_SECONDS = 0.5
+# Between two attempts to resume a run whose agents do not answer yet; they may start at the same time as we do.
+AGAIN_SECONDS = 5.0
+_REMEMBERED = 20
+# In a run's facts: who runs it. A controller that stays takes up its own runs only, not those of a command line.
+OWNER = "serve"
+
+
+class BusyError(Exception):
+    """Another sweep is running; `run_id` is its run, None while it is being prepared."""
+
+    def __init__(self, run_id: str | None) -> None:
+        what = f"run {run_id}" if run_id else "another sweep"
+        super().__init__(f"{what} is under way, and one sweep runs at a time; wait for it or cancel it")
+        self.run_id = run_id
+
+
+class NotLeadingError(Exception):
+    """This controller may not measure now; `leader` is the one that does, where it is known."""
+
+    def __init__(self, leader: str | None) -> None:
+        super().__init__(f"another controller leads: {leader}" if leader else "no controller leads yet; try again")
+        self.leader = leader
+
+
+class NoAgentsError(Exception):
+    """Nothing can be measured, since no agent answers; the message says why. `refused`: none takes the certificates."""
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+@dataclass(slots=True)
+class Job:
+    """A sweep of this controller, while it runs and for a while after. `planned` counts cells."""
+
+    run_id: str
+    name: str | None
+    outline: Outline
+    remarks: tuple[str, ...]
+    planned: int
+    state: RunState = "running"
+    events: EventLog = field(default_factory=EventLog)
+    cancelling: bool = False
+    progress: Callable[[], Progress | None] = lambda: None
+    task: asyncio.Task[None] | None = None
+
+
+async def surveyed(source: Source, *, term: int = 0, idle_seconds: float | None = None) -> Survey:
+    """A survey of a source's agents; NoAgentsError where none answers, InventoryError where they cannot be found."""
+    more = {} if idle_seconds is None else {"idle_seconds": idle_seconds}
+    found = await survey(await source.locate(), source.certificates(), term=term, **more)
+    if not found.agents:
+        await found.close()
+        refused = bool(found.unreachable) and all(reason.code == "refused" for reason in found.unreachable.values())
+        said = runs.unreachable_reason(found.unreachable) or "none is there"
+        raise NoAgentsError(
+            f"no agent takes the certificates: {said}" if refused else f"no agent answered: {said}", refused=refused
+        )
+    return found
+
+
+class Sweeps:
+    """Starts, resumes and cancels sweeps over the agents of one source."""
+
+    def __init__(self, store: Store, source: Source) -> None:
+        self._store = store
+        self._source = source
+        self._jobs: dict[str, Job] = {}
+        self._place: str | None = None  # the run that takes the one place, "" while it is being prepared
+        self._term: int | None = None
+        self._leader: str | None = None
+        self._resuming: asyncio.Task[None] | None = None
+
+    # Who may measure.
+
+    async def lead(self, term: int) -> None:
+        """This controller is in charge from now on; runs of its own that were interrupted are taken up."""
+        self._term = term
+        self._resuming = guarded_task(self._resume_interrupted(), name="resume interrupted runs")
+
+    async def stand_by(self, leader: str | None = None) -> None:
+        """Another is in charge, or this one ends: the sweep stops, and its run stays as it is, to be resumed."""
+        self._term, self._leader = None, leader
+        if self._resuming is not None:
+            await cancelled(self._resuming)
+        await cancelled(*(job.task for job in self._jobs.values() if job.task is not None))
+
+    # Sweeps.
+
+    @property
+    def current(self) -> Job | None:
+        """The sweep that runs now."""
+        return self._jobs.get(self._place or "")
+
+    @property
+    def jobs(self) -> list[Job]:
+        """The sweep that runs, and the last ones that did, newest first."""
+        return list(reversed(self._jobs.values()))
+
+    def job(self, run_id: str) -> Job | None:
+        """A sweep that runs, or one of the last that did."""
+        return self._jobs.get(run_id)
+
+    async def outline(self, asked: Mapping[str, Any]) -> tuple[Outline, tuple[str, ...]]:
+        """What a sweep would do, and the survey's remarks; nothing is measured."""
+        ask = ask_from(asked)
+        found = await surveyed(self._source, term=self._leading(), idle_seconds=0)
+        try:
+            prepared = runs.prepare(ask, asked, found, name=None, facts={})
+            return outline_of(prepared.todo), found.remarks
+        finally:
+            await found.close()
+
+    async def start(self, asked: Mapping[str, Any], *, name: str | None = None) -> Job:
+        """Starts a sweep; its run is stored when this returns.
+
+        Raises AskError, BusyError, NotLeadingError, NoAgentsError, InventoryError or StoreError, and then there is no
+        run.
+        """
+        ask = ask_from(asked)
+        term = self._leading()
+        with self._taking_place():
+            found = await surveyed(self._source, term=term)
+            try:
+                facts = {**self._source.facts, "source": self._source.recorded, "controller": OWNER}
+                prepared = runs.prepare(ask, asked, found, name=name, facts=facts)
+                await runs.begin(prepared, self._store)
+                return self._launch(prepared)
+            except BaseException:
+                await found.close()
+                raise
+
+    async def resume(self, run_id: str) -> Job:
+        """Measures what is missing of a stored run; raises as `start` does, and RunNotFoundError."""
+        term = self._leading()
+        with self._taking_place():
+            return await self._resume(run_id, term)
+
+    async def cancel(self, run_id: str) -> bool:
+        """Ends a sweep; what is measured is kept. False where no such sweep is under way."""
+        job = self._jobs.get(run_id)
+        if job is not None and job.task is not None and not job.task.done():
+            job.cancelling = True
+            job.task.cancel()
+            return True
+        if self._place == run_id and self._resuming is not None:
+            # It waits for its agents.
+            await cancelled(self._resuming)
+            stored = await self._store.load(run_id)
+            ended = stored.run.model_copy(update={"state": "cancelled", "finished_at": runs.utc_now()})
+            await self._store.put_run(ended, stored.nodes)
+            self._resuming = guarded_task(self._resume_interrupted(), name="resume interrupted runs")
+            return True
+        return False
+
+    # How it is done.
+
+    def _leading(self) -> int:
+        if self._term is None:
+            raise NotLeadingError(self._leader)
+        return self._term
+
+    @contextmanager
+    def _taking_place(self) -> Iterator[None]:
+        """The one place, from here on; given back where no sweep came of it."""
+        if self._place is not None:
+            raise BusyError(self._place or None)
+        self._place = ""
+        try:
+            yield
+        finally:
+            if self.current is None:
+                self._place = None
+
+    async def _resume(self, run_id: str, term: int) -> Job:
+        stored = await self._store.load(run_id)
+        ask = ask_from(stored.run.plan.asked)
+        found = await surveyed(self._source, term=term)
+        try:
+            prepared = runs.prepare_resume(stored, ask, found)
+            await runs.begin(prepared, self._store)
+            return self._launch(prepared)
+        except BaseException:
+            await found.close()
+            raise
+
+    async def _resume_interrupted(self) -> None:
+        for run_id in await self._interrupted():
+            log.info("run %s was interrupted and is resumed", run_id)
+            while self._place is not None:
+                await asyncio.sleep(AGAIN_SECONDS)
+            self._place = run_id
+            try:
+                job = await self._resumed(run_id)
+                if job is not None and job.task is not None:
+                    await asyncio.wait([job.task])
+            finally:
+                if self._place == run_id and run_id not in self._jobs:
+                    self._place = None
+
+    async def _resumed(self, run_id: str) -> Job | None:
+        while True:
+            try:
+                return await self._resume(run_id, self._leading())
+            except (NoAgentsError, InventoryError, CertificateError) as error:
+                log.warning("run %s cannot be resumed yet: %s", run_id, error)
+                await asyncio.sleep(AGAIN_SECONDS)
+            except (AskError, StoreError) as error:
+                log.error("run %s cannot be resumed and stays as it is: %s", run_id, error)  # noqa: TRY400  # a sentence
+                return None
+
+    async def _interrupted(self) -> list[str]:
+        """Runs of this controller's own that nobody runs, oldest first."""
+        try:
+            running = [(await self._store.load(await self._store.find("latest"))).run]
+        except RunNotFoundError:
+            running = []
+        mine = []
+        for run in running:
+            if run.state != "running" or run.facts.get("controller") != OWNER or run.id in self._jobs:
+                continue
+            if run.facts.get("source") == self._source.recorded:
+                mine.append(run.id)
+            else:
+                log.warning("run %s was interrupted, but had other agents (%s)", run.id, run.facts.get("source"))
+        return mine
+
+    def _launch(self, prepared: runs.Prepared) -> Job:
+        run = prepared.run
+        job = Job(
+            run.id,
+            run.name,
+            outline_of(prepared.todo),
+            prepared.survey.remarks,
+            planned=len(runs.planned_keys(prepared.whole)),
+        )
+        job.events.append(
+            "started",
+            {
+                "run": run.id,
+                "name": run.name,
+                "outline": job.outline.model_dump(mode="json"),
+                "remarks": list(job.remarks),
+            },
+        )
+        engine = runs.sweep_of(prepared, self._store, lambda cell: job.events.append("cell", told(cell)))
+        job.progress = engine.progress
+        self._jobs[run.id] = job
+        self._place = run.id
+        for old in list(self._jobs)[:-_REMEMBERED]:
+            del self._jobs[old]
+        job.task = guarded_task(self._run(job, prepared, engine), name=f"sweep {run.id}")
+        return job
+
+    async def _run(self, job: Job, prepared: runs.Prepared, engine: Sweep) -> None:
+        ticker = guarded_task(_tell_progress(engine, job.events), name=f"progress of {job.run_id}")
+        try:
+            try:
+                await engine.run()
+            finally:
+                await cancelled(ticker)
+                _tell(engine, job.events)
+            await self._finish(job, prepared, None)
+        except asyncio.CancelledError:
+            if not job.cancelling:
+                raise  # the run stays as it is: it is resumed by whoever leads next
+            await self._finish(job, prepared, "cancelled")
+        except Exception:
+            await self._finish(job, prepared, "failed")
+            raise
+        finally:
+            job.events.close()
+            self._place = None
+            await prepared.survey.close()
+
+    async def _finish(self, job: Job, prepared: runs.Prepared, state: RunState | None) -> None:
+        document = await runs.finish(prepared, self._store, interrupted=state)
+        job.state = document.run.state
+        measured = sum(cell.outcome == "measured" for cell in document.cells)
+        job.events.append(
+            "finished",
+            {
+                "run": job.run_id,
+                "state": job.state,
+                "planned": job.planned,
+                "measured": measured,
+                "gaps": job.planned - measured,
+            },
+        )
+
+
+def told(cell: Cell) -> dict[str, Any]:
+    """A cell as an event tells it: its key, how it ended, and each value's mean."""
+    return {
+        **cell.key.model_dump(mode="json"),
+        "attempt": cell.attempt,
+        "outcome": cell.outcome,
+        "reason": None if cell.reason is None else cell.reason.model_dump(mode="json"),
+        "values": {name: None if summary is None else summary.mean for name, summary in cell.values.items()},
+    }
+
+
+def _tell(engine: Sweep, events: EventLog) -> None:
+    events.append("progress", asdict(engine.progress()), passing=True)
+
+
+async def _tell_progress(engine: Sweep, events: EventLog) -> None:
+    while True:
+        _tell(engine, events)
+        await asyncio.sleep(PROGRESS_SECONDS)

@@ -1,0 +1,81 @@
+"""`netmesh-controller serve`: the controller that stays, with its HTTP API."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netmesh_common import logs
+from netmesh_controller.app import Settings
+from netmesh_controller.app import serve as serve_until_stopped
+from netmesh_controller.clients.store import data_directory
+from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, one_sentence
+from netmesh_controller.surfaces.cli.sources import agent_source
+from netmesh_controller.token import token_source
+
+PORT = 9412
+
+
+def serve(
+    listen: Annotated[
+        str, typer.Option(metavar="ADDRESS[:PORT]", help="Where the HTTP API listens; [::] is every address.")
+    ] = f"127.0.0.1:{PORT}",
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the API's token. [made in the data directory]")
+    ] = None,
+    public_read: Annotated[
+        bool, typer.Option("--public-read", help="Reading, /metrics included, needs no token.")
+    ] = False,
+    lab: Annotated[str | None, typer.Option(help="A lab: N nodes, a lab file, or the name of one that is up.")] = None,
+    agents: Annotated[str | None, typer.Option(help="Agents: a YAML file, or HOST:PORT,…")] = None,
+    certificates: Annotated[
+        Path | None, typer.Option(help="Folder with the controller's ca.crt, tls.crt, tls.key (with --agents).")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+) -> None:
+    """Stay, and serve the HTTP API: sweeps are started over it, and resumed after a restart."""
+    logs.set_up("info" if verbose else "warning")
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    with one_sentence():
+        token, where = token_source(token_file, data_directory())
+        # Bound before a lab is entered: the process moves into its network then, the socket stays here.
+        listener = _bound(listen)
+        with agent_source(lab, agents, certificates) as source:
+            host, port = listener.getsockname()[:2]
+            shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            typer.echo(f"The API is at http://{shown}/api/v1; its token is {where}.")
+            asyncio.run(serve_until_stopped(Settings(listener, token, public_read), source))
+
+
+def _bound(listen: str) -> socket.socket:
+    host, port = _parsed(listen)
+    address = ipaddress.ip_address(host)
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    try:
+        return socket.create_server(
+            (host, port), family=family, backlog=128, dualstack_ipv6=address.version == 6 and address.is_unspecified
+        )
+    except OSError as error:
+        raise CouldNotRunError(f"--listen: {listen} cannot be listened on: {error.strerror}") from error
+
+
+def _parsed(listen: str) -> tuple[str, int]:
+    host, port = listen, str(PORT)
+    if listen.startswith("["):
+        host, _, rest = listen[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif listen.count(":") == 1:
+        host, _, port = listen.partition(":")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        raise BadUsageError(f"--listen: '{listen}' is not ADDRESS[:PORT], such as 127.0.0.1:9412 or [::]") from None
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise BadUsageError(f"--listen: '{port}' is not a port from 0 to 65535")
+    return host, int(port)
