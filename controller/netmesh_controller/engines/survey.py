@@ -57,9 +57,12 @@ async def survey(
 
     `term` goes with every call of the connections that are made here; agents refuse one that is over.
 
-    An agent that does not answer makes its node unreachable, with the reason; InventoryError where two agents say
-    that they are the same role of the same node.
+    An agent that does not answer makes its node unreachable, with the reason, and one that is away is not asked;
+    InventoryError where two agents say that they are the same role of the same node.
     """
+    everybody = located
+    absent = [entry for entry in located if entry.away is not None]
+    located = [entry for entry in located if entry.away is None]
     clients = [AgentClient(entry.address, certificates, term=term) for entry in located]
     answers = await asyncio.gather(*(client.describe() for client in clients), return_exceptions=True)
     found: list[tuple[Located, AgentClient, dict[str, Any]]] = []
@@ -77,6 +80,10 @@ async def survey(
         else:
             found.append((entry, client, answer))
             entries_of[answer["node"]].append(entry)
+    for entry in absent:
+        node = entry.node or entry.address
+        entries_of[node].append(entry)
+        unreachable[node] = Reason(code="agent_away", message=str(entry.away))
     agents: dict[tuple[str, str], AgentHandle] = {}
     facts_of: dict[tuple[str, str], dict[str, Any]] = {}
     for entry, client, facts in found:
@@ -91,7 +98,10 @@ async def survey(
     # Where a node's own agent answers, a missing peer is a gap of the local cells alone.
     unreachable = {node: reason for node, reason in unreachable.items() if (node, "pod") not in agents}
     agents = await _with_baselines(agents, idle_seconds)
-    nodes = tuple(_node(name, entries[0], agents, facts_of) for name, entries in entries_of.items())
+    # As the source names them; those that it does not know by name as they were found.
+    order = {name: place for place, name in enumerate(dict.fromkeys(entry.node for entry in everybody))}
+    names = sorted(entries_of, key=lambda name: order.get(name, len(order)))
+    nodes = tuple(_node(name, entries_of[name][0], agents, facts_of) for name in names)
     kernels = [
         {facts["boot_id"] for (name, _), facts in facts_of.items() if name == node.name} - {None} for node in nodes
     ]

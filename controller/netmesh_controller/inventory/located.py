@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 
 class InventoryError(Exception):
@@ -16,7 +16,8 @@ class Located:
     """An agent's address ("host:port" of its gRPC server), and its node and role where the source knows them.
 
     `facts` are what the source knows of the node and its agents cannot see, such as the rate of a shaped link;
-    `services` the agent's Service addresses by family (4, 6).
+    `services` the agent's Service addresses by family (4, 6). An agent that is `away` is not asked: the sentence says
+    why it is not there, and its address may be "".
     """
 
     address: str
@@ -26,3 +27,29 @@ class Located:
     labels: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     services: Mapping[int, str] = field(default_factory=dict)
+    away: str | None = None
+
+
+class Presence(Protocol):
+    """What a source that watches its nodes can say of them while a sweep runs."""
+
+    def away(self, node: str) -> str | None:
+        """Why a node was taken out of service on purpose, as one sentence; None where it was not."""
+        ...
+
+    def agent(self, node: str, role: str) -> Located | None:
+        """Where an agent is now; None where there is none that could be asked."""
+        ...
+
+    def joined(self, known: frozenset[str]) -> frozenset[str]:
+        """The nodes with an agent that are not among `known`."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Grows with each change."""
+        ...
+
+    async def changed(self, seen: int) -> int:
+        """Returns the version once it is above `seen`."""
+        ...

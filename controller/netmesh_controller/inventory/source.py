@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from netmesh_common.tls import Certificates
-from netmesh_controller.inventory.located import Located
+from netmesh_controller.inventory.located import Located, Presence
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +16,13 @@ class Source:
     """Agents to be asked, and the identity to come with; `recorded` is how to name the source again.
 
     `certificates` is asked for each time that connections are made, since they may be rotated meanwhile. `facts` are
-    what a run should say of the source.
+    what a run should say of the source. `running` is entered before the source is asked and left when it is no longer
+    needed; a source that watches what changes does so meanwhile, and is the `presence`.
     """
 
     locate: Callable[[], Awaitable[list[Located]]]
     certificates: Callable[[], Certificates]
     recorded: dict[str, str]
     facts: dict[str, Any] = field(default_factory=dict)
+    running: Callable[[], AbstractAsyncContextManager[Any]] = nullcontext
+    presence: Presence | None = None
