@@ -83,8 +83,8 @@ def sweep_of(prepared: Prepared, store: Store, on_cell: Callable[[Cell], None]) 
 
 
 async def begin(prepared: Prepared, store: Store) -> None:
-    """Writes the run as running."""
-    await store.put_run(prepared.run, prepared.survey.nodes)
+    """Writes the run as running, by this process; RunBusyError where another one measures it."""
+    await store.begin_run(prepared.run, prepared.survey.nodes)
 
 
 async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | None = None) -> RunDocument:

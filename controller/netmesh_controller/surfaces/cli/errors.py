@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 
 from netmesh_common.tls import CertificateError
-from netmesh_controller.clients.store import RunNotFoundError, StoreError
+from netmesh_controller.clients.store import RunNotFoundError, StoreError, StoreUrlError
 from netmesh_controller.identity import IdentityError
 from netmesh_controller.inventory.located import InventoryError
 from netmesh_controller.lab.errors import LabError, LabInputError
@@ -34,7 +34,16 @@ class CouldNotRunError(Exception):
     """Nothing could be measured; the message says why."""
 
 
-_BAD_USAGE = (BadUsageError, AskError, InventoryError, CertificateError, RunNotFoundError, LabInputError, TokenError)
+_BAD_USAGE = (
+    BadUsageError,
+    AskError,
+    InventoryError,
+    CertificateError,
+    RunNotFoundError,
+    StoreUrlError,
+    LabInputError,
+    TokenError,
+)
 _COULD_NOT_RUN = (CouldNotRunError, StoreError, IdentityError, LabError)
 
 

@@ -1,0 +1,45 @@
+"""Connections: SQLite that is durable and lets others read, PostgreSQL that says who is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from netmesh_controller.clients.store.location import Location
+
+# An execution option of connections that are going to write.
+WRITES = "netmesh_writes"
+BUSY_SECONDS = 30
+
+
+def make_engine(location: Location) -> AsyncEngine:
+    """An engine for the database; nothing is opened yet."""
+    if location.path is None:
+        settings = {"application_name": "netmesh-controller"}
+        return create_async_engine(
+            location.url, pool_pre_ping=True, connect_args={"timeout": 10, "server_settings": settings}
+        )
+    engine = create_async_engine(location.url, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine.sync_engine, "connect", _set_up)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _set_up(connection: Any, _record: object) -> None:  # a DBAPI connection
+    # The driver begins no transactions of its own: `_begin` says of which kind each is.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # Readers go on while one writes; a commit is on disk when it returns; a writer waits for another one.
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and then writes could not wait for another writer: it would fail at once.
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,60 @@
+"""Cells as rows, and back. A row's text is put together to a cell's without being read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pydantic import TypeAdapter
+
+from netmesh_controller.mesh.document import Cell, CellKey
+from netmesh_controller.mesh.matrix import Series
+
+KEY_FIELDS: frozenset[str] = frozenset(CellKey.model_fields)
+_CELLS = TypeAdapter(tuple[Cell, ...])
+
+
+class CellRow(NamedTuple):
+    """A cell as it is stored: its key, its outcome, and all else as JSON without defaults."""
+
+    series: Series
+    source: str
+    target: str
+    repeat: int
+    outcome: str
+    rest: str
+
+
+def row_of(cell: Cell) -> CellRow:
+    """The row of a cell."""
+    rest = cell.model_dump_json(exclude=set(KEY_FIELDS), exclude_defaults=True)
+    return CellRow(Series.of(cell), cell.source, cell.target, cell.repeat, cell.outcome, rest)
+
+
+def parameters_text(series: Series) -> str:
+    """A series' parameters, whole, always in the same order: two that are equal have the same text."""
+    return series.parameters.model_dump_json()
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesText:
+    """The beginning of the JSON of each cell of a series."""
+
+    beginning: str
+
+    @classmethod
+    def of(cls, path: str, test: str, parameters: str) -> SeriesText:
+        """From a row of `series`."""
+        return cls(f'{{"path":{json.dumps(path)},"test":{json.dumps(test)},"parameters":{parameters}')
+
+    def cell(self, source: str, target: str, repeat: int, rest: str) -> str:
+        """The JSON of a cell, from a row of `cells`."""
+        key = f'"source":{json.dumps(source)},"target":{json.dumps(target)},"repeat":{repeat}'
+        return f"{self.beginning},{key},{rest[1:]}"
+
+
+def parsed(texts: Iterable[str]) -> tuple[Cell, ...]:
+    """The cells of these texts."""
+    return _CELLS.validate_json(f"[{','.join(texts)}]")

@@ -1,0 +1,62 @@
+"""What the store answers with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from netmesh_controller.mesh.document import Cell, Finding, Node, Run, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run as it is stored. A run that says `running` and that nobody measures any more is told as `failed`."""
+
+    run: Run
+    nodes: tuple[Node, ...]
+    cells: tuple[Cell, ...]
+    findings: tuple[Finding, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run without its cells. `outcomes` counts its cells by outcome; `state` is the true one.
+
+    `abandoned`: its controller died while it ran; what it measured is there and `sweep --resume` goes on with it.
+    """
+
+    run: Run
+    nodes: tuple[Node, ...]
+    findings: tuple[Finding, ...]
+    tags: tuple[str, ...]
+    outcomes: dict[str, int]
+    abandoned: bool
+
+    @property
+    def state(self) -> RunState:
+        """The run's state."""
+        return self.run.state
+
+    @property
+    def cells(self) -> int:
+        """How many cells are stored."""
+        return sum(self.outcomes.values())
+
+    @property
+    def measured(self) -> int:
+        """How many of them have a value."""
+        return self.outcomes.get("measured", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs are listed: all that each given field fits. `name` is a part of the name or of the id.
+
+    `since` and `before` are RFC 3339 times, or the beginning of one, that the start is held against.
+    """
+
+    name: str | None = None
+    tags: tuple[str, ...] = field(default=())
+    states: tuple[RunState, ...] = field(default=())
+    since: str | None = None
+    before: str | None = None

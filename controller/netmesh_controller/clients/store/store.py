@@ -1,0 +1,273 @@
+"""Runs and cells in one database, whichever it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+from pydantic import TypeAdapter
+from sqlalchemy import and_, delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from netmesh_common.tasks import cancelled, guarded_task
+from netmesh_controller.clients.store import reading, rows, tables
+from netmesh_controller.clients.store.batches import Batches
+from netmesh_controller.clients.store.engine import WRITES
+from netmesh_controller.clients.store.errors import RunBusyError, RunNotFoundError, StoreError, in_a_sentence
+from netmesh_controller.clients.store.rows import CellRow
+from netmesh_controller.clients.store.shapes import RunFilter, RunInfo, StoredRun
+from netmesh_controller.clients.store.statements import clock, insert_for
+from netmesh_controller.clients.store.writers import SIGN_SECONDS, this_process
+from netmesh_controller.mesh.document import Cell, CellKey, Finding, Node, Run
+from netmesh_controller.mesh.matrix import Series
+
+_FINDINGS = TypeAdapter(tuple[Finding, ...])
+
+
+class Store:
+    """Runs and cells in one database. Use `open_store`.
+
+    What a method that writes returned for is on disk, also if the process is killed the next moment. Any method
+    raises StoreError where the database fails; `shown` names it in sentences.
+    """
+
+    def __init__(self, engine: AsyncEngine, shown: str) -> None:
+        self.shown = shown
+        self._engine = engine
+        self._series: dict[tuple[str, Series], int] = {}
+        self._batches: Batches[tuple[str, CellRow]] = Batches(self._write_rows)
+        self._signs: dict[str, asyncio.Task[None]] = {}
+
+    async def close(self) -> None:
+        """Ends the connections, after what is under way is written."""
+        await self._batches.drain()
+        await cancelled(*self._signs.values())
+        await self._engine.dispose()
+
+    # Writing.
+
+    async def begin_run(self, run: Run, nodes: Sequence[Node]) -> None:
+        """Writes a run that this process measures from now on, new or resumed.
+
+        Until `put_run` writes another state than `running`, others are told that it runs, as long as this process
+        lives. RunBusyError where another living process measures it.
+        """
+        me = this_process()
+        async with self._writing() as connection:
+            other = await reading.writer(connection, run.id)
+            if other is not None and other != me:
+                raise RunBusyError(f"run {run.id} is being measured by {other}")
+            await self._put_run(connection, run, nodes)
+            claim = update(tables.runs).where(tables.runs.c.id == run.id)
+            await connection.execute(claim.values(writer=me.to_json(), alive_at=clock(connection)))
+        if run.id not in self._signs:
+            self._signs[run.id] = guarded_task(self._give_signs(run.id), name=f"signs of {run.id}")
+
+    async def put_run(self, run: Run, nodes: Sequence[Node]) -> None:
+        """Writes a run, or what changed of it; its cells, tags and findings stay."""
+        async with self._writing() as connection:
+            await self._put_run(connection, run, nodes)
+        if run.state != "running" and run.id in self._signs:
+            await cancelled(self._signs.pop(run.id))
+
+    async def put_cells(self, run_id: str, cells: Iterable[Cell]) -> None:
+        """Writes cells; one whose key is there already is replaced."""
+        await self.put_rows(run_id, [rows.row_of(cell) for cell in cells])
+
+    async def put_rows(self, run_id: str, cells: Sequence[CellRow]) -> None:
+        """As `put_cells`, for many that were read from a file and checked: no Cell is made of each."""
+        if cells:
+            with in_a_sentence(self.shown):
+                await self._batches.put([(run_id, row) for row in cells])
+
+    async def put_findings(self, run_id: str, findings: Sequence[Finding]) -> None:
+        """Writes a run's findings in place of those that it had."""
+        text = _FINDINGS.dump_json(tuple(findings)).decode()
+        async with self._writing() as connection:
+            await connection.execute(update(tables.runs).where(tables.runs.c.id == run_id).values(findings=text))
+
+    async def drop_cells(self, run_id: str, keys: Iterable[CellKey]) -> None:
+        """Forgets cells, so that a resumed run measures them again."""
+        async with self._writing() as connection:
+            for key in keys:
+                series = Series.of(key)
+                ids = await self._series_ids(connection, {(run_id, series)})
+                await connection.execute(
+                    delete(tables.cells).where(
+                        tables.cells.c.series_id == ids[run_id, series],
+                        tables.cells.c.source == key.source,
+                        tables.cells.c.target == key.target,
+                        tables.cells.c.repeat == key.repeat,
+                    )
+                )
+
+    async def rename(self, run_id: str, name: str | None) -> None:
+        """Gives a run a name, or takes it away."""
+        async with self._writing() as connection:
+            text = await connection.scalar(select(tables.runs.c.run).where(tables.runs.c.id == run_id))
+            if text is None:
+                raise RunNotFoundError(f"there is no run '{run_id}'")
+            run = Run.model_validate_json(text).model_copy(update={"name": name})
+            changed = update(tables.runs).where(tables.runs.c.id == run_id)
+            await connection.execute(changed.values(name=name, run=run.model_dump_json()))
+
+    async def tag(self, run_id: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+        """Adds tags to a run and takes others away; a tag that is there already, or is not, is no error."""
+        added = [{"run_id": run_id, "tag": tag} for tag in dict.fromkeys(add)]
+        async with self._writing() as connection:
+            if added:
+                insert = insert_for(connection, tables.tags)
+                await connection.execute(insert.on_conflict_do_nothing(), added)
+            gone = and_(tables.tags.c.run_id == run_id, tables.tags.c.tag.in_(list(remove)))
+            await connection.execute(delete(tables.tags).where(gone))
+
+    async def delete(self, run_id: str) -> None:
+        """Deletes a run with all that belongs to it. RunBusyError where a living process measures it."""
+        async with self._writing() as connection:
+            writer = await reading.writer(connection, run_id)
+            if writer is not None:
+                raise RunBusyError(f"run {run_id} is being measured by {writer}; stop it first")
+            done = await connection.execute(delete(tables.runs).where(tables.runs.c.id == run_id))
+        if not done.rowcount:
+            raise RunNotFoundError(f"there is no run '{run_id}'")
+        self._series = {key: number for key, number in self._series.items() if key[0] != run_id}
+
+    # Reading.
+
+    async def find(self, reference: str) -> str:
+        """The id of the run that `reference` means: an id, a unique prefix of one, a name, or `latest`.
+
+        Raises RunNotFoundError where there is none, or where a prefix fits several.
+        """
+        async with self._reading() as connection:
+            return await reading.find(connection, reference)
+
+    async def info(self, run_id: str) -> RunInfo:
+        """A run without its cells; RunNotFoundError where there is none of that id."""
+        async with self._reading() as connection:
+            found = await reading.infos(connection, select(tables.runs).where(tables.runs.c.id == run_id))
+        if not found:
+            raise RunNotFoundError(f"there is no run '{run_id}'")
+        return found[0]
+
+    async def runs(self, wanted: RunFilter | None = None, limit: int | None = None) -> list[RunInfo]:
+        """The runs that fit, the latest first, at most `limit` of them."""
+        async with self._reading() as connection:
+            found = await reading.infos(connection, reading.listing(wanted or RunFilter()), wanted, limit)
+        return found[:limit]
+
+    async def load(self, run_id: str) -> StoredRun:
+        """A whole run; RunNotFoundError where there is none of that id. See `cells` for runs that are large."""
+        about = await self.info(run_id)
+        cells = [cell async for batch in self.cells(run_id) for cell in batch]
+        return StoredRun(about.run, about.nodes, tuple(cells), about.findings, about.tags)
+
+    async def cells(
+        self,
+        run_id: str,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        path: str | None = None,
+        test: str | None = None,
+    ) -> AsyncIterator[tuple[Cell, ...]]:
+        """A run's cells in batches, or those of one source, target, path or test: they are never all in memory."""
+        async for texts in self.texts(run_id, source=source, target=target, path=path, test=test):
+            yield rows.parsed(texts)
+
+    async def texts(
+        self,
+        run_id: str,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        path: str | None = None,
+        test: str | None = None,
+    ) -> AsyncIterator[list[str]]:
+        """As `cells`, each cell as its JSON (fields that have their default are left out)."""
+        wanted = reading.cell_rows(run_id, source=source, target=target, path=path, test=test)
+        async with self._reading() as connection:
+            series = await reading.series_texts(connection, run_id)
+            async with connection.stream(wanted) as result:
+                async for part in result.partitions(reading.ROWS):
+                    yield [series[row[0]].cell(row[1], row[2], row[3], row[4]) for row in part]
+
+    # Underneath.
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        with in_a_sentence(self.shown):
+            async with self._engine.connect() as connection:
+                await connection.execution_options(**{WRITES: True})
+                async with connection.begin():
+                    yield connection
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        with in_a_sentence(self.shown):
+            async with self._engine.connect() as connection:
+                yield connection
+
+    async def _put_run(self, connection: AsyncConnection, run: Run, nodes: Sequence[Node]) -> None:
+        row = {
+            "id": run.id,
+            "name": run.name,
+            "state": run.state,
+            "started_at": run.started_at,
+            "run": run.model_dump_json(),
+            "nodes": "[" + ",".join(node.model_dump_json() for node in nodes) + "]",
+        }
+        if run.state != "running":
+            row |= {"writer": None, "alive_at": None}
+        insert = insert_for(connection, tables.runs).values(**row)
+        await connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=row))
+
+    async def _write_rows(self, items: Sequence[tuple[str, CellRow]]) -> None:
+        wanted = {(run_id, row.series) for run_id, row in items}
+        # Of two with one key in a batch the later counts.
+        latest = {
+            (run_id, row.series, row.source, row.target, row.repeat): (row.outcome, row.rest) for run_id, row in items
+        }
+        try:
+            async with self._writing() as connection:
+                ids = await self._series_ids(connection, wanted)
+                insert = insert_for(connection, tables.cells)
+                upsert = insert.on_conflict_do_update(
+                    index_elements=["series_id", "source", "target", "repeat"],
+                    set_={"outcome": insert.excluded.outcome, "rest": insert.excluded.rest},
+                )
+                names = ("series_id", "source", "target", "repeat", "outcome", "rest")
+                values = ((ids[key[0], key[1]], *key[2:], *rest) for key, rest in latest.items())
+                await connection.execute(upsert, [dict(zip(names, value, strict=True)) for value in values])
+        except StoreError as error:
+            # What another process deleted is not known any more.
+            self._series = {key: number for key, number in self._series.items() if key not in wanted}
+            if isinstance(error.__cause__, IntegrityError):
+                names_of = ", ".join(sorted({run_id for run_id, _ in wanted}))
+                raise RunNotFoundError(f"{self.shown}: run {names_of} is not there (any more)") from error
+            raise
+        # Not before the commit: what was rolled back has no id.
+        self._series.update(ids)
+
+    async def _series_ids(
+        self, connection: AsyncConnection, wanted: set[tuple[str, Series]]
+    ) -> dict[tuple[str, Series], int]:
+        """The ids of these series; those that are new are made."""
+        ids = {key: self._series[key] for key in wanted & self._series.keys()}
+        columns = tables.series.c
+        for run_id, series in wanted - ids.keys():
+            text = rows.parameters_text(series)
+            named = {"run_id": run_id, "path": series.path, "test": series.test, "parameters": text}
+            await connection.execute(insert_for(connection, tables.series).values(**named).on_conflict_do_nothing())
+            same = and_(*(columns[name] == value for name, value in named.items()))
+            ids[run_id, series] = (await connection.execute(select(columns.id).where(same))).scalar_one()
+        return ids
+
+    async def _give_signs(self, run_id: str) -> None:
+        while True:
+            await asyncio.sleep(SIGN_SECONDS)
+            async with self._writing() as connection:
+                mine = and_(tables.runs.c.id == run_id, tables.runs.c.writer == this_process().to_json())
+                await connection.execute(update(tables.runs).where(mine).values(alive_at=clock(connection)))

@@ -1,0 +1,62 @@
+"""The tables as they are now; `migrations/` holds how they came to be so.
+
+A run's cells fall into series (path, test, parameters). What is not part of a cell's key is JSON in `rest`, without
+the fields that have their default. Times are RFC 3339 texts, as in the document; `alive_at` is seconds since 1970 on
+the database's clock.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Double, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+
+metadata = MetaData()
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text),
+    Column("state", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("run", Text, nullable=False),
+    Column("nodes", Text, nullable=False),
+    Column("findings", Text),
+    # The process that measures it, while it does.
+    Column("writer", Text),
+    Column("alive_at", Double),
+    Index("runs_by_start", "started_at"),
+    Index("runs_by_name", "name"),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag", Text, primary_key=True),
+    Index("tags_by_tag", "tag"),
+)
+
+# An id is never given twice: another process may still know it.
+series = Table(
+    "series",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", Text, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("test", Text, nullable=False),
+    Column("parameters", Text, nullable=False),
+    UniqueConstraint("run_id", "path", "test", "parameters"),
+    sqlite_autoincrement=True,
+)
+
+cells = Table(
+    "cells",
+    metadata,
+    Column("series_id", Integer, ForeignKey("series.id", ondelete="CASCADE"), primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("repeat", Integer, primary_key=True),
+    Column("outcome", Text, nullable=False),
+    Column("rest", Text, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,94 @@
+"""A PostgreSQL server of the tests' own: a Unix socket in a temporary folder, no port, nobody else's data."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+USER = "postgres"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server; each test takes a database of its own."""
+
+    folder: Path
+    binaries: Path
+
+    def url(self, database: str) -> str:
+        return f"postgresql://netmesh@/{database}?host={self.folder}"
+
+    def create(self, database: str) -> str:
+        """Makes an empty database and returns its URL."""
+        self.sql("postgres", f'CREATE DATABASE "{database}"')
+        return self.url(database)
+
+    def sql(self, database: str, statement: str) -> str:
+        """Runs a statement and returns what it answers, a row a line."""
+        command = [
+            str(self.binaries / "psql"),
+            "-h",
+            str(self.folder),
+            "-U",
+            "netmesh",
+            "-XAtq",
+            "-v",
+            "ON_ERROR_STOP=1",
+        ]
+        done = subprocess.run(
+            [*command, "-d", database, "-c", statement], check=True, capture_output=True, text=True, timeout=60
+        )
+        return done.stdout
+
+
+@contextmanager
+def postgres_server() -> Iterator[Server]:
+    """Starts a server and ends it. PostgreSQL refuses to run as root: then it runs as the user that Debian made."""
+    binaries = _binaries()
+    as_user = {} if os.geteuid() else {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": []}
+    folder = Path(tempfile.mkdtemp(prefix="netmesh-test-pg-"))
+    try:
+        if as_user:
+            os.chown(folder, pwd.getpwnam(USER).pw_uid, pwd.getpwnam(USER).pw_gid)
+        data = folder / "data"
+        # What is tested is netmesh, not whether the machine loses power.
+        options = ["-U", "netmesh", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"]
+        _run([str(binaries / "initdb"), "-D", str(data), *options], folder, as_user)
+        settings = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off -c max_connections=50"
+        control = [str(binaries / "pg_ctl"), "-D", str(data), "-w"]
+        _run([*control, "-t", "60", "-l", str(folder / "log"), "-o", settings, "start"], folder, as_user)
+        try:
+            yield Server(folder, binaries)
+        finally:
+            _run([*control, "-m", "immediate", "stop"], folder, as_user)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _run(command: list[str], folder: Path, as_user: dict[str, object]) -> None:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+        **as_user,  # type: ignore[call-overload]
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def _binaries() -> Path:
+    """The newest that Debian's packages have put there; they are not on PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    assert found, "there is no PostgreSQL: scripts/install test installs it"
+    return found[-1].parent
