@@ -81,6 +81,14 @@ class Link:
         return (self.source,) if self.target is None else (self.source, self.target)
 
 
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Whether another test ran on the kernel of one of a link's agents, and whether at one of its nodes."""
+
+    on_kernel: bool
+    at_node: bool
+
+
 @dataclass(slots=True)
 class Attempt:
     """One attempt at a measurement: its links, and the server sides opened for them."""
@@ -180,11 +188,11 @@ def total_seconds(link: Link) -> float:
 
 
 async def run_attempt(
-    attempt: Attempt, other_test: Callable[[Link], bool], on_start: Callable[[], None]
+    attempt: Attempt, other_tests: Callable[[Link], Others], on_start: Callable[[], None]
 ) -> Sequence[Evidence]:
     """Runs the links of an attempt at once and returns what each left behind; nothing stays open afterwards.
 
-    `other_test` tells, at the end, whether another test ran on the kernel of one of a link's agents meanwhile.
+    `other_tests` tells, at the end, where another test ran meanwhile.
     `on_start` is called once all tests are admitted: from then on the agents can hold endpoints for the next
     measurement.
     """
@@ -213,7 +221,7 @@ async def run_attempt(
         if link.lead_seconds is None:
             await loaded.wait()
         try:
-            return await _run_link(link, attempt, endpoint, other_test, admitted)
+            return await _run_link(link, attempt, endpoint, other_tests, admitted)
         finally:
             # A load that failed to start holds nobody up; what it was to load is refused later.
             loaded.set()
@@ -262,7 +270,7 @@ async def _run_link(
     link: Link,
     attempt: Attempt,
     endpoint: Opened | None,
-    other_test: Callable[[Link], bool],
+    other_tests: Callable[[Link], Others],
     admitted: Callable[[Link], None],
 ) -> Evidence:
     started_at, started = _now(), time.monotonic()
@@ -298,6 +306,7 @@ async def _run_link(
         await asyncio.shield(closing)
         await cancelled(watch)
     server, error_at_target = closing.result()
+    other = other_tests(link)
     if error_at_target is not None and error_at_target.lost and link.target is not None:
         lost.add(link.target.name)
         failure = failure or _reason(error_at_target, link.key.target)
@@ -318,7 +327,9 @@ async def _run_link(
         target_idle_cores=link.target.idle_busy_cores if link.target is not None else None,
         source_idle_error_cores=link.source.idle_error_cores,
         target_idle_error_cores=link.target.idle_error_cores if link.target is not None else 0.0,
-        other_test=other_test(link),
+        other_test=other.on_kernel,
+        own_traffic=other.at_node,
+        one_kernel=len({end.boot_id for end in link.ends}) < len(link.ends),
     )
 
 

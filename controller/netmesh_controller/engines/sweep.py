@@ -19,10 +19,11 @@ from netmesh_controller.clients.agents import AgentError
 from netmesh_controller.clients.store import Store
 from netmesh_controller.engines import calm, measure
 from netmesh_controller.engines.idle import idle_cells
-from netmesh_controller.engines.measure import AgentHandle, AtTargetError, Attempt, Link
+from netmesh_controller.engines.measure import AgentHandle, AtTargetError, Attempt, Link, Others
 from netmesh_controller.mesh.assemble import cell_from, counted
 from netmesh_controller.mesh.document import Cell, Reason
 from netmesh_controller.mesh.evidence import Evidence
+from netmesh_controller.mesh.occupancy import Occupancy
 from netmesh_controller.mesh.paths import agents_of
 from netmesh_controller.mesh.plan import Measurement, Plan
 from netmesh_controller.mesh.progress import Progress, Running
@@ -59,7 +60,7 @@ class Sweep:
         self._done = 0
         self._failed = 0
         self._begun = time.monotonic()
-        self._kernels_busy: dict[str, list[tuple[int, float, float | None]]] = {}
+        self._occupancy = Occupancy()
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -98,7 +99,7 @@ class Sweep:
         for measurement in self._schedule.start():
             now = time.monotonic()
             self._started[measurement.index] = (measurement, now)
-            self._mark_kernels(measurement, now)
+            self._occupancy.enter(measurement.index, self._places(measurement), now)
             self._spawn(self._measure(measurement), f"measure {measurement.index}")
 
     # One measurement.
@@ -112,7 +113,7 @@ class Sweep:
                 measure.not_started(attempt, reason)
                 if reason
                 else await measure.run_attempt(
-                    attempt, self._another_ran(measurement), lambda: self._open_ahead(measurement)
+                    attempt, self._others(measurement), lambda: self._open_ahead(measurement)
                 )
             )
         except BaseException:
@@ -120,7 +121,7 @@ class Sweep:
             raise
         finally:
             self._started.pop(index, None)
-            self._unmark_kernels(measurement)
+            self._occupancy.leave(index, self._places(measurement), time.monotonic())
         await self._settle(measurement, counted(evidence)[: len(measurement.cells)])
 
     async def _pressure(self, measurement: Measurement) -> Reason | None:
@@ -257,40 +258,24 @@ class Sweep:
             cells += [Cell(**dict(key), attempt=number, outcome="failed", reason=reason) for key in measurement.cells]
         return cells
 
-    # Tests on one kernel at the same time.
+    # Tests on one kernel, or at one node, at the same time.
 
-    def _boot_ids(self, measurement: Measurement) -> set[str]:
-        ids = {handle.boot_id for (node, _), handle in self._agents.items() if node in measurement.nodes}
-        return {boot_id for boot_id in ids if boot_id is not None}
+    def _kernels(self, nodes: Iterable[str]) -> set[str]:
+        ids = {handle.boot_id for (node, _), handle in self._agents.items() if node in nodes}
+        return {f"kernel {boot_id}" for boot_id in ids if boot_id is not None}
 
-    def _mark_kernels(self, measurement: Measurement, now: float) -> None:
-        for boot_id in self._boot_ids(measurement):
-            self._kernels_busy.setdefault(boot_id, []).append((measurement.index, now, None))
+    def _places(self, measurement: Measurement) -> set[str]:
+        return self._kernels(measurement.nodes) | {f"node {node}" for node in measurement.nodes}
 
-    def _unmark_kernels(self, measurement: Measurement) -> None:
-        now = time.monotonic()
-        oldest = min((begun for _, begun in self._started.values()), default=now)
-        for boot_id in self._boot_ids(measurement):
-            tests = self._kernels_busy[boot_id]
-            self._kernels_busy[boot_id] = [
-                (index, begun, now if index == measurement.index and ended is None else ended)
-                for index, begun, ended in tests
-                # What ended before every test that still runs began can overlap nothing any more.
-                if ended is None or ended >= oldest
-            ]
-
-    def _another_ran(self, measurement: Measurement) -> Callable[[Link], bool]:
-        begun = self._started[measurement.index][1]
-
-        def another(link: Link) -> bool:
-            return any(
-                index != measurement.index and (ended is None or ended > begun)
-                for boot_id in {end.boot_id for end in link.ends}
-                if boot_id is not None
-                for index, _, ended in self._kernels_busy.get(boot_id, ())
+    def _others(self, measurement: Measurement) -> Callable[[Link], Others]:
+        def others(link: Link) -> Others:
+            nodes = {end.node for end in link.ends}
+            return Others(
+                on_kernel=self._occupancy.shared(measurement.index, self._kernels(nodes)),
+                at_node=self._occupancy.shared(measurement.index, {f"node {node}" for node in nodes}),
             )
 
-        return another
+        return others
 
     # What people are shown.
 

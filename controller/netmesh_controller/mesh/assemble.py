@@ -11,16 +11,18 @@ from collections.abc import Sequence
 
 from netmesh_controller.mesh import hostwindow
 from netmesh_controller.mesh.catalogue import TESTS
-from netmesh_controller.mesh.document import Cell, Hosts, Reason, Summary, ToolRecord
+from netmesh_controller.mesh.document import Cell, Hosts, Outcome, Reason, Summary, ToolRecord, Witness
 from netmesh_controller.mesh.evidence import Evidence, Side
+from netmesh_controller.mesh.instruments import INSTRUMENTS
 from netmesh_controller.mesh.standstill import stood_still
 from netmesh_controller.mesh.statistics import summarise
+from netmesh_controller.mesh.witness import witness
 
 MIN_OVERLAP = 0.95
 
 
 def cell_from(evidence: Evidence, *, duration_seconds: float, omit_seconds: float) -> Cell:
-    """The cell that an attempt ended in: measured with its values, or failed with its reason.
+    """The cell that an attempt ended in: measured with its values, failed with its reason, or discarded with both.
 
     `duration_seconds` and `omit_seconds` are what the tool was told; they place the window of the host figures.
     """
@@ -30,12 +32,23 @@ def cell_from(evidence: Evidence, *, duration_seconds: float, omit_seconds: floa
     intervals = _intervals(client, server) if measured else {}
     values = _values(evidence.key.test, client, server, intervals) if measured else {}
     hosts = Hosts()
+    seen: Witness | None = None
+    outcome: Outcome = "measured" if measured else "failed"
     if measured and client is not None:
         hosts = _hosts(evidence, client, values, duration_seconds, omit_seconds)
+        seen, reason = witness(
+            evidence.key,
+            values,
+            hosts,
+            shared_kernel=evidence.other_test or evidence.one_kernel,
+            own_traffic=evidence.own_traffic,
+            load_bits_per_second=evidence.under_load,
+        )
+        outcome = "discarded" if reason is not None else outcome
     return Cell(
         **dict(evidence.key),
         attempt=evidence.attempt,
-        outcome="measured" if measured else "failed",
+        outcome=outcome,
         reason=reason,
         started_at=evidence.started_at,
         duration_seconds=evidence.duration_seconds,
@@ -43,6 +56,7 @@ def cell_from(evidence: Evidence, *, duration_seconds: float, omit_seconds: floa
         intervals={name: list(series) for name, series in intervals.items()},
         histograms=client.histograms if measured and client else {},
         hosts=hosts,
+        witness=seen,
         tool=ToolRecord(
             version=evidence.source_version,
             command_source=client.command if client else None,
@@ -122,11 +136,15 @@ def _hosts(
     duration_seconds: float,
     omit_seconds: float,
 ) -> Hosts:
-    # Setting up and tearing down took `overhead` in all. A window that leaves all of it out at the front, and ends
-    # with the test's own seconds, lies inside the measurement whichever end the overhead was at.
-    overhead = max(0.0, client.ended_seconds - client.started_seconds - omit_seconds - duration_seconds)
-    start = client.started_seconds + omit_seconds + overhead
-    end = client.started_seconds + omit_seconds + duration_seconds
+    # Setting up and tearing down took `overhead` in all, of which it is known what some tools take before and after
+    # their test. A window that leaves all of the rest out at the front, and ends with the test's own seconds, lies
+    # inside the measurement whichever end that was at.
+    instrument = INSTRUMENTS.get(evidence.key.parameters.instrument)
+    before, after = (instrument.before_seconds, instrument.after_seconds) if instrument else (0.0, 0.0)
+    ran = client.ended_seconds - client.started_seconds
+    overhead = max(0.0, ran - before - after - omit_seconds - duration_seconds)
+    begin = client.started_seconds + before + omit_seconds
+    start, end = begin + overhead, begin + duration_seconds
     rate = values.get("bits_per_second")
     bits_per_second = rate.mean if rate is not None else None
 

@@ -35,7 +35,8 @@ class Evidence:
 
     `failure` is what went wrong around the tools (an agent that refused, or that went away); `lost` names the agents,
     as (node, role), that could not be reached. A `load` is no cell; what was measured under one has its rate, in bits
-    a second, as `under_load`. `other_test` is true where another test ran on the same kernel meanwhile.
+    a second, as `under_load`. `other_test` is true where another test ran on the same kernel meanwhile, `own_traffic`
+    where one ran at one of the two nodes, `one_kernel` where source and target share one.
     """
 
     key: CellKey
@@ -56,6 +57,8 @@ class Evidence:
     source_idle_error_cores: float = 0.0
     target_idle_error_cores: float = 0.0
     other_test: bool = False
+    own_traffic: bool = False
+    one_kernel: bool = False
 
     @property
     def reason(self) -> Reason | None:

@@ -15,7 +15,7 @@ class Instrument:
 
     `title` is its name in a sentence. `message_bytes` are the smallest and largest message by protocol; `omits`:
     it can leave a warm-up out; `paces_bits`: it can hold a rate in bits a second. `overhead_seconds` is what a test
-    takes beyond its own seconds.
+    takes beyond its own seconds; `before_seconds` and `after_seconds` what of it always comes before and after them.
     """
 
     name: str
@@ -28,6 +28,8 @@ class Instrument:
     paces_bits: bool = False
     congestion: bool = False
     overhead_seconds: float = 0.05
+    before_seconds: float = 0.0
+    after_seconds: float = 0.0
 
 
 # Beyond its test iperf3 took 7 to 40 ms on an idle machine, qperf 4 to 7 ms, own programs 40 to 50 ms; the calls that
@@ -58,6 +60,7 @@ INSTRUMENTS: dict[str, Instrument] = {
             # Its own header, and the most that one UDP datagram carries; it holds TCP to that too.
             message_bytes={"tcp": (14, 65_507), "udp": (14, 65_507)},
             overhead_seconds=2.3,
+            before_seconds=2.2,
         ),
         Instrument(
             "netmesh",
