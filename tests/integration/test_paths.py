@@ -99,6 +99,16 @@ def test_a_pod_with_half_a_core_is_seen_to_be_bound_by_it(controller: Controller
         *("--tests", "tcp-bandwidth", "--message-sizes", "256", "--duration", "3s"),
         *("--pairs", "node-1:node-2,node-2:node-1", "--max-concurrent", "1"),
     )
+    # What a pod's own limit makes of its bandwidth is that pod's bandwidth: measured, and marked.
+    for one, end in (
+        (cell(document, "node-1", "node-2", "tcp-bandwidth"), "target"),
+        (cell(document, "node-2", "node-1", "tcp-bandwidth"), "source"),
+    ):
+        assert mean(one, "bits_per_second") > 0
+        assert one.witness is not None
+        assert one.witness.verdict == "marked"
+        assert "throttled" in one.witness.signs
+        assert one.witness.figures[f"{end}.throttled"] > 0.05
     receives = cell(document, "node-1", "node-2", "tcp-bandwidth").hosts.target
     sends = cell(document, "node-2", "node-1", "tcp-bandwidth").hosts.source
     for host in (receives, sends):

@@ -20,6 +20,7 @@ from netmesh_controller.mesh.document import (
     Run,
     RunDocument,
     Summary,
+    Witness,
 )
 from netmesh_controller.mesh.matrix import expected_pairs, matrices
 from netmesh_controller.surfaces.terminal.closing import show_closing
@@ -264,6 +265,14 @@ def test_the_closing_lines_of_a_whole_run() -> None:
         "complete: 16 of 16 cells measured, no gaps, 1 min 44 s",
         "Run 01jd7k3v9x is stored and written to run.json.",
     ]
+
+
+def test_the_closing_lines_tell_the_signs_of_the_witness() -> None:
+    shown = document(2, fast)
+    seen = [Witness(verdict="marked", signs=["throttled", "busy_core"]), Witness(verdict="marked", signs=["throttled"])]
+    cells = [cell.model_copy(update={"witness": one}) for cell, one in zip(shown.cells, seen, strict=False)]
+    text = " ".join(closing(shown.model_copy(update={"cells": [*cells, *shown.cells[2:]]})).split())
+    assert "Signs of a busy host while they were measured, in 2 cells: throttled 2, busy core 1." in text
 
 
 def test_the_closing_lines_of_a_run_with_gaps() -> None:

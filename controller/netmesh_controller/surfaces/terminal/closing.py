@@ -33,6 +33,8 @@ def show_closing(
     line = Text(run.state, f"bold {palette.GOOD if run.state == 'complete' else palette.VERY_BAD}")
     line.append(f": {', '.join(words)}", "not bold default")
     console.print(line, soft_wrap=True, highlight=False)
+    for text in _marked(document, console.width):
+        console.print(Text(text, palette.QUIET), soft_wrap=True, highlight=False)
     name = f" ({run.name})" if run.name else ""
     where = f" and written to {output}." if output else "; --output FILE writes it to a file."
     lines = wrapped(f"Run {run.id}{name} is stored{where}", console.width)
@@ -41,6 +43,17 @@ def show_closing(
         lines.append(f"To measure what is missing: netmesh-controller sweep --resume {run.id}")
     for text in lines:
         console.print(Text(text), soft_wrap=True, highlight=False)
+
+
+def _marked(document: RunDocument, width: int) -> list[str]:
+    """How many measured cells have a mark of their witness, and the signs by how often they were seen."""
+    marked = [cell.witness for cell in document.cells if cell.outcome == "measured" and cell.witness is not None]
+    signs = Counter(sign for seen in marked for sign in seen.signs)
+    if not signs:
+        return []
+    number = sum(1 for seen in marked if seen.signs)
+    told = ", ".join(f"{sign.replace('_', ' ')} {times}" for sign, times in signs.most_common())
+    return wrapped(f"Signs of a busy host while they were measured, in {count(number, 'cell')}: {told}.", width)
 
 
 def wall_seconds(run: Run) -> float | None:

@@ -1,0 +1,42 @@
+"""Starvation in a lab: what a throttled process timed is discarded with its reason, and what it carried is marked."""
+
+from collections.abc import Callable
+
+from tests.support.cli import Controller, cell, mean
+
+from netmesh_controller.lab import Lab, load_spec, set_lab
+
+
+def test_a_throttled_pods_latency_is_discarded_and_its_bandwidth_marked(
+    controller: Controller, lab: Callable[[str], Lab]
+) -> None:
+    running = lab("nodes: 2")
+    # Once its agent is up: a tenth of a core is little to start with.
+    set_lab(running.name, load_spec("nodes: 2\npods: {node-2: {cpu: 0.1}}"))
+    answer = controller(
+        *("sweep", "--lab", running.name, "--format", "json", "--pairs", "node-1:node-2", "--duration", "3s"),
+        *("--tests", "tcp-bandwidth,tcp-latency", "--rate", "100M", "--omit", "0s"),
+    )
+    assert answer.code == 3, answer.stderr
+    document = answer.document()
+    latency = cell(document, "node-1", "node-2", "tcp-latency")
+    assert latency.outcome == "discarded"
+    assert latency.reason is not None
+    assert latency.reason.code == "starved"
+    assert latency.reason.message.startswith("node-2: its CPU limit")
+    assert latency.witness is not None
+    assert latency.witness.verdict == "starved"
+    assert latency.witness.figures["target.throttled"] > 0.3
+    # It keeps its values; the matrix holds the reason.
+    kept = latency.values["round_trip_seconds"]
+    assert kept is not None
+    assert kept.mean > 0
+    matrix = next(one for one in document.matrices if one.value == "round_trip_seconds" and one.test == "tcp-latency")
+    assert {entry for row in matrix.values for entry in row} == {None}
+    assert "starved" in {entry for row in matrix.reasons for entry in row}
+    bandwidth = cell(document, "node-1", "node-2", "tcp-bandwidth")
+    assert mean(bandwidth, "bits_per_second") > 0
+    assert bandwidth.witness is not None
+    assert bandwidth.witness.verdict in ("healthy", "marked")
+    assert bandwidth.hosts.source is not None
+    assert bandwidth.hosts.source.throttled_seconds == 0
