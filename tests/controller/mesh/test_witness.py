@@ -13,7 +13,7 @@ SECONDS = 4.0
 
 
 def key(test: str = "tcp-latency", instrument: str = "qperf", path: str = "pod-to-pod", **more: object) -> CellKey:
-    parameters = Parameters(instrument=instrument, **more)  # type: ignore[arg-type]  # fields by name
+    parameters = Parameters(instrument=instrument, **more)
     return CellKey(path=path, test=test, source="a", target="b", repeat=1, parameters=parameters)
 
 
@@ -26,7 +26,7 @@ def host(**parts: float) -> Host:
     """A healthy end in a window of 4 s, but for what `parts` of the window say."""
     seconds = {f"{name}_seconds": part * SECONDS for name, part in parts.items()}
     healthy = {"throttled_seconds": 0.0, "tool_wait_seconds": 0.01, "pressure_seconds": 0.1, "loop_late_seconds": 0.004}
-    return Host(**{**healthy, **seconds}, cpu_cores=cores(), window_seconds=SECONDS)  # type: ignore[arg-type]  # fields by name
+    return Host(**{**healthy, **seconds}, cpu_cores=cores(), window_seconds=SECONDS)
 
 
 def judged(
