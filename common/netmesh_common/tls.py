@@ -14,6 +14,8 @@ from typing import Any
 
 import grpc
 
+from netmesh_common.errors import BadUsageError
+
 AGENT_NAME = "agent.netmesh"
 CONTROLLER_NAME = "controller.netmesh"
 
@@ -41,7 +43,7 @@ CHANNEL_OPTIONS: list[tuple[str, Any]] = [
 ]
 
 
-class CertificateError(Exception):
+class CertificateError(BadUsageError):
     """A folder of certificates that cannot be used; the message names the file."""
 
 

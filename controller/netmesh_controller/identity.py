@@ -16,13 +16,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from netmesh_common.errors import CouldNotRunError
+
 AGENT_NAME = "agent.netmesh"
 CONTROLLER_NAME = "controller.netmesh"
 # Machines whose clock is a little behind must accept a certificate made just now.
 CLOCK_SKEW = datetime.timedelta(minutes=5)
 
 
-class IdentityError(Exception):
+class IdentityError(CouldNotRunError):
     """The certificates could not be made; the text is a sentence for a person."""
 
 

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from netmesh_common.errors import BadUsageError
+
 VARIABLE = "NETMESH_TOKEN"
 _LEAST = 16
 
 
-class TokenError(Exception):
+class TokenError(BadUsageError):
     """There is no token to be had; the message says what would be right."""
 
 

@@ -76,7 +76,7 @@ def place_for_groups() -> tuple[Path, int]:
         if kind == "cgroup2" or (kind == "cgroup" and "cpuacct" in options.split(",")):
             found[1 if kind == "cgroup" else 2] = Path(mount.split()[4])
     if not found:
-        pytest.skip("no control groups are mounted here")
+        pytest.skip("this kernel has no control groups mounted")
     version = min(found)
     return found[version], version
 
@@ -88,7 +88,7 @@ def group() -> Iterator[Group]:
     try:
         group.folder.mkdir()
     except OSError as error:
-        pytest.skip(f"no control group can be made here: {error.strerror}")
+        pytest.skip(f"this kernel lets nobody make a control group: {error.strerror}")
     yield group
     for _ in range(50):  # until its last process is gone
         with contextlib.suppress(OSError):

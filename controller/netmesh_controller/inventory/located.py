@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from netmesh_common.errors import BadUsageError
 
-class InventoryError(Exception):
+
+class InventoryError(BadUsageError):
     """The agents cannot be found as asked; the message names what is wrong."""
 
 

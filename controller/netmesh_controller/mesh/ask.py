@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from netmesh_common.errors import BadUsageError
 from netmesh_common.units import format_rate
 from netmesh_controller.mesh import fields
 from netmesh_controller.mesh.catalogue import TESTS, TestKind
@@ -17,7 +18,7 @@ from netmesh_controller.mesh.paths import PATHS
 TARGET_TESTS: tuple[str, ...] = ("tcp-connect",)
 
 
-class AskError(Exception):
+class AskError(BadUsageError):
     """What was asked for cannot be had; `str()` is one sentence that begins with the field's name."""
 
     def __init__(self, field: str, message: str) -> None:

@@ -207,7 +207,7 @@ class Limit:
         first, second = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
         self.old = (first / "cgroup.procs").exists()
         if not self.old and "cpu" not in (second / "cgroup.controllers").read_text().split():
-            pytest.skip("no control groups that limit CPU, of neither version")
+            pytest.skip("this kernel has no control groups that limit CPU, of neither version")
         self.folder = (first if self.old else second) / name
         self.folder.mkdir()
         if not self.old:

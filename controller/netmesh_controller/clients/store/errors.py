@@ -7,16 +7,18 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from netmesh_common.errors import BadUsageError, CouldNotRunError
 
-class StoreError(Exception):
+
+class StoreError(CouldNotRunError):
     """The database cannot be used; the message says why and names it."""
 
 
-class StoreUrlError(StoreError):
+class StoreUrlError(StoreError, BadUsageError):
     """What was given as the store is none; the message says what would be right."""
 
 
-class RunNotFoundError(StoreError):
+class RunNotFoundError(StoreError, BadUsageError):
     """No run, or more than one, answers to that name."""
 
 

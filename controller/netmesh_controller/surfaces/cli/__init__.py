@@ -1,18 +1,58 @@
-"""`netmesh-controller`: one file a command. Options in, settings out, one call."""
+"""`netmesh-controller`: one file a command. Options in, settings out, one call.
+
+A command's file is imported when the command is called: help is there at once, and `certificates` does not wait for
+the database and the plots that other commands need.
+"""
 
 from __future__ import annotations
 
 import signal
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from netmesh_controller.surfaces.cli.certificates import certificates
-from netmesh_controller.surfaces.cli.lab import lab
-from netmesh_controller.surfaces.cli.serve import serve
-from netmesh_controller.surfaces.cli.sweep import sweep
+# Every command, the module and name it stands under, and its line in the help.
+COMMANDS = {
+    "sweep": ("sweep:sweep", "Measure every ordered pair of nodes and print the matrices."),
+    "serve": ("serve:serve", "Stay, and serve the HTTP API: sweeps are started over it, and resumed after a restart."),
+    "certificates": ("certificates:certificates", "Make the certificates of agents outside Kubernetes."),
+    "lab": ("lab:lab", "A small cluster network out of network namespaces, on this machine."),
+}
+# Each option's environment variable is NETMESH_<OPTION>, whatever the command.
+ENVIRONMENT = {"auto_envvar_prefix": "NETMESH"}
+
+
+def _load(name: str) -> Any:
+    """The command, with its options, out of its file."""
+    place, help_line = COMMANDS[name]
+    module, attribute = place.split(":")
+    found = getattr(import_module(f"{__name__}.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        group = typer.main.get_group(found)
+        group.name, group.context_settings = name, ENVIRONMENT
+        return group
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    alone.command(name, context_settings=ENVIRONMENT, short_help=help_line)(found)
+    return typer.main.get_command(alone)
+
+
+class _Commands(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # typer's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        return _load(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
+
 
 app = typer.Typer(
+    cls=_Commands,
     name="netmesh-controller",
     help="Measures the network of a Kubernetes cluster, every ordered pair of nodes.",
     no_args_is_help=True,
@@ -20,12 +60,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-# Each option's environment variable is NETMESH_<OPTION>, whatever the command.
-ENVIRONMENT = {"auto_envvar_prefix": "NETMESH"}
-app.command("sweep", context_settings=ENVIRONMENT)(sweep)
-app.command("serve", context_settings=ENVIRONMENT)(serve)
-app.command("certificates", context_settings=ENVIRONMENT)(certificates)
-app.add_typer(lab, name="lab", context_settings=ENVIRONMENT)
+
+
+@app.callback()
+def _root() -> None:
+    """Measures the network of a Kubernetes cluster, every ordered pair of nodes."""
 
 
 def main() -> None:

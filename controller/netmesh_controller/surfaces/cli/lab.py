@@ -11,7 +11,11 @@ from netmesh_controller import lab as labs
 from netmesh_controller.lab.addressing import Where
 from netmesh_controller.surfaces.cli.errors import one_sentence
 
-lab = typer.Typer(no_args_is_help=True, help="A small cluster network out of network namespaces, on this machine.")
+lab = typer.Typer(
+    no_args_is_help=True,
+    help="A small cluster network out of network namespaces, on this machine.",
+    rich_markup_mode=None,
+)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The lab's name.")]
 
