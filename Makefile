@@ -2,14 +2,29 @@
 BIN := .venv/bin
 PY := proto common agent controller tests bench
 
-.PHONY: sweep test lint proto schema lock bench install format
+.PHONY: sweep test lint proto schema lock bench install format image kube-up kube-down test-kube
 
 sweep: install
 	$(BIN)/netmesh-controller sweep --lab 4
 
 test:
 	@scripts/install test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/kube $(ARGS)
+
+# A real Kubernetes cluster on this machine; docs/kubernetes-tests.md.
+test-kube:
+	@scripts/install kube
+	$(BIN)/python -m pytest tests/kube $(ARGS)
+
+kube-up:
+	@scripts/install kube
+	@$(BIN)/python -m tests.kube.cluster up $(ARGS)
+
+kube-down: install
+	@$(BIN)/python -m tests.kube.cluster down
+
+image:
+	scripts/image $(ARGS)
 
 lint: install
 	scripts/lint

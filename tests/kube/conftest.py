@@ -1,0 +1,40 @@
+"""The images of this tree, and one cluster for the whole session that has them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.kube.cluster import Cluster
+from tests.kube.cluster.processes import run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, ...]]:
+    """Archives of the agent's and the controller's image."""
+    folder = tmp_path_factory.mktemp("images")
+    run(ROOT / "scripts" / "image", folder, seconds=1500)
+    archives = tuple(sorted(folder.glob("*.tar")))
+    yield archives
+    for archive in archives:  # they are large, and pytest keeps its folders
+        archive.unlink()
+
+
+@pytest.fixture(scope="session")
+def cluster(images: tuple[Path, ...]) -> Iterator[Cluster]:
+    """A new cluster, or with NETMESH_KUBE_REUSE=1 the one of `make kube-up`, which is then left."""
+    if os.environ.get("NETMESH_KUBE_REUSE"):
+        running = Cluster.running()
+        running.load(*images)
+        yield running
+        return
+    cluster = Cluster.up(archives=images)
+    try:
+        yield cluster
+    finally:
+        cluster.keep_logs()
+        Cluster.down()
