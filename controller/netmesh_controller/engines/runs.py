@@ -12,11 +12,12 @@ from typing import Any
 from netmesh_controller.clients.store import Store, StoredRun
 from netmesh_controller.engines.survey import Survey
 from netmesh_controller.engines.sweep import Sweep
-from netmesh_controller.mesh.ask import Ask, ask_from
+from netmesh_controller.mesh.ask import Ask, AskError, ask_from
 from netmesh_controller.mesh.discard import discarded
 from netmesh_controller.mesh.document import Cell, CellKey, PlanRecord, Reason, Run, RunDocument, RunState
-from netmesh_controller.mesh.matrix import Pair, Series, expected_pairs, matrices
+from netmesh_controller.mesh.matrix import Pair, Series, expected_pairs, matrices, tables
 from netmesh_controller.mesh.plan import Plan, make_plan, remaining
+from netmesh_controller.mesh.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,11 @@ def sweep_of(prepared: Prepared, store: Store, on_cell: Callable[[Cell], None]) 
     return Sweep(prepared.run.id, prepared.todo, prepared.survey.agents, store, on_cell)
 
 
-async def begin(prepared: Prepared, store: Store) -> None:
-    """Writes the run as running, by this process; RunBusyError where another one measures it."""
-    await store.begin_run(prepared.run, prepared.survey.nodes)
+async def begin(prepared: Prepared, store: Store, *, take_over: bool = False) -> None:
+    """Writes the run as running, by this process; RunBusyError where another one measures it and is not to be
+    superseded (`take_over`).
+    """
+    await store.begin_run(prepared.run, prepared.survey.nodes, take_over=take_over)
 
 
 async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | None = None) -> RunDocument:
@@ -109,9 +112,22 @@ def planned_keys(plan: Plan) -> set[CellKey]:
 
 def stored_document(stored: StoredRun) -> RunDocument:
     """The document of a run out of the store; what its plan had and no cell has become is a gap in the matrices."""
+    return document(stored, _expected(stored))
+
+
+def stored_tables(stored: StoredRun) -> list[Table]:
+    """The matrices of a run out of the store, as arrays; gaps as in `stored_document`."""
+    return tables(stored.nodes, stored.cells, _expected(stored))
+
+
+def _expected(stored: StoredRun) -> Mapping[Series, set[Pair]]:
+    """The pairs that a stored run was to measure; none where its plan cannot be made again, as by another version."""
     asked = {key: value for key, value in stored.run.plan.asked.items() if key.replace("-", "_") != "max_traffic"}
-    plan = make_plan(ask_from(asked), stored.nodes, services=True)
-    return document(stored, expected_pairs(planned_keys(plan)))
+    try:
+        plan = make_plan(ask_from(asked), stored.nodes, services=True)
+    except AskError:
+        return {}
+    return expected_pairs(planned_keys(plan))
 
 
 def document(stored: StoredRun, expected: Mapping[Series, set[Pair]] | None = None) -> RunDocument:

@@ -16,7 +16,7 @@ from typing import Any
 
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_common.tls import CertificateError
-from netmesh_controller.clients.store import RunNotFoundError, Store, StoreError
+from netmesh_controller.clients.store import RunBusyError, RunFilter, Store, StoreError
 from netmesh_controller.engines import runs
 from netmesh_controller.engines.events import EventLog
 from netmesh_controller.engines.survey import Survey, survey
@@ -212,7 +212,7 @@ class Sweeps:
         found = await surveyed(self._source, term=term)
         try:
             prepared = runs.prepare_resume(stored, ask, found)
-            await runs.begin(prepared, self._store)
+            await runs.begin(prepared, self._store, take_over=term > 0)
             return self._launch(prepared)
         except BaseException:
             await found.close()
@@ -239,19 +239,23 @@ class Sweeps:
             except (NoAgentsError, InventoryError, CertificateError) as error:
                 log.warning("run %s cannot be resumed yet: %s", run_id, error)
                 await asyncio.sleep(AGAIN_SECONDS)
+            except RunBusyError as error:
+                log.warning("%s", error)
+                await asyncio.sleep(AGAIN_SECONDS)
             except (AskError, StoreError) as error:
                 log.error("run %s cannot be resumed and stays as it is: %s", run_id, error)  # noqa: TRY400  # a sentence
                 return None
 
     async def _interrupted(self) -> list[str]:
-        """Runs of this controller's own that nobody runs, oldest first."""
-        try:
-            running = [(await self._store.load(await self._store.find("latest"))).run]
-        except RunNotFoundError:
-            running = []
+        """Runs of this controller's own that nobody has the right to measure now, oldest first."""
         mine = []
-        for run in running:
-            if run.state != "running" or run.facts.get("controller") != OWNER or run.id in self._jobs:
+        for info in reversed(await self._store.runs(RunFilter(states=("running", "failed")))):
+            run = info.run
+            # Who leads by a Lease takes over from one that still lives: agents refuse that one's calls from now on.
+            left = info.abandoned or (run.state == "running" and bool(self._term))
+            job = self._jobs.get(run.id)
+            at_work = job is not None and job.task is not None and not job.task.done()
+            if not left or at_work or run.facts.get("controller") != OWNER:
                 continue
             if run.facts.get("source") == self._source.recorded:
                 mine.append(run.id)
@@ -279,6 +283,7 @@ class Sweeps:
         )
         engine = runs.sweep_of(prepared, self._store, lambda cell: job.events.append("cell", told(cell)))
         job.progress = engine.progress
+        self._jobs.pop(run.id, None)
         self._jobs[run.id] = job
         self._place = run.id
         for old in list(self._jobs)[:-_REMEMBERED]:
@@ -297,7 +302,9 @@ class Sweeps:
             await self._finish(job, prepared, None)
         except asyncio.CancelledError:
             if not job.cancelling:
-                raise  # the run stays as it is: it is resumed by whoever leads next
+                # The run stays as it is: it is resumed by whoever leads next.
+                await self._store.leave_run(job.run_id)
+                raise
             await self._finish(job, prepared, "cancelled")
         except Exception:
             await self._finish(job, prepared, "failed")

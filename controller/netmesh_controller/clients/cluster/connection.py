@@ -47,6 +47,18 @@ class Cluster:
         """Ends the connections."""
         await self._api.close()
 
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The connections to this API server, with its TLS, for calls of another kind; it ends with the cluster."""
+        session: aiohttp.ClientSession = self._api.rest_client.pool_manager
+        return session
+
+    async def headers(self) -> dict[str, str]:
+        """What a call of another kind says of who makes it; asked for anew each time, since credentials end."""
+        headers: dict[str, str] = {}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"])
+        return headers
+
     async def __aenter__(self) -> Cluster:
         return self
 

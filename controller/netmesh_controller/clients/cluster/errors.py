@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+from netmesh_common.errors import CouldNotRunError
 
-class ClusterError(Exception):
+
+class ClusterError(CouldNotRunError):
     """The API refused a call, or did not answer; the text is one sentence.
 
     `status` is the HTTP status, None where there was no answer; `retry_after_seconds` what the API asks to wait.

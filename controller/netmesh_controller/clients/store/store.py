@@ -48,8 +48,9 @@ class Store:
 
     # Writing.
 
-    async def begin_run(self, run: Run, nodes: Sequence[Node]) -> None:
-        """Writes a run that this process measures from now on, new or resumed.
+    async def begin_run(self, run: Run, nodes: Sequence[Node], *, take_over: bool = False) -> None:
+        """Writes a run that this process measures from now on, new or resumed. `take_over` is for one whose right to
+        measure is settled otherwise, as by a Lease: whoever measures it now has lost that right.
 
         Until `put_run` writes another state than `running`, others are told that it runs, as long as this process
         lives. RunBusyError where another living process measures it.
@@ -57,13 +58,21 @@ class Store:
         me = this_process()
         async with self._writing() as connection:
             other = await reading.writer(connection, run.id)
-            if other is not None and other != me:
+            if other is not None and other != me and not take_over:
                 raise RunBusyError(f"run {run.id} is being measured by {other}")
             await self._put_run(connection, run, nodes)
             claim = update(tables.runs).where(tables.runs.c.id == run.id)
             await connection.execute(claim.values(writer=me.to_json(), alive_at=clock(connection)))
         if run.id not in self._signs:
             self._signs[run.id] = guarded_task(self._give_signs(run.id), name=f"signs of {run.id}")
+
+    async def leave_run(self, run_id: str) -> None:
+        """This process measures the run no more, and it stays as it is: somebody else may go on with it."""
+        if run_id in self._signs:
+            await cancelled(self._signs.pop(run_id))
+        async with self._writing() as connection:
+            mine = and_(tables.runs.c.id == run_id, tables.runs.c.writer == this_process().to_json())
+            await connection.execute(update(tables.runs).where(mine).values(writer=None, alive_at=None))
 
     async def put_run(self, run: Run, nodes: Sequence[Node]) -> None:
         """Writes a run, or what changed of it; its cells, tags and findings stay."""

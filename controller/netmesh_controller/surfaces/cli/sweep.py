@@ -17,6 +17,7 @@ from rich.console import Console
 
 from netmesh_common import logs
 from netmesh_common.tasks import cancelled
+from netmesh_controller.clients.controller import Access, ControllerClient
 from netmesh_controller.clients.store import Store, StoredRun, open_store
 from netmesh_controller.engines import runs
 from netmesh_controller.engines.survey import survey
@@ -28,6 +29,7 @@ from netmesh_controller.mesh.document import Cell, RunDocument
 from netmesh_controller.mesh.outline import outline_of
 from netmesh_controller.mesh.share import shares
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
+from netmesh_controller.surfaces.cli.remote import access_to, sweep_there
 from netmesh_controller.surfaces.cli.sources import agent_source
 from netmesh_controller.surfaces.terminal.closing import show_closing
 from netmesh_controller.surfaces.terminal.curves import show_curves
@@ -86,6 +88,9 @@ def sweep(
     certificates: Annotated[
         Path | None, typer.Option(help="Folder with the controller's ca.crt, tls.crt, tls.key (with --agents).")
     ] = None,
+    controller: Annotated[
+        str | None, typer.Option(metavar="URL", help="A controller that stays measures; NETMESH_TOKEN is its token.")
+    ] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Measure what is missing of a run.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the run document to a file (.json).")] = None,
@@ -127,6 +132,13 @@ def sweep(
     with one_sentence():
         if output is not None:
             _check_output(output)
+        if controller is not None:
+            asked = _asked(given, plan, None)
+            if resume is None:
+                ask_from(asked)
+            command = _Command(asked, None, name, output, output_format == "json", dry_run)
+            access = _elsewhere(controller, lab, agents)
+            raise typer.Exit(asyncio.run(command.run_there(access, resume)))
         stored = asyncio.run(_stored(resume)) if resume is not None else None
         asked = _asked(given, plan, stored)
         # What is wrong is told before a lab is built.
@@ -142,6 +154,13 @@ def sweep(
         with agent_source(lab, agents, certificates) as source:
             code = asyncio.run(command.run(source))
     raise typer.Exit(code)
+
+
+def _elsewhere(controller: str, lab: str | None, agents: str | None) -> Access:
+    for option, value in (("--lab", lab), ("--agents", agents)):
+        if value is not None:
+            raise BadUsageError(f"--controller and {option}: give one of them")
+    return access_to(controller)
 
 
 def _check_output(output: Path) -> None:
@@ -227,6 +246,23 @@ class _Command:
                 await store.close()
         finally:
             await found.close()
+
+    async def run_there(self, access: Access, resume: str | None) -> ExitCode:
+        """The same at a controller that stays."""
+        console = Console(stderr=self.json)
+        request: dict[str, Any] = {"options": self.asked, "name": self.name, "dry_run": self.dry_run}
+        if resume is not None:
+            if self.asked or self.name is not None or self.dry_run:
+                raise BadUsageError("--resume goes on with what the run was asked for; leave the other options out")
+            request = {"resume": resume}
+        async with ControllerClient(access) as client:
+            ended = await sweep_there(client, request, console)
+        if ended is None:
+            return ExitCode.COMPLETE
+        self._write(ended.document, console, planned=ended.planned)
+        if ended.interrupted:
+            return ExitCode.INTERRUPTED
+        return ExitCode.COMPLETE if ended.document.run.state == "complete" else ExitCode.GAPS
 
     async def _sweep(self, prepared: runs.Prepared, store: Store, console: Console) -> ExitCode:
         await runs.begin(prepared, store)

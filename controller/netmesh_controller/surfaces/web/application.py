@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from netmesh_common.tls import CertificateError
-from netmesh_controller.clients.store import RunNotFoundError, StoreError
+from netmesh_controller.clients.store import RunBusyError, RunNotFoundError, StoreError
 from netmesh_controller.engines.sweeps import BusyError, NoAgentsError, NotLeadingError
 from netmesh_controller.inventory.located import InventoryError
 from netmesh_controller.mesh.ask import AskError
-from netmesh_controller.surfaces.web import health, metrics, nodes, openapi, sweeps
+from netmesh_controller.surfaces.web import cells, health, matrices, metrics, nodes, openapi, runs, sweeps
 from netmesh_controller.surfaces.web.access import check_access
 from netmesh_controller.surfaces.web.metrics import HttpMetrics
 from netmesh_controller.surfaces.web.operations import Handler, Operation
@@ -31,6 +31,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *openapi.OPERATIONS,
     *nodes.OPERATIONS,
     *sweeps.OPERATIONS,
+    *runs.OPERATIONS,
+    *cells.OPERATIONS,
+    *matrices.OPERATIONS,
 )
 
 
@@ -80,6 +83,7 @@ _KNOWN: tuple[tuple[type[Exception], int, str], ...] = (
     (AskError, 400, "bad_option"),
     (RunNotFoundError, 404, "no_run"),
     (BusyError, 409, "busy"),
+    (RunBusyError, 409, "run_busy"),
     (NotLeadingError, 503, "standby"),
     (NoAgentsError, 503, "no_agents"),
     (InventoryError, 503, "no_agents"),

@@ -1,0 +1,80 @@
+"""A run's cells, a page at a time."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import Field
+
+from netmesh_controller.mesh.document import Cell, Outcome
+from netmesh_controller.surfaces.web.answers import json_answer
+from netmesh_controller.surfaces.web.operations import API, JSON, Answer, Answered, Operation, query_of
+from netmesh_controller.surfaces.web.paging import Page
+from netmesh_controller.surfaces.web.problems import Problem
+from netmesh_controller.surfaces.web.runs import found_run
+from netmesh_controller.surfaces.web.sweeps import RUN_PARAMETER
+
+_Name = Annotated[str | None, Field(max_length=253)]
+
+
+class CellsQuery(Page):
+    """Which cells: all that every given parameter fits."""
+
+    path: _Name = None
+    test: _Name = None
+    source: _Name = None
+    target: _Name = None
+    outcome: Outcome | None = None
+
+
+class CellList(Answered):
+    """A page of cells, in the order of their keys; `next` is null on the last page."""
+
+    cells: list[Cell]
+    next: str | None
+
+
+async def list_cells(request: web.Request) -> web.StreamResponse:
+    """Some of a run's cells."""
+    asked = query_of(request, CellsQuery)
+    skipped = _number(asked.after)
+    having, run_id = await found_run(request)
+    wanted = having.store.cells(run_id, path=asked.path, test=asked.test, source=asked.source, target=asked.target)
+    shown: list[Cell] = []
+    seen, more = 0, False
+    async for batch in wanted:
+        for cell in batch:
+            if asked.outcome is not None and cell.outcome != asked.outcome:
+                continue
+            seen += 1
+            if seen > skipped and len(shown) < asked.limit:
+                shown.append(cell)
+            more = seen > skipped + asked.limit
+        if more:
+            break
+    return json_answer(request, CellList(cells=shown, next=str(skipped + len(shown)) if more else None))
+
+
+def _number(after: str | None) -> int:
+    if after is None:
+        return 0
+    if not (after.isascii() and after.isdigit()):
+        raise Problem(400, "bad_query", "after: give `next` of the page before", field="after")
+    return int(after)
+
+
+OPERATIONS = (
+    Operation(
+        "GET",
+        f"{API}/runs/{{run}}/cells",
+        "listCells",
+        "A run's cells, or those of a pair, path, test or outcome",
+        list_cells,
+        (Answer(200, "A page of cells.", {JSON: CellList}),),
+        tag="runs",
+        parameters=RUN_PARAMETER,
+        query=CellsQuery,
+        problems=(404,),
+    ),
+)
