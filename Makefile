@@ -9,7 +9,7 @@ sweep: install
 
 test:
 	@scripts/install test
-	$(BIN)/python -m pytest --ignore=tests/kube $(ARGS)
+	scripts/test $(ARGS)
 
 # A real Kubernetes cluster on this machine; docs/kubernetes-tests.md.
 test-kube:

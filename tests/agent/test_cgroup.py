@@ -136,6 +136,7 @@ print(json.dumps(told))
 """
 
 
+@pytest.mark.measures
 def test_a_spinning_process_under_a_quota_sees_itself_throttled(group: Path) -> None:
     """It starts outside of the group and is moved into it, as when limits are set while it runs."""
     run = subprocess.run([sys.executable, "-c", MOVED, str(group)], capture_output=True, text=True, check=True)

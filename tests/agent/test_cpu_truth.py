@@ -21,6 +21,8 @@ from netmesh_agent.host import HostSampler
 from netmesh_controller.mesh.document import CpuCores
 from netmesh_controller.mesh.hostwindow import CpuTimes, Sample, cpu_cores
 
+pytestmark = pytest.mark.measures
+
 WINDOW_SECONDS = 3.0
 # Others work on this machine, too: what cannot hold in a crowded window has to hold in one of so many.
 WINDOWS = 3

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from netmesh.v1 import agent_pb2
 from netmesh_agent import host
@@ -48,6 +49,7 @@ def at_one_moment(sampler: HostSampler) -> tuple[agent_pb2.HostSample, tuple[flo
             return sample, by_hand
 
 
+@pytest.mark.measures
 def test_a_known_cpu_time_is_busy() -> None:
     """Others may work on this machine: busy is held against /proc/stat of the same window, and from below."""
     sampler = HostSampler(None)
@@ -130,6 +132,7 @@ os.wait()
 )
 
 
+@pytest.mark.measures
 def test_a_tools_tree_is_what_its_rusage_says() -> None:
     sampler = HostSampler(None)
     with subprocess.Popen(

@@ -14,6 +14,8 @@ from netmesh_controller.lab import Lab
 from netmesh_controller.mesh.document import RunDocument
 from netmesh_controller.mesh.fields import parse_pause
 
+pytestmark = pytest.mark.measures
+
 # Cells of one test in a mesh of two nodes.
 CELLS = {
     "pod-to-pod": 4,

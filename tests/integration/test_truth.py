@@ -11,6 +11,8 @@ from tests.support.lab import run_in
 from netmesh_controller.lab import Lab
 from netmesh_controller.mesh.document import Cell, RunDocument
 
+pytestmark = pytest.mark.measures
+
 MBIT = 1e6
 # tbf counts Ethernet frames without preamble and gap: 1448 bytes of data (MTU 1500, TCP timestamps) in 1514.
 TCP_SHARE = 1448 / 1514

@@ -158,6 +158,7 @@ def test_some_connects_fail_and_are_counted_beside_the_others(network: Network) 
     assert reading.values["connect_seconds"].count == 150
 
 
+@pytest.mark.measures
 def test_a_lost_syn_is_in_the_distribution(network: Network) -> None:
     """The kernel repeats a SYN after one second; no answer is waited for before the next connection begins."""
     spec = Spec("tcp-connect", "netmesh", duration_seconds=1, offered_per_second=100)
@@ -207,6 +208,7 @@ def wire_times(capture: bytes) -> list[float]:
     return times
 
 
+@pytest.mark.measures
 def test_connect_times_are_those_on_the_wire(network: Network, tmp_path: Path) -> None:
     """Within 100 µs at the median of what tcpdump sees in the client's namespace."""
     spec = Spec("tcp-connect", "netmesh", duration_seconds=1, offered_per_second=200)

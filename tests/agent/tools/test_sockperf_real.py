@@ -131,6 +131,7 @@ def link() -> Iterator[tuple[str, str]]:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True, timeout=20)
 
 
+@pytest.mark.measures
 async def test_loss_is_counted_and_leaves_the_latency_alone(link: tuple[str, str]) -> None:
     near, far = link
     probability, spec = 0.02, Spec("udp-latency", "sockperf", duration_seconds=3)

@@ -20,6 +20,8 @@ from netmesh_controller.lab.namespaces import inside
 from netmesh_controller.lab.processes import Process
 from netmesh_controller.lab.relay import quantile
 
+pytestmark = pytest.mark.measures
+
 DELAYED = """
 nodes: 3
 links: {node-1: {delay: 2ms, direction: out}}

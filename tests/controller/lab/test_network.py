@@ -70,6 +70,7 @@ def test_the_controllers_place_reaches_every_agent(shaped: Lab) -> None:
     inside(fabric_namespace(shaped.name), greet)
 
 
+@pytest.mark.measures
 @pytest.mark.parametrize(
     ("source", "target", "rate", "v6"),
     [
@@ -85,12 +86,14 @@ def test_a_shaped_rate_is_the_true_one(shaped: Lab, source: int, target: int, ra
 
 
 # The uplink of node-1 is slow one way only, and so is the pair.
+@pytest.mark.measures
 @pytest.mark.parametrize(("source", "target"), [(3, 1), (3, 2)])
 def test_other_directions_are_not_slowed(shaped: Lab, source: int, target: int) -> None:
     goodput, _ = tcp_goodput(Pod(shaped, source), Pod(shaped, target), seconds=1)
     assert goodput > 150e6
 
 
+@pytest.mark.measures
 def test_loss_is_the_pairs_alone(shaped: Lab) -> None:
     packets = 4000
     lost = count_lost(Pod(shaped, 2), Pod(shaped, 1), packets=packets)
@@ -188,6 +191,7 @@ def test_a_link_with_a_smaller_mtu(shaped: Lab, family: int) -> None:
     assert count_lost(four, three, packets=20, data=1400 - headers, family=family) == 0
 
 
+@pytest.mark.measures
 def test_what_a_host_sends_has_the_pairs_rate_and_loss(shaped: Lab) -> None:
     host = Pod(shaped, 2, "host")
     assert 50 <= count_lost(host, Pod(shaped, 1, "host"), packets=1000) <= 160
@@ -195,6 +199,7 @@ def test_what_a_host_sends_has_the_pairs_rate_and_loss(shaped: Lab) -> None:
     assert goodput == pytest.approx(expected_goodput(40e6, mss), rel=0.02)
 
 
+@pytest.mark.measures
 def test_set_reshapes_what_runs(make_lab: LabMaker) -> None:
     lab = make_lab("nodes: 2\nlinks: {node-1: {rate: 20M, mtu: 1400}}\npairs: [{from: node-2, to: node-1, loss: 1}]")
     one, two = Pod(lab, 1), Pod(lab, 2)

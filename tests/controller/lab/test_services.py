@@ -203,6 +203,7 @@ def connect_seconds(source: Pod, target: Pod, address: str) -> float:
         return min(inside(source.namespace, connects) for _ in range(5))
 
 
+@pytest.mark.measures
 def test_every_new_connection_walks_through_the_rules(make_lab: LabMaker) -> None:
     lab = make_lab("nodes: 2")
     source, target = Pod(lab, 1), Pod(lab, 2)
