@@ -7,7 +7,9 @@ A folder holds `ca.crt`, `tls.crt` and `tls.key` in PEM, as a Kubernetes TLS Sec
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,25 @@ class Certificates:
                 raise CertificateError(f"certificates: {path} is not in PEM form")
             parts.append(data)
         return cls(*parts)
+
+
+def rereading(directory: Path, *, every_seconds: float = 1.0) -> Callable[[], Certificates]:
+    """A function that tells the folder's certificates as they are now, looking no more often than `every_seconds`.
+
+    CertificateError where they cannot be read at all; what cannot be read later leaves the last good ones in use.
+    """
+    seen = Certificates.read(directory)
+    read_at = time.monotonic()
+
+    def current() -> Certificates:
+        nonlocal seen, read_at
+        if time.monotonic() - read_at > every_seconds:
+            read_at = time.monotonic()
+            with suppress(CertificateError):
+                seen = Certificates.read(directory)
+        return seen
+
+    return current
 
 
 def server_credentials(directory: Path) -> grpc.ServerCredentials:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -88,17 +88,35 @@ class Accepted:
 
 
 class AgentClient:
-    """One agent. The connection is made with the first call and kept."""
+    """One agent. The connection is made with the first call and kept.
 
-    def __init__(self, address: str, certificates: Certificates, *, term: int = 0) -> None:
+    `certificates` may be a function that tells them as they are now: calls that begin after they changed go over a
+    new connection, those under way end on the old one.
+    """
+
+    def __init__(self, address: str, certificates: Certificates | Callable[[], Certificates], *, term: int = 0) -> None:
         self.address = address
         self._term = term
-        self._channel = channel(address, certificates)
-        self._stub = agent_pb2_grpc.AgentStub(self._channel)
+        self._current = certificates if callable(certificates) else lambda: certificates
+        self._used = self._current()
+        self._channel = channel(address, self._used)
+        self._stub_of_channel = agent_pb2_grpc.AgentStub(self._channel)
+        self._old: list[grpc.aio.Channel] = []
+
+    @property
+    def _stub(self) -> agent_pb2_grpc.AgentAsyncStub:
+        now = self._current()
+        if now != self._used:
+            self._old.append(self._channel)
+            self._used = now
+            self._channel = channel(self.address, now)
+            self._stub_of_channel = agent_pb2_grpc.AgentStub(self._channel)
+        return self._stub_of_channel
 
     async def close(self) -> None:
         """Ends the connection; calls under way are cancelled."""
-        await self._channel.close()
+        for each in (*self._old, self._channel):
+            await each.close()
 
     async def describe(self) -> dict[str, Any]:
         """The agent's facts; keys as in `facts_from`."""

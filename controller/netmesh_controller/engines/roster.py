@@ -37,7 +37,7 @@ class Roster:
         async with self._lock:
             if self._seen is None or time.monotonic() - self._seen[0] > FRESH_SECONDS:
                 found = await survey(
-                    await self._source.locate(), self._source.certificates(), idle_seconds=0, term=self._term()
+                    await self._source.locate(), self._source.certificates, idle_seconds=0, term=self._term()
                 )
                 await found.close()
                 self._seen = time.monotonic(), Present(found.nodes, found.unreachable, found.remarks)

@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,10 +51,15 @@ class Survey:
 
 
 async def survey(
-    located: Sequence[Located], certificates: Certificates, *, idle_seconds: float = IDLE_SECONDS, term: int = 0
+    located: Sequence[Located],
+    certificates: Certificates | Callable[[], Certificates],
+    *,
+    idle_seconds: float = IDLE_SECONDS,
+    term: int = 0,
 ) -> Survey:
     """Asks every agent what it is, then watches all hosts for `idle_seconds` as the baseline of their cost.
 
+    `certificates` may be a function that tells them as they are now; they may be rotated while a sweep runs.
     `term` goes with every call of the connections that are made here; agents refuse one that is over.
 
     An agent that does not answer makes its node unreachable, with the reason, and one that is away is not asked;

@@ -82,7 +82,7 @@ class Job:
 async def surveyed(source: Source, *, term: int = 0, idle_seconds: float | None = None) -> Survey:
     """A survey of a source's agents; NoAgentsError where none answers, InventoryError where they cannot be found."""
     more = {} if idle_seconds is None else {"idle_seconds": idle_seconds}
-    found = await survey(await source.locate(), source.certificates(), term=term, **more)
+    found = await survey(await source.locate(), source.certificates, term=term, **more)
     if not found.agents:
         await found.close()
         refused = bool(found.unreachable) and all(reason.code == "refused" for reason in found.unreachable.values())

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from netmesh_common.tls import Certificates
+from netmesh_common.tls import rereading
 from netmesh_controller import lab as labs
 from netmesh_controller.inventory.lab import lab_agents
 from netmesh_controller.inventory.source import Source
@@ -28,7 +28,7 @@ def agent_source(lab: str | None, agents: str | None, certificates: Path | None)
             running.enter()
             folder = running.certificates / "controller"
             facts = {"lab": running.facts()}
-            yield Source(lambda: lab_agents(running), lambda: Certificates.read(folder), {"lab": lab}, facts)
+            yield Source(lambda: lab_agents(running), rereading(folder), {"lab": lab}, facts)
     elif agents is not None:
         if certificates is None:
             raise BadUsageError(
@@ -37,8 +37,7 @@ def agent_source(lab: str | None, agents: str | None, certificates: Path | None)
             )
         recorded = {"agents": agents, "certificates": str(certificates.absolute())}
         # What is wrong with them is told before anything starts.
-        Certificates.read(certificates)
-        yield Source(lambda: static_agents(agents), lambda: Certificates.read(certificates), recorded)
+        yield Source(lambda: static_agents(agents), rereading(certificates), recorded)
     else:
         raise BadUsageError("where are the agents? Give --lab N|FILE|NAME or --agents FILE|HOST:PORT,…")
 

@@ -220,7 +220,7 @@ class _Command:
     async def run(self, source: Source) -> ExitCode:
         # With --format json the document alone is on stdout; people are told on stderr.
         console = Console(stderr=self.json)
-        found = await survey(await source.locate(), source.certificates())
+        found = await survey(await source.locate(), source.certificates)
         try:
             if not found.agents:
                 said = runs.unreachable_reason(found.unreachable)
