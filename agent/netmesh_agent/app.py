@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import logging
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 
 import grpc
@@ -18,6 +19,7 @@ from netmesh_agent import facts
 from netmesh_agent.admission import Admission
 from netmesh_agent.device import addresses, traffic_device
 from netmesh_agent.endpoints import Endpoints
+from netmesh_agent.errors import Refused
 from netmesh_agent.host import HostSampler
 from netmesh_agent.http import Readiness, start_http
 from netmesh_agent.jobs import Jobs
@@ -25,6 +27,7 @@ from netmesh_agent.metrics import Metrics
 from netmesh_agent.process import ProgramMissing, run
 from netmesh_agent.service import AgentService
 from netmesh_agent.settings import Settings
+from netmesh_agent.stamp.sessions import Sessions
 from netmesh_agent.tools import INSTRUMENTS
 from netmesh_common.tls import SERVER_OPTIONS, CertificateError, Certificates, server_credentials
 
@@ -81,6 +84,13 @@ async def _await_certificates(settings: Settings, readiness: Readiness) -> None:
         await asyncio.sleep(CERTIFICATES_SECONDS)
 
 
+def _reflecting(where: Mapping[int, str], device: str | None) -> list[str]:
+    """Where the STAMP reflector listens: on each address by itself, since an answer must come from the one asked."""
+    if not all(ipaddress.ip_address(address).is_unspecified for address in where.values()) or device is None:
+        return list(where.values())
+    return addresses(device)
+
+
 async def serve(settings: Settings) -> None:
     """Runs an agent until SIGTERM or SIGINT; raises CannotStart, or CertificateError for its certificates."""
     stop = asyncio.Event()
@@ -116,11 +126,13 @@ async def _serve(settings: Settings, readiness: Readiness, admission: Admission,
     await _await_certificates(settings, readiness)
     device = traffic_device(settings.listen_address)
     sampler = HostSampler(device)
-    endpoints = Endpoints(admission, settings.tool_ports, _addresses(settings, device))
+    where = _addresses(settings, device)
+    sessions = Sessions(_reflecting(where, device), settings.stamp_port, lambda: facts.clock().error_seconds)
+    endpoints = Endpoints(admission, settings.tool_ports, where, sessions)
     jobs = Jobs(admission, sampler.sample, metrics.finished)
 
     def describe() -> agent_pb2.DescribeReply:
-        return facts.describe(settings, device, versions)
+        return facts.describe(settings, device, versions, sessions.port)
 
     server = grpc.aio.server(options=SERVER_OPTIONS)
     service = AgentService(settings, versions, endpoints, jobs, describe, sampler.sample)
@@ -133,6 +145,10 @@ async def _serve(settings: Settings, readiness: Readiness, admission: Admission,
             server.add_secure_port(listen, server_credentials(settings.certificates))
         except RuntimeError as error:
             raise CannotStart(f"listen: {listen} cannot be listened on: {error}") from error
+    try:
+        sessions.listen()
+    except Refused as refused:
+        log.warning("%s; it is tried again when a test needs it", refused)
     await server.start()
     await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
     readiness.reason = None
@@ -146,3 +162,4 @@ async def _serve(settings: Settings, readiness: Readiness, admission: Admission,
         # Ending the server cancels running tests, which ends their process groups.
         await server.stop(grace=0)
         await endpoints.close_all()
+        sessions.close()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from netmesh_agent.app import CannotStart, serve
-from netmesh_agent.settings import HTTP_PORT, TOOL_PORTS, Limits, Settings
+from netmesh_agent.settings import HTTP_PORT, STAMP_PORT, TOOL_PORTS, Limits, Settings
 from netmesh_common import logs
 from netmesh_common.tls import CertificateError
 from netmesh_common.units import parse_rate
@@ -24,6 +24,12 @@ def _ports(text: str) -> tuple[int, ...]:
     if not ports or not (ports[0] > 0 and ports[-1] < 65536):
         raise argparse.ArgumentTypeError(f"'{text}' is not a range of ports such as 61863-61870")
     return ports
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port from 1 to 65535, nor 0 for any")
+    return int(text)
 
 
 def _positive(text: str) -> int:
@@ -104,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
     )
     option("http-port", str(HTTP_PORT), "port of /healthz, /readyz and /metrics; 0: none", type=_port_or_none)
     option("tool-ports", f"{TOOL_PORTS[0]}-{TOOL_PORTS[-1]}", "ports for server sides", type=_ports)
+    option("stamp-port", str(STAMP_PORT), "UDP port of the STAMP reflector, 0 for any", type=_port)
     option("max-seconds", str(limits.seconds), "longest test, omitted seconds included", type=_positive)
     option("max-streams", str(limits.streams), "most streams of a test", type=_positive)
     option("max-rate", "", "highest rate that a bandwidth test may offer, such as 1G; empty: no limit")
@@ -122,6 +129,7 @@ def settings_from(arguments: argparse.Namespace) -> Settings:
         http_port=arguments.http_port,
         await_certificates=arguments.await_certificates == "yes",
         tool_ports=arguments.tool_ports,
+        stamp_port=arguments.stamp_port,
         limits=Limits(
             seconds=arguments.max_seconds,
             streams=arguments.max_streams,

@@ -1,4 +1,7 @@
-"""Leased server sides: opened when their port is seen to listen, ended when closed or when the lease runs out."""
+"""Leased server sides: opened when their port is seen to listen, ended when closed or when the lease runs out.
+
+That of a STAMP test is a session at the agent's own reflector, every other a program.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from netmesh_agent import sockets
 from netmesh_agent.admission import Admission, Busy
 from netmesh_agent.errors import Refused
 from netmesh_agent.process import Ended, Process, ProgramMissing, start
-from netmesh_agent.tools.base import Failure, Instrument, Reading, Spec
+from netmesh_agent.stamp.sessions import ReflectedSession, Sessions
+from netmesh_agent.tools.base import Failure, Instrument, Reading, Spec, StampSession
 from netmesh_common.tasks import guarded_task
 
 log = logging.getLogger(__name__)
@@ -48,22 +52,52 @@ class PortPool:
         self._free.extend(ports)
 
 
+class _Program:
+    """A server side that is a program."""
+
+    def __init__(self, process: Process, *, serves_once: bool) -> None:
+        self._process = process
+        self._serves_once = serves_once
+
+    @property
+    def pid(self) -> int | None:
+        """The root of its process tree while it runs."""
+        return self._process.pid if self._process.running else None
+
+    @property
+    def command(self) -> str:
+        """Its command line, as a shell would take it."""
+        return shlex.join(self._process.argv)
+
+    async def end(self, *, finished: bool = False) -> Ended:
+        """Ends it; one that serves once says of a `finished` test by itself what it saw."""
+        if finished and self._serves_once:
+            await self._process.wait(LAST_WORDS_SECONDS)
+        return await self._process.end()
+
+
 @dataclass(slots=True)
 class Endpoint:
-    """One leased server side."""
+    """One leased server side. `pool_ports` are those of its `ports` that are the pool's."""
 
     id: str
     group: str
     spec: Spec
     instrument: Instrument
     ports: tuple[int, ...]
-    process: Process
+    pool_ports: tuple[int, ...]
+    server: _Program | ReflectedSession
     lease: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
     def command(self) -> str:
-        """Its command line, as a shell would take it."""
-        return shlex.join(self.process.argv)
+        """What runs there."""
+        return self.server.command
+
+    @property
+    def session(self) -> StampSession | None:
+        """The STAMP session that is answered."""
+        return self.server.session if isinstance(self.server, ReflectedSession) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +121,24 @@ def _owns(root: int, inodes: frozenset[int]) -> bool:
 
 
 class Endpoints:
-    """All server sides of this agent. `addresses` goes by family (4, 6): where a server side listens."""
+    """All server sides of this agent. `addresses` goes by family (4, 6): where a server side listens.
 
-    def __init__(self, admission: Admission, ports: Sequence[int], addresses: Mapping[int, str]) -> None:
+    `sessions` are those of its STAMP reflector.
+    """
+
+    def __init__(
+        self, admission: Admission, ports: Sequence[int], addresses: Mapping[int, str], sessions: Sessions
+    ) -> None:
         self._admission = admission
         self._pool = PortPool(ports)
         self._addresses = addresses
+        self._sessions = sessions
         self._open: dict[str, Endpoint] = {}
 
     def process_id(self, endpoint: str) -> int | None:
         """The root of the server's process tree while it runs."""
         held = self._open.get(endpoint)
-        return held.process.pid if held is not None and held.process.running else None
+        return held.server.pid if held is not None else None
 
     async def open(self, group: str, spec: Spec, instrument: Instrument, lease_seconds: float) -> Endpoint:
         """Starts the server side and returns once its port listens.
@@ -123,6 +163,11 @@ class Endpoints:
         address = self._addresses.get(spec.family)
         if address is None:
             raise Refused("not_supported", f"this agent has no IPv{spec.family} address", "family")
+        name = f"{group}/{secrets.token_hex(4)}"
+        if spec.session is not None:
+            server = self._sessions.open(spec.session)
+            port = self._sessions.port or 0
+            return Endpoint(name, group, spec, instrument, (port,), (), server)
         said = ""
         until = time.monotonic() + LISTEN_SECONDS
         # A port of the pool may be taken by a stranger, or still by a connection that lingers: each is tried once.
@@ -141,7 +186,8 @@ class Endpoints:
                 raise
             try:
                 if await self._listens(process, instrument.listens_on(spec, ports), until):
-                    return Endpoint(f"{group}/{secrets.token_hex(4)}", group, spec, instrument, ports, process)
+                    program = _Program(process, serves_once=instrument.serves_once)
+                    return Endpoint(name, group, spec, instrument, ports, ports, program)
             except BaseException:
                 await process.end()
                 self._pool.give_back(ports)
@@ -182,11 +228,9 @@ class Endpoints:
         if endpoint.lease is not None:
             endpoint.lease.cancel()
         try:
-            if finished and endpoint.instrument.serves_once:
-                await endpoint.process.wait(LAST_WORDS_SECONDS)
-            ended = await endpoint.process.end()
+            ended = await endpoint.server.end(finished=finished)
         finally:
-            self._pool.give_back(endpoint.ports)
+            self._pool.give_back(endpoint.pool_ports)
             self._admission.release(endpoint.group)
         result = await asyncio.to_thread(endpoint.instrument.parse_server, endpoint.spec, ended.output)
         return Closed(endpoint.command, ended, result)

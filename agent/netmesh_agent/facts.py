@@ -108,8 +108,10 @@ def _line(path: Path) -> str:
         return ""
 
 
-def describe(settings: Settings, device_name: str | None, versions: Mapping[str, str]) -> agent_pb2.DescribeReply:
-    """What Describe answers: the agent's settings, the host's facts and the installed tools by name.
+def describe(
+    settings: Settings, device_name: str | None, versions: Mapping[str, str], stamp_port: int | None = None
+) -> agent_pb2.DescribeReply:
+    """What Describe answers: the agent's settings, the host's facts, the installed tools by name, STAMP's port.
 
     A fact that cannot be read stays unset. `cpus` are those that this process may run on. A line rate is told by an
     agent in the host's network only: in a pod no device's speed is the pod's.
@@ -132,6 +134,7 @@ def describe(settings: Settings, device_name: str | None, versions: Mapping[str,
         ),
         boot_id=_line(_BOOT_ID),
         tool_ports=settings.tool_ports,
+        stamp_port=stamp_port,
     )
     if device_name is not None:
         # Where it listens comes first: a device may hold several addresses of a family.

@@ -79,7 +79,11 @@ class Jobs:
     async def _start(self, spec: Spec, instrument: Instrument, address: str, ports: Sequence[int]) -> Process:
         seconds = spec.omit_seconds + spec.duration_seconds + instrument.client_overhead_seconds(spec)
         try:
-            return await start(instrument.client_command(spec, address, ports), deadline_seconds=seconds)
+            return await start(
+                instrument.client_command(spec, address, ports),
+                deadline_seconds=seconds,
+                secret=spec.session.key if spec.session is not None else None,
+            )
         except ProgramMissing as missing:
             raise Refused("tool_missing", str(missing)) from missing
 

@@ -39,13 +39,14 @@ class ProgramMissing(Exception):  # noqa: N818  # the state of the machine, told
 class Ended:
     """How a program ended: its output, the window on the monotonic clock, and what it used.
 
-    `cpu_seconds` is user and system time of the program and of all descendants that were waited for (wait4(2)).
+    `cpu_seconds` is user and system time of the program and of all descendants that were waited for (wait4(2)); None:
+    it was no program of its own.
     """
 
     output: Output
     started_nanoseconds: int
     ended_nanoseconds: int
-    cpu_seconds: float
+    cpu_seconds: float | None
 
 
 class _Pipe(asyncio.Protocol):
@@ -140,9 +141,10 @@ class Process:
         return await self.ended()
 
 
-async def start(argv: Sequence[str], *, deadline_seconds: float) -> Process:
+async def start(argv: Sequence[str], *, deadline_seconds: float, secret: bytes | None = None) -> Process:
     """Starts a program that is ended, with its whole group, after `deadline_seconds` at the latest.
 
+    It reads `secret` from its standard input, where no other user can look, up to what a pipe holds (pipe(7)).
     Raises ProgramMissing where it is not on PATH.
     """
     if shutil.which(argv[0]) is None:
@@ -159,7 +161,7 @@ async def start(argv: Sequence[str], *, deadline_seconds: float) -> Process:
     started = time.monotonic_ns()
     popen = subprocess.Popen(  # noqa: ASYNC220  # vfork and exec only; it is read and reaped without blocking
         guarded,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if secret is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -167,11 +169,22 @@ async def start(argv: Sequence[str], *, deadline_seconds: float) -> Process:
     )
     process = Process(argv, popen, started, deadline_seconds)
     try:
+        if secret is not None:
+            _tell(popen, secret)
         await process._read_pipes()  # noqa: SLF001  # the second half of the constructor, which must await
     except BaseException:
         await process.end()
         raise
     return process
+
+
+def _tell(popen: subprocess.Popen[bytes], secret: bytes) -> None:
+    """Writes to a program's standard input and closes it; one that has ended already reads nothing."""
+    stdin = popen.stdin
+    if stdin is None:
+        return
+    with contextlib.suppress(BrokenPipeError), stdin:
+        stdin.write(secret)
 
 
 async def run(argv: Sequence[str], *, deadline_seconds: float) -> Ended:

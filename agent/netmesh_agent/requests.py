@@ -10,6 +10,7 @@ from netmesh_agent.errors import Refused
 from netmesh_agent.settings import Limits
 from netmesh_agent.tools import INSTRUMENTS
 from netmesh_agent.tools.base import Instrument, Spec
+from netmesh_agent.tools.stamp import STAMP
 
 
 def instrument_for(spec: Spec, limits: Limits, versions: Mapping[str, str]) -> Instrument:
@@ -70,6 +71,12 @@ def check_target(address: str, ports: Sequence[int], family: int, needed: int) -
         raise Refused("refused", f"target_address {address} is not of family IPv{family}", "target_address")
     if len(ports) != needed or not all(0 < port < 65536 for port in ports):
         raise Refused("refused", f"target_ports are {needed} ports between 1 and 65535", "target_ports")
+
+
+def check_session(spec: Spec) -> None:
+    """Raises Refused where a server side of STAMP has no session, or another one has."""
+    if (spec.session is not None) != (spec.instrument == STAMP):
+        raise Refused("refused", "a server side of STAMP names its session, and no other does", "stamp")
 
 
 def check_lease(seconds: float, limits: Limits) -> None:

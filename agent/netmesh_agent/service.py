@@ -18,6 +18,7 @@ from netmesh_agent.errors import Refused
 from netmesh_agent.jobs import Finished, Jobs, Started
 from netmesh_agent.settings import Settings
 from netmesh_agent.tools.base import Failure, Spec
+from netmesh_agent.tools.stamp import STAMP
 from netmesh_agent.waiting import Lateness
 from netmesh_common.tls import CONTROLLER_NAME, peer_names
 
@@ -117,11 +118,16 @@ class AgentService(agent_pb2_grpc.AgentServicer):
 
     @_unary
     async def OpenEndpoint(self, request: agent_pb2.OpenEndpointRequest) -> agent_pb2.OpenEndpointReply:  # noqa: N802, D102
-        spec = wire.spec_from_message(request.spec)
+        session = wire.session_from_message(request.stamp) if request.HasField("stamp") else None
+        spec = wire.spec_from_message(request.spec, session)
         requests.check_lease(request.lease_seconds, self._settings.limits)
         instrument = requests.instrument_for(spec, self._settings.limits, self._versions)
+        requests.check_session(spec)
         endpoint = await self._endpoints.open(request.group, spec, instrument, request.lease_seconds)
-        return agent_pb2.OpenEndpointReply(endpoint=endpoint.id, ports=endpoint.ports, command=endpoint.command)
+        reply = agent_pb2.OpenEndpointReply(endpoint=endpoint.id, ports=endpoint.ports, command=endpoint.command)
+        if endpoint.session is not None:
+            reply.stamp.CopyFrom(wire.session_to_message(endpoint.session))
+        return reply
 
     @_unary
     async def CloseEndpoint(self, request: agent_pb2.CloseEndpointRequest) -> agent_pb2.CloseEndpointReply:  # noqa: N802, D102
@@ -132,7 +138,9 @@ class AgentService(agent_pb2_grpc.AgentServicer):
 
     @_stream
     async def RunTest(self, request: agent_pb2.RunTestRequest) -> AsyncGenerator[agent_pb2.RunTestEvent, None]:  # noqa: N802, D102
-        spec = wire.spec_from_message(request.spec)
+        # A reflector outside of the mesh has no session of ours: 0 is what a sender without one sends.
+        session = wire.session_from_message(request.stamp) if request.spec.instrument == STAMP else None
+        spec = wire.spec_from_message(request.spec, session)
         instrument = requests.instrument_for(spec, self._settings.limits, self._versions)
         ports = tuple(request.target_ports)
         requests.check_target(request.target_address, ports, spec.family, instrument.ports_needed(spec))

@@ -12,6 +12,7 @@ HTTP_PORT = 9411
 
 # The fixed pool, so that Services and network policies can name the ports; a group takes at most 4.
 TOOL_PORTS = tuple(range(61863, 61871))
+STAMP_PORT = 61862
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Settings:
 
     `addresses` take the place of that address where they are given, one a family: a pod's, for example. `http_port`
     None: no HTTP server. With `await_certificates` an agent without certificates waits for them instead of ending.
+    `stamp_port`: UDP port of the STAMP reflector, 0: one is chosen.
     """
 
     node: str
@@ -36,6 +38,7 @@ class Settings:
     role: Role = "pod"
     listen: str = "[::]:9410"
     tool_ports: tuple[int, ...] = TOOL_PORTS
+    stamp_port: int = STAMP_PORT
     limits: Limits = Limits()
     addresses: tuple[str, ...] = ()
     http_port: int | None = None

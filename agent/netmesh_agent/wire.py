@@ -6,11 +6,21 @@ from dataclasses import fields
 
 from netmesh.v1 import agent_pb2
 from netmesh_agent.process import Ended
-from netmesh_agent.tools.base import Failure, Reading, Spec, Summary
+from netmesh_agent.tools.base import Failure, Reading, SourcePort, Spec, StampSession, Summary
 
 
-def spec_from_message(message: agent_pb2.Spec) -> Spec:
-    """The specification that a request carries; what is not set there is None here."""
+def session_from_message(message: agent_pb2.StampSession) -> StampSession:
+    """The STAMP session that a request carries."""
+    return StampSession(message.ssid, tuple(message.peers), message.key or None, message.same_clock)
+
+
+def session_to_message(session: StampSession) -> agent_pb2.StampSession:
+    """A session as a caller is told of it: without its key."""
+    return agent_pb2.StampSession(ssid=session.ssid, peers=session.peers, same_clock=session.same_clock)
+
+
+def spec_from_message(message: agent_pb2.Spec, session: StampSession | None = None) -> Spec:
+    """The specification that a request carries, with its STAMP session; what is not set there is None here."""
 
     def optional(name: str) -> int | None:
         return getattr(message, name) if message.HasField(name) else None  # type: ignore[arg-type]  # names are literals in the stub
@@ -28,12 +38,17 @@ def spec_from_message(message: agent_pb2.Spec) -> Spec:
         mss_bytes=optional("mss_bytes"),
         congestion_control=message.congestion_control or None,
         offered_per_second=optional("offered_per_second"),
+        session=session,
     )
 
 
 def summary_to_message(summary: Summary) -> agent_pb2.Summary:
     """A summary; None becomes an unset field."""
     return agent_pb2.Summary(**{field.name: getattr(summary, field.name) for field in fields(summary)})
+
+
+def _port_to_message(port: SourcePort) -> agent_pb2.SourcePort:
+    return agent_pb2.SourcePort(**{field.name: getattr(port, field.name) for field in fields(port)})
 
 
 def outcome_to_message(command: str, ended: Ended, result: Reading | Failure) -> agent_pb2.Outcome:
@@ -55,6 +70,7 @@ def outcome_to_message(command: str, ended: Ended, result: Reading | Failure) ->
             reported=result.reported,
             raw=result.raw,
             histograms=result.histograms,
+            source_ports=[_port_to_message(port) for port in result.source_ports],
         )
     )
     return outcome

@@ -18,10 +18,9 @@ from netmesh_agent.probes.program import meaning
 from netmesh_agent.stamp.reflector import Reflector
 from netmesh_agent.stamp.results import distribution, histogram, jitter_seconds
 from netmesh_agent.stamp.sender import Sender
+from netmesh_agent.stamp.sessions import WARM_UP
 from netmesh_agent.stamp.window import Window, fold
 
-# Probes of the warm-up belong to a session of their own, whose identifier is the next one.
-_WARM_UP = 1
 # Spread probes evenly where timers of whole milliseconds can; pack more than 1,000 a second into batches.
 _SHORTEST_TICK_SECONDS = 0.001
 
@@ -31,8 +30,11 @@ def _clock_error() -> float | None:
     return clock().error_seconds
 
 
-def report(windows: list[Window], ports: list[int]) -> dict[str, Any]:
-    """What a test found, in SI units, out of the windows of its source ports."""
+def report(windows: list[Window], ports: list[int], seconds: float, drops: int) -> dict[str, Any]:
+    """What a test of so many seconds found, in SI units, out of the windows of its source ports.
+
+    `drops`: answers that this host had no room for. How much the network lost is not known where there are any.
+    """
     total = fold(windows)
     series = {
         "network_round_trip_seconds": total.network,
@@ -52,6 +54,9 @@ def report(windows: list[Window], ports: list[int]) -> dict[str, Any]:
         # Of what was sent; and of what the reflector sent back.
         values["forward_loss_ratio"] = total.forward_lost / total.sent
         values["return_loss_ratio"] = total.return_lost / (total.sent - total.forward_lost)
+    if drops:
+        values["loss_ratio"] = values["return_loss_ratio"] = None
+    values["messages_per_second"] = total.received / seconds
     values["duplicate_packets"] = total.duplicates
     values["out_of_order_packets"] = total.out_of_order
     values["late_packets"] = total.late
@@ -72,6 +77,7 @@ def report(windows: list[Window], ports: list[int]) -> dict[str, Any]:
         "received": total.received,
         "incomplete": total.incomplete,
         "discarded": total.discarded,
+        "socket_drops": drops,
         "stamps": {
             "transmit": "kernel" if total.transmit_kernel else "process",
             "receive": "kernel" if total.receive_kernel else "process",
@@ -95,18 +101,20 @@ async def _client(options: argparse.Namespace) -> dict[str, Any]:
             "interval_seconds": interval,
             "timeout_seconds": options.timeout,
             "packet_bytes": options.bytes,
+            "key": sys.stdin.buffer.read() if options.authenticated else None,
             "same_clock": options.same_clock,
         }
-        if options.omit:
-            warm = sender.add(options.address, options.port, options.ssid + _WARM_UP, **arguments)
+        # Without an identifier of ours the warm-up would be part of the test's session.
+        if options.omit and options.ssid:
+            warm = sender.add(options.address, options.port, options.ssid + WARM_UP, **arguments)
             await asyncio.sleep(options.omit)
             sender.remove(warm)
         peer = sender.add(options.address, options.port, options.ssid, **arguments)
         await asyncio.sleep(options.duration)
         windows = await sender.finish(peer)
-        found = report(windows, sender.source_ports)
+        found = report(windows, sender.source_ports, options.duration, sender.dropped())
         found["not_sent_in_time"] = peer.skipped
-        found["socket_drops"] = sender.dropped()
+        found["not_sent"] = sender.unsent()
         return found
     finally:
         sender.close()
@@ -114,8 +122,9 @@ async def _client(options: argparse.Namespace) -> dict[str, Any]:
 
 async def _reflect(options: argparse.Namespace) -> dict[str, Any]:
     reflector = Reflector(clock_error=_clock_error)
-    for ssid in (options.ssid, options.ssid + _WARM_UP):
-        reflector.provision(None, ssid)
+    key = sys.stdin.buffer.read() if options.authenticated else None
+    for ssid in (options.ssid, options.ssid + WARM_UP):
+        reflector.provision(None, ssid, key=key)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -145,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         its.add_argument("--address", required=True, help="IP address of the reflector")
         its.add_argument("--port", required=True, type=int, help="UDP port of the reflector")
         its.add_argument("--ssid", required=True, type=int, help="session identifier; the next one is the warm-up's")
+        its.add_argument("--authenticated", action="store_true", help="read the HMAC key from standard input")
         if role == "client":
             its.add_argument("--duration", type=float, default=5.0, help="seconds to probe for")
             its.add_argument("--omit", type=float, default=0.0, help="seconds of probing before that do not count")

@@ -45,13 +45,25 @@ class Session:
     the way back, and carry the true transmit time of an earlier reply. With a `key` it is an authenticated session.
     """
 
-    __slots__ = ("_area", "_plan", "dscps", "follow_ups", "key", "reply_tos", "seen", "sequence", "stateful")
+    __slots__ = (
+        "_area",
+        "_plan",
+        "answered",
+        "dscps",
+        "follow_ups",
+        "key",
+        "reply_tos",
+        "seen",
+        "sequence",
+        "stateful",
+    )
 
     def __init__(self, *, stateful: bool = True, key: bytes | None = None, dscps: frozenset[int] = frozenset()) -> None:
         self.stateful = stateful
         self.key = key
         self.dscps = dscps
         self.sequence = 0
+        self.answered = 0
         self.seen = 0
         self.reply_tos = 0
         # (sequence of a reply, its T3 in nanoseconds), oldest first.

@@ -44,6 +44,8 @@ class _Provision:
     stateful: bool
     dscps: frozenset[int]
     sessions: dict[bytes, Session]
+    # Answers of sessions that were pushed out.
+    answered: int = 0
 
 
 class Reflector:
@@ -81,11 +83,15 @@ class Reflector:
         self.withdraw(peer, ssid)
         self._provisions[_packed(peer), ssid] = _Provision(key, stateful, dscps, {})
 
-    def withdraw(self, peer: str | None, ssid: int) -> None:
-        """Answers them no longer; nothing where they were not answered."""
+    def withdraw(self, peer: str | None, ssid: int) -> int:
+        """Answers them no longer; returns how many packets were answered, 0 where they were not to be."""
         gone = self._provisions.pop((_packed(peer), ssid), None)
-        for name in gone.sessions if gone else ():
+        if gone is None:
+            return 0
+        for name, session in gone.sessions.items():
+            gone.answered += session.answered
             del self._sessions[name]
+        return gone.answered
 
     def open(self, address: str, port: int) -> int:
         """Listens on an IP address of this host, in the running event loop; returns the port (0: one is chosen).
@@ -98,6 +104,9 @@ class Reflector:
             self.features = kernel.enable_stamps(sock)
             kernel.enable_header_fields(sock)
             kernel.enlarge_buffer(sock, BUFFER_BYTES)
+            if family == socket.AF_INET6:
+                # The same port of IPv4 has a socket of its own.
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sock.bind((address, port))
         except BaseException:
             sock.close()
@@ -158,6 +167,7 @@ class Reflector:
         sessions = provision.sessions
         if len(sessions) >= SESSIONS_PER_PEER:
             silent = min(sessions, key=lambda each: sessions[each].seen)
+            provision.answered += sessions[silent].answered
             del sessions[silent], self._sessions[silent]
         session = Session(stateful=provision.stateful, key=provision.key, dscps=provision.dscps)
         sessions[name] = self._sessions[name] = session
@@ -219,6 +229,7 @@ class _Port:
             if not reply:
                 continue
             session.seen = now
+            session.answered += 1
             batch[slot] = session
             self._sequences[slot], self._times[slot] = sequence, now
             lengths[2 * slot + 1] = reply

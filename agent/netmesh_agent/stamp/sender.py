@@ -186,6 +186,10 @@ class Sender:
         """Answers that the sockets had no room for: lost in this host, not in the network."""
         return sum(kernel.dropped(port.sock) for port in self._ports)
 
+    def unsent(self) -> int:
+        """Probes that the kernel refused to send: they are counted as sent, and lost."""
+        return sum(port.unsent for port in self._ports)
+
     def close(self) -> None:
         """Stops sending and closes the sockets."""
         if self._timer is not None:

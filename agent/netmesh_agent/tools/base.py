@@ -15,13 +15,27 @@ _EMPTY: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
+class StampSession:
+    """A session of a STAMP reflector: its identifier, the next one being the warm-up's (RFC 8972 §3).
+
+    `peers`: only packets from these IP addresses are answered; none: from any. With a `key` it is an authenticated one.
+    `same_clock`: both ends read one clock, so that one-way delays have no error.
+    """
+
+    ssid: int
+    peers: tuple[str, ...] = ()
+    key: bytes | None = field(default=None, repr=False)
+    same_clock: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """One test, the same for both of its sides.
 
     `duration_seconds` counts from the end of `omit_seconds`; both are whole seconds, as the tools take them.
     `offered_bits_per_second` None means as much as goes through; `offered_per_second` is messages, probes or connects;
     `message_bytes`, `mss_bytes` and
-    `congestion_control` None mean the tool's or the node's default.
+    `congestion_control` None mean the tool's or the node's default. `session` is STAMP's.
     """
 
     test: str
@@ -36,6 +50,7 @@ class Spec:
     mss_bytes: int | None = None
     congestion_control: str | None = None
     offered_per_second: int | None = None
+    session: StampSession | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +83,24 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class SourcePort:
+    """What became of the probes of one source port; seconds are of the network round trip, None where none is known."""
+
+    port: int
+    sent: int
+    lost: int
+    min_seconds: float | None = None
+    p50_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What one side of a test truly saw; a value that this side cannot know is absent.
 
     `values` and `intervals` go by the value names of the catalogue, in SI units; the two sides of one test
     never claim the same series. `reported` holds the tool's own figures beside the values, in SI units.
     `histograms` are HdrHistograms in nanoseconds (V2 compressed encoding, base64) by value name. `raw` is what the
-    tool printed of the totals.
+    tool printed of the totals. `source_ports` are those that STAMP's probes left by.
     """
 
     values: Mapping[str, Summary] = field(default_factory=dict)
@@ -83,6 +109,7 @@ class Reading:
     reported: Mapping[str, float] = field(default_factory=lambda: _EMPTY)
     histograms: Mapping[str, str] = field(default_factory=dict)
     raw: str = ""
+    source_ports: Sequence[SourcePort] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,20 +8,26 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netmesh_agent.tools.base import Failure, Output, Reading, Spec, Summary
+from netmesh_agent.tools.base import Failure, Output, Reading, SourcePort, Spec, StampSession, Summary
 
+STAMP = "stamp"
 _PROGRAM = (sys.executable, "-m", "netmesh_agent.stamp.measure")
 DEFAULT_RATE = 1000
+# So many source ports take turns, where each sends this many probes at least: a port that sends few says little.
+_MOST_SOURCE_PORTS, _LEAST_PROBES_A_PORT = 16, 20
 _MAX_RATE = 20_000
-# The base packet of 44 bytes with the TLVs for follow-up and time stamp information; and none between the two.
-_MESSAGE_BYTES = (44, 9000)
-_BETWEEN = range(45, 76)
-_WITH_TLVS = 72
+# The base packet is 44 bytes, 112 in authenticated mode; the TLVs for follow-up and time stamp information, and there
+# for an HMAC, take these more. None between, nor so little more that no padding TLV fits.
+_BASE_BYTES, _SEALED_BYTES, _MOST_BYTES = 44, 112, 9000
+_TLV_BYTES, _SEALED_TLV_BYTES, _LEAST_PADDING_BYTES = 28, 48, 4
 # Starting, waiting a second for late answers, and folding the results of a long test.
 _OVERHEAD_SECONDS = 6.0
 _COUNTS = ("duplicate_packets", "out_of_order_packets", "late_packets")
 _CODES = frozenset({"refused", "timeout", "unreachable", "busy", "not_supported", "tool_failed"})
-_FIGURES = ("jitter_seconds", "loss_ratio", "forward_loss_ratio", "return_loss_ratio", *_COUNTS)
+_FIGURES = (
+    *("jitter_seconds", "messages_per_second", "loss_ratio", "forward_loss_ratio", "return_loss_ratio"),
+    *_COUNTS,
+)
 _DISTRIBUTIONS = (
     *("network_round_trip_seconds", "host_seconds", "round_trip_seconds"),
     *("forward_delay_seconds", "return_delay_seconds"),
@@ -31,7 +37,7 @@ _DISTRIBUTIONS = (
 class Stamp:
     """The STAMP adapter; see `Instrument` for what each method answers."""
 
-    name = "stamp"
+    name = STAMP
     program = sys.executable
     version_command: Sequence[str] = (*_PROGRAM, "--version")
     serves_once = False
@@ -56,20 +62,30 @@ class Stamp:
         return 1
 
     def server_command(self, spec: Spec, address: str, ports: Sequence[int]) -> Sequence[str]:
-        """A reflector until it is ended. Its sessions are named after its port, which is leased to one test."""
-        del spec
-        return (*_PROGRAM, "reflect", "--address", address, "--port", str(ports[0]), "--ssid", str(ports[0]))
+        """None: the agent's own reflector answers, and no program is started."""
+        del spec, address, ports
+        return ()
 
     def client_command(self, spec: Spec, address: str, ports: Sequence[int]) -> Sequence[str]:
-        """A sender that probes `address` from four source ports in turn."""
+        """A sender that probes `address` from several source ports in turn.
+
+        It reads the session's key from its standard input: a command line is everybody's to read.
+        """
+        session = spec.session or StampSession(0)
+        rate = spec.offered_per_second or DEFAULT_RATE
+        sources = max(1, min(_MOST_SOURCE_PORTS, rate * spec.duration_seconds // _LEAST_PROBES_A_PORT))
         command = [
             *_PROGRAM,
-            *("client", "--address", address, "--port", str(ports[0]), "--ssid", str(ports[0])),
+            *("client", "--address", address, "--port", str(ports[0]), "--ssid", str(session.ssid)),
             *("--duration", str(spec.duration_seconds), "--omit", str(spec.omit_seconds)),
-            *("--rate", str(spec.offered_per_second or DEFAULT_RATE)),
+            *("--rate", str(rate), "--source-ports", str(sources)),
         ]
         if spec.message_bytes is not None:
             command += ["--bytes", str(spec.message_bytes)]
+        if session.key is not None:
+            command.append("--authenticated")
+        if session.same_clock:
+            command.append("--same-clock")
         return tuple(command)
 
     def client_overhead_seconds(self, spec: Spec) -> float:
@@ -99,17 +115,28 @@ class Stamp:
         reported.update({name: float(answer[name]) for name in ("not_sent_in_time", "socket_drops")})
         if answer["one_way_error_seconds"] is not None:
             reported["one_way_error_seconds"] = answer["one_way_error_seconds"]
-        told = {key: answer[key] for key in ("stamps", "ports", "one_way_error_seconds")}
-        return Reading(values, reported=reported, histograms=answer["histograms"], raw=json.dumps(told))
+        told = {key: answer[key] for key in ("stamps", "sent", "received", "one_way_error_seconds")}
+        return Reading(
+            values,
+            reported=reported,
+            histograms=answer["histograms"],
+            raw=json.dumps(told),
+            source_ports=[_port(port) for port in answer["ports"]],
+        )
 
     def parse_server(self, spec: Spec, output: Output) -> Reading | Failure:
-        """How many probes the reflector answered; or why it did not start."""
+        """What the reflector counted while it answered the test's session."""
         del spec
         answer = _answer(output)
         if answer is None or "reflected" not in answer:
             # It says nothing where it was killed, and that is no failure of the test.
             return Reading() if not output.stdout and not output.stderr else _failed(answer, output)
         return Reading(reported={name: float(count) for name, count in answer.items()}, raw=output.stdout.strip())
+
+
+def _port(told: Mapping[str, Any]) -> SourcePort:
+    network = told["network_round_trip_seconds"] or {}
+    return SourcePort(told["port"], told["sent"], told["lost"], network.get("min"), network.get("p50"))
 
 
 def _answer(output: Output) -> Mapping[str, Any] | None:
@@ -130,8 +157,10 @@ def _failed(answer: Mapping[str, Any] | None, output: Output) -> Failure:
 
 def _checks(spec: Spec) -> Sequence[tuple[bool, str, str]]:
     """Each as (whether it is wrong, the field, the rest of the sentence)."""
-    smallest, largest = _MESSAGE_BYTES
     message, rate = spec.message_bytes, spec.offered_per_second
+    sealed = spec.session is not None and spec.session.key is not None
+    base, area = (_SEALED_BYTES, _SEALED_TLV_BYTES) if sealed else (_BASE_BYTES, _TLV_BYTES)
+    full, padded = base + area, base + area + _LEAST_PADDING_BYTES
     return (
         (spec.family not in {4, 6}, "family", "speaks IPv4 and IPv6 only"),
         (spec.duration_seconds < 1, "duration_seconds", "probes for at least 1 second"),
@@ -149,9 +178,8 @@ def _checks(spec: Spec) -> Sequence[tuple[bool, str, str]]:
             f"sends 1 to {_MAX_RATE} probes a second",
         ),
         (
-            message is not None
-            and (not smallest <= message <= largest or (message in _BETWEEN and message != _WITH_TLVS)),
+            message is not None and message not in {base, full} and not padded <= message <= _MOST_BYTES,
             "message_bytes",
-            f"sends packets of 44, 72 or 76 to {largest} bytes",
+            f"sends packets of {base}, {full} or {padded} to {_MOST_BYTES} bytes",
         ),
     )

@@ -6,14 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_common.tls import Certificates, channel
-from netmesh_controller.mesh.document import Reason, Summary
+from netmesh_controller.mesh.document import Reason, SourcePort, Summary
 from netmesh_controller.mesh.evidence import Side
 from netmesh_controller.mesh.hostwindow import CpuTimes, Sample
 
@@ -71,12 +71,27 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True)
+class StampSession:
+    """One session of a STAMP reflector; see `netmesh.v1.StampSession`. `ssid` 0: the agent chooses one."""
+
+    ssid: int = 0
+    peers: tuple[str, ...] = ()
+    key: bytes | None = field(default=None, repr=False)
+    same_clock: bool = False
+
+    def message(self) -> agent_pb2.StampSession:
+        """As it travels."""
+        return agent_pb2.StampSession(ssid=self.ssid, peers=self.peers, key=self.key or b"", same_clock=self.same_clock)
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
-    """A leased server side."""
+    """A leased server side; `ssid` is that of a STAMP session."""
 
     id: str
     ports: tuple[int, ...]
     command: str
+    ssid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +137,19 @@ class AgentClient:
         """The agent's facts; keys as in `facts_from`."""
         return facts_from(await self._unary(self._stub.Describe, agent_pb2.DescribeRequest(term=self._term)))
 
-    async def open_endpoint(self, group: str, spec: Spec, lease_seconds: float) -> Opened:
-        """Starts the server side of a test; returns when its port listens."""
-        reply = await self._unary(
-            self._stub.OpenEndpoint,
-            agent_pb2.OpenEndpointRequest(
-                term=self._term, group=group, spec=spec.message(), lease_seconds=lease_seconds
-            ),
+    async def open_endpoint(
+        self, group: str, spec: Spec, lease_seconds: float, stamp: StampSession | None = None
+    ) -> Opened:
+        """Starts the server side of a test; returns when its port listens. `stamp` is the session that STAMP needs."""
+        request = agent_pb2.OpenEndpointRequest(
+            term=self._term,
+            group=group,
+            spec=spec.message(),
+            lease_seconds=lease_seconds,
+            stamp=stamp.message() if stamp is not None else None,
         )
-        return Opened(reply.endpoint, tuple(reply.ports), reply.command)
+        reply = await self._unary(self._stub.OpenEndpoint, request)
+        return Opened(reply.endpoint, tuple(reply.ports), reply.command, reply.stamp.ssid)
 
     async def close_endpoint(self, endpoint: str, *, finished: bool) -> Side:
         """Ends a server side; `finished` gives one whose test ended well a moment to say what it saw."""
@@ -141,11 +160,22 @@ class AgentClient:
         return _side(reply.outcome)
 
     async def run_test(
-        self, group: str, spec: Spec, target: str, ports: tuple[int, ...], timeout_seconds: float
+        self,
+        group: str,
+        spec: Spec,
+        target: str,
+        ports: tuple[int, ...],
+        timeout_seconds: float,
+        stamp: StampSession | None = None,
     ) -> AsyncGenerator[Accepted | Sample | Side, None]:
         """Runs the client side: Accepted first, host samples as it goes, Side last. Closing it ends the test."""
         request = agent_pb2.RunTestRequest(
-            term=self._term, group=group, spec=spec.message(), target_address=target, target_ports=ports
+            term=self._term,
+            group=group,
+            spec=spec.message(),
+            target_address=target,
+            target_ports=ports,
+            stamp=stamp.message() if stamp is not None else None,
         )
         call = self._stub.RunTest(request, timeout=timeout_seconds)
         try:
@@ -223,6 +253,17 @@ def _side(outcome: agent_pb2.Outcome) -> Side:
         reported=dict(reading.reported),
         raw=reading.raw or None,
         histograms=dict(reading.histograms),
+        source_ports=tuple(_source_port(port) for port in reading.source_ports),
+    )
+
+
+def _source_port(message: agent_pb2.SourcePort) -> SourcePort:
+    return SourcePort(
+        port=message.port,
+        sent=message.sent,
+        lost=message.lost,
+        min_seconds=message.min_seconds if message.HasField("min_seconds") else None,
+        p50_seconds=message.p50_seconds if message.HasField("p50_seconds") else None,
     )
 
 
@@ -291,6 +332,7 @@ def facts_from(reply: agent_pb2.DescribeReply) -> dict[str, Any]:
             "bits_per_second": known(reply.limits, "bits_per_second"),
         },
         "boot_id": reply.boot_id or None,
+        "stamp_port": known(reply, "stamp_port"),
     }
 
 

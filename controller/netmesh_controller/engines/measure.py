@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -10,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from netmesh_common.tasks import cancelled
-from netmesh_controller.clients.agents import Accepted, AgentClient, AgentError, Opened, Spec
+from netmesh_controller.clients.agents import Accepted, AgentClient, AgentError, Opened, Spec, StampSession
 from netmesh_controller.mesh.ask import Ask
 from netmesh_controller.mesh.cells import told_seconds
 from netmesh_controller.mesh.document import CellKey, Parameters, Reason
 from netmesh_controller.mesh.evidence import Evidence, Side
 from netmesh_controller.mesh.hostwindow import Sample
-from netmesh_controller.mesh.paths import PATHS, is_local, roles
+from netmesh_controller.mesh.instruments import STAMP
+from netmesh_controller.mesh.paths import PATHS, Path, is_local, roles
 from netmesh_controller.mesh.plan import Measurement
 
 WATCH_SECONDS = 0.1
@@ -38,6 +40,7 @@ class AgentHandle:
     idle_busy_cores: float | None = None
     idle_error_cores: float = 0.0
     services: Mapping[int, str] = field(default_factory=dict)
+    all_addresses: tuple[str, ...] = ()
 
     @property
     def name(self) -> tuple[str, str]:
@@ -60,6 +63,7 @@ class Link:
 
     `target` is None for a target outside of the mesh, which listens on `port` by itself. A load, which has
     `lead_seconds`, is no cell: it is started that long before the other link of its measurement, and outlasts it.
+    `session` is that of a test by STAMP.
     """
 
     key: CellKey
@@ -69,6 +73,7 @@ class Link:
     address: str
     port: int | None = None
     lead_seconds: float | None = None
+    session: StampSession | None = None
 
     @property
     def is_load(self) -> bool:
@@ -142,15 +147,26 @@ def links_for(
         source_role, target_role = roles(key.path, local=is_local(key))
         source, target = agents[key.source, source_role], agents[key.target, target_role]
         addresses = target.services if path.via_service else target.addresses
-        link = Link(key, spec, source, target, addresses[spec.family])
+        session = _session(path, spec, source, target) if spec.instrument == STAMP else None
+        link = Link(key, spec, source, target, addresses[spec.family], session=session)
         links.append(link)
         if is_local(key) and key.parameters.direction == "bidirectional":
             links.append(replace(link, source=target, target=source, address=source.addresses[spec.family]))
         load = measurement.variant.load
         if load is not None:
             loading = spec_for(load.test, load.parameters, ask, load.duration_seconds)
-            links.append(replace(link, spec=loading, lead_seconds=load.lead_seconds))
+            links.append(replace(link, spec=loading, lead_seconds=load.lead_seconds, session=None))
     return tuple(links)
+
+
+def _session(path: Path, spec: Spec, source: AgentHandle, target: AgentHandle) -> StampSession:
+    """The session that a test by STAMP needs: its sender's addresses, where the path leaves them alone."""
+    peers = [text for text in source.all_addresses if ipaddress.ip_address(text).version == spec.family]
+    return StampSession(
+        peers=tuple(peers) if path.keeps_addresses else (),
+        # One kernel has one wall clock, in whichever namespace it is read.
+        same_clock=source.boot_id is not None and source.boot_id == target.boot_id,
+    )
 
 
 async def open_endpoints(attempt: Attempt, lease_seconds: float) -> None:
@@ -169,7 +185,7 @@ async def _open(link: Link, group: str, lease_seconds: float) -> Opened | None:
     if link.target is None:
         return None
     try:
-        return await link.target.client.open_endpoint(group, link.spec, lease_seconds)
+        return await link.target.client.open_endpoint(group, link.spec, lease_seconds, link.session)
     except AgentError as error:
         raise AtTargetError(link.target, error) from error
 
@@ -284,7 +300,10 @@ async def _run_link(
     try:
         try:
             timeout = total_seconds(link) + CALL_MARGIN_SECONDS
-            events = link.source.client.run_test(attempt.group, link.spec, link.address, ports, timeout)
+            session = link.session
+            if session is not None and endpoint is not None:
+                session = replace(session, ssid=endpoint.ssid)
+            events = link.source.client.run_test(attempt.group, link.spec, link.address, ports, timeout, session)
             async with aclosing(events):
                 async for event in events:
                     match event:

@@ -130,6 +130,7 @@ def _handle(client: AgentClient, entry: Located, facts: dict[str, Any]) -> Agent
         facts["tools"],
         facts["boot_id"],
         services=entry.services,
+        all_addresses=tuple(facts["addresses"]),
     )
 
 

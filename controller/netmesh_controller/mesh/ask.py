@@ -31,7 +31,8 @@ class Ask(BaseModel):
     """What a sweep is asked for; fields are the long options' names. Rates are bits a second, times seconds.
 
     `duration` counts from the end of `omit`. Each of `tool` is used for the tests that it can run, a test that none
-    of them can run takes its default. `rate` is the rate of a whole bandwidth test, all its streams together; None is
+    of them can run takes its default. `stamp`: STAMP runs beside the instruments of `udp-latency`, for the
+    network's share. `rate` is the rate of a whole bandwidth test, all its streams together; None is
     the default: 100M for UDP by iperf3, as much as goes through for TCP. `max_rate` bounds what any test offers.
     `streams`, `message_sizes`, `mss` and `family` each make an axis of the run: every combination is measured.
     `message_rate` is for instruments that send at a rate; None is their default. `targets` are
@@ -43,6 +44,7 @@ class Ask(BaseModel):
     paths: Annotated[tuple[str, ...], BeforeValidator(fields.paths)] = ("pod-to-pod",)
     tests: Annotated[tuple[str, ...], BeforeValidator(fields.tests)] = ("tcp-bandwidth", "tcp-latency")
     tool: Annotated[tuple[str, ...] | None, BeforeValidator(fields.tools)] = None
+    stamp: Annotated[bool, BeforeValidator(fields.flag)] = True
     duration: Annotated[int, BeforeValidator(fields.duration)] = 5
     omit: Annotated[int, BeforeValidator(fields.omit)] = 1
     interval: Annotated[float, BeforeValidator(fields.interval)] = 0.1
@@ -64,9 +66,14 @@ class Ask(BaseModel):
     targets: Annotated[tuple[str, ...], BeforeValidator(fields.targets)] = ()
 
     def instruments(self, test: str) -> tuple[str, ...]:
-        """The instruments that run the test, each as cells of its own."""
+        """The instruments that run the test, each as cells of its own: those asked for, and the one beside them."""
         kind = TESTS[test]
-        return tuple(tool for tool in self.tool or () if tool in kind.instruments) or (kind.default_instrument,)
+        asked = tuple(tool for tool in self.tool or () if tool in kind.instruments) or (kind.default_instrument,)
+        return tuple(dict.fromkeys((*asked, kind.beside))) if kind.beside is not None and self.stamp else asked
+
+    def is_beside(self, test: str, instrument: str) -> bool:
+        """Whether the instrument runs the test unasked: where it cannot, nothing is missing."""
+        return instrument == TESTS[test].beside and instrument not in (self.tool or ())
 
     @property
     def families(self) -> tuple[Literal[4, 6], ...]:
@@ -121,13 +128,15 @@ def takes_mss(kind: TestKind) -> bool:
 
 def sends_at_a_rate(kind: TestKind, instrument: str) -> bool:
     """Whether messages or connects a second can be chosen."""
-    return kind.kind == "connect" or (kind.kind == "latency" and instrument == "sockperf")
+    return kind.kind == "connect" or (kind.kind == "latency" and instrument in ("sockperf", "stamp"))
 
 
 def _check(ask: Ask) -> None:
     """Whether the fields go together; an option that nothing asked for could follow is an error."""
     kinds = [TESTS[test] for test in ask.tests]
     named = ", ".join(ask.tests)
+    if not ask.stamp and "stamp" in (ask.tool or ()):
+        raise AskError("stamp", "it is asked for and refused; leave one of the two out")
     for tool in ask.tool or ():
         if not any(tool in kind.instruments for kind in kinds):
             raise AskError("tool", f"{tool} runs none of the tests {named}")

@@ -13,7 +13,7 @@ from netmesh_controller.mesh import hostwindow
 from netmesh_controller.mesh.catalogue import TESTS
 from netmesh_controller.mesh.document import Cell, Hosts, Outcome, Reason, Summary, ToolRecord, Witness
 from netmesh_controller.mesh.evidence import Evidence, Side
-from netmesh_controller.mesh.instruments import INSTRUMENTS
+from netmesh_controller.mesh.instruments import INSTRUMENTS, STAMP
 from netmesh_controller.mesh.standstill import stood_still
 from netmesh_controller.mesh.statistics import summarise
 from netmesh_controller.mesh.witness import witness
@@ -30,7 +30,7 @@ def cell_from(evidence: Evidence, *, duration_seconds: float, omit_seconds: floa
     measured = reason is None
     client, server = evidence.client, evidence.server
     intervals = _intervals(client, server) if measured else {}
-    values = _values(evidence.key.test, client, server, intervals) if measured else {}
+    values = _values(evidence, intervals) if measured else {}
     hosts = Hosts()
     seen: Witness | None = None
     outcome: Outcome = "measured" if measured else "failed"
@@ -64,6 +64,7 @@ def cell_from(evidence: Evidence, *, duration_seconds: float, omit_seconds: floa
             congestion_control=client.congestion_control if client else None,
             reported=_reported(evidence),
             raw=client.raw if client else None,
+            source_ports=list(client.source_ports) if client else [],
         ),
     )
 
@@ -73,8 +74,10 @@ def _reported(evidence: Evidence) -> dict[str, float]:
     if evidence.under_load is not None:
         reported["load_bits_per_second"] = evidence.under_load
     last = evidence.client.values.get("jitter_seconds") if evidence.client is not None else None
-    if last is not None and last.count == 1:
+    if last is not None and last.count == 1 and evidence.key.parameters.instrument != STAMP:
         reported["final_jitter_seconds"] = last.mean
+    if evidence.key.parameters.instrument == STAMP and evidence.server is not None:
+        reported |= {f"reflector_{name}": number for name, number in evidence.server.reported.items()}
     return reported
 
 
@@ -98,12 +101,12 @@ def _intervals(client: Side | None, server: Side | None) -> dict[str, list[float
     return {name: series for side in _sides(client, server) for name, series in side.intervals.items() if series}
 
 
-def _values(
-    test: str, client: Side | None, server: Side | None, intervals: dict[str, list[float]]
-) -> dict[str, Summary | None]:
+def _values(evidence: Evidence, intervals: dict[str, list[float]]) -> dict[str, Summary | None]:
+    client, server = evidence.client, evidence.server
+    names = TESTS[evidence.key.test].values_by(evidence.key.parameters.instrument)
     told = {name: summary for side in reversed(_sides(client, server)) for name, summary in side.values.items()}
     values: dict[str, Summary | None] = {}
-    for name in dict.fromkeys((*TESTS[test].values, *told)):
+    for name in dict.fromkeys((*names, *told)):
         total, series = told.get(name), intervals.get(name)
         if series and name == "jitter_seconds":
             # The total is iperf3's smoothed figure of the last moment; `tool.reported` has it.
@@ -112,7 +115,17 @@ def _values(
             values[name] = _about(total.mean, summarise(series))
         else:
             values[name] = total
+    if _no_room_at_reflector(evidence):
+        # Some of what the network delivered was lost in the target, and nobody can tell how much of it.
+        values["loss_ratio"] = values["forward_loss_ratio"] = None
     return values
+
+
+def _no_room_at_reflector(evidence: Evidence) -> bool:
+    server = evidence.server
+    if evidence.key.parameters.instrument != STAMP or server is None:
+        return False
+    return server.reported.get("socket_drops", 0) > 0
 
 
 # Values whose intervals are samples of the same thing as their total; a count, such as retransmits, is a sum.

@@ -26,7 +26,8 @@ class TestKind:
     """What a test is: its values in the order of their weight, and the instruments that can run it.
 
     A node takes part in one `exclusive` test at a time. `by_default`: `all` names it. `host_values` are what its
-    matrices read from the hosts of a cell beside the test's own values.
+    matrices read from the hosts of a cell beside the test's own values. `beside` runs with every other instrument, in
+    cells of its own, and gives the `beside_values` first.
     """
 
     __test__ = False
@@ -38,6 +39,8 @@ class TestKind:
     values: tuple[str, ...]
     exclusive: bool = True
     by_default: bool = True
+    beside: str | None = None
+    beside_values: tuple[str, ...] = ()
 
     @property
     def default_instrument(self) -> str:
@@ -51,12 +54,26 @@ class TestKind:
 
     @property
     def headline(self) -> str:
-        """The value that people are shown first."""
-        return (*self.values, *self.host_values)[0]
+        """The value of its default instrument's cells that people are shown first."""
+        return self.headline_by(self.default_instrument)
+
+    def values_by(self, instrument: str) -> tuple[str, ...]:
+        """The values that an instrument's cells have, in the order of their weight."""
+        return tuple(dict.fromkeys((*self.beside_values, *self.values))) if instrument == self.beside else self.values
+
+    def headline_by(self, instrument: str) -> str:
+        """The value of an instrument's cells that people are shown first."""
+        return (*self.values_by(instrument), *self.host_values)[0]
 
 
 _STREAM_VALUES = ("bits_per_second", "retransmits", "round_trip_seconds")
 _LATENCY_VALUES = ("round_trip_seconds", "jitter_seconds", "messages_per_second", "loss_ratio")
+# What of a round trip is the network's comes first.
+_STAMP_VALUES = (
+    *("network_round_trip_seconds", "host_seconds", "round_trip_seconds", "jitter_seconds", "loss_ratio"),
+    *("forward_loss_ratio", "return_loss_ratio", "forward_delay_seconds", "return_delay_seconds"),
+    *("duplicate_packets", "out_of_order_packets", "late_packets"),
+)
 _TRANSACTION_VALUES = ("transactions_per_second", "round_trip_seconds")
 
 TESTS: dict[str, TestKind] = {
@@ -80,7 +97,15 @@ TESTS: dict[str, TestKind] = {
         # Few kernels have SCTP and nobody measures it unasked: `all` would only add gaps.
         TestKind("sctp-bandwidth", "sctp", "bandwidth", ("qperf",), _STREAM_VALUES, by_default=False),
         TestKind("tcp-latency", "tcp", "latency", ("qperf", "sockperf"), _LATENCY_VALUES),
-        TestKind("udp-latency", "udp", "latency", ("qperf", "sockperf"), _LATENCY_VALUES),
+        TestKind(
+            "udp-latency",
+            "udp",
+            "latency",
+            ("qperf", "sockperf", "stamp"),
+            _LATENCY_VALUES,
+            beside="stamp",
+            beside_values=_STAMP_VALUES,
+        ),
         TestKind("sctp-latency", "sctp", "latency", ("qperf",), _LATENCY_VALUES, by_default=False),
         TestKind("tcp-connect", "tcp", "connect", ("netmesh",), ("connect_seconds",)),
         TestKind("tcp-request-response", "tcp", "transactions", ("netmesh",), _TRANSACTION_VALUES),
@@ -102,8 +127,16 @@ UNITS: dict[str, str] = {
     "transactions_per_second": "1/s",
     "retransmits": "1",
     "out_of_order_packets": "1",
+    "duplicate_packets": "1",
+    "late_packets": "1",
     "loss_ratio": "1",
+    "forward_loss_ratio": "1",
+    "return_loss_ratio": "1",
     "round_trip_seconds": "s",
+    "network_round_trip_seconds": "s",
+    "host_seconds": "s",
+    "forward_delay_seconds": "s",
+    "return_delay_seconds": "s",
     "connect_seconds": "s",
     "jitter_seconds": "s",
     "mtu_bytes": "B",

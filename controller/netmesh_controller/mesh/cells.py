@@ -11,7 +11,7 @@ from typing import Any, Literal
 from netmesh_controller.mesh.ask import Ask, sends_at_a_rate, takes_messages, takes_mss
 from netmesh_controller.mesh.catalogue import TESTS, TestKind
 from netmesh_controller.mesh.document import Node, Parameters
-from netmesh_controller.mesh.instruments import INSTRUMENTS, Instrument
+from netmesh_controller.mesh.instruments import INSTRUMENTS, STAMP, Instrument
 
 DEFAULT_UDP_BITS_PER_SECOND = 100_000_000
 DEFAULT_CONNECTS_PER_SECOND = 100
@@ -98,6 +98,11 @@ def cases(test: str, ask: Ask) -> tuple[Case, ...]:
         (None, LOAD_TEST) if ask.under_load and kind.kind == "latency" else (None,),
     )
     return tuple(Case(test, *axis) for axis in axes)
+
+
+def default_message_bytes(instrument: str) -> int:
+    """What an instrument sends where no size was asked for: STAMP's packets carry their TLVs, others a byte."""
+    return 72 if instrument == STAMP else 1
 
 
 def load_case(case: Case, ask: Ask) -> Case:

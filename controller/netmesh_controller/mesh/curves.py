@@ -32,7 +32,7 @@ def curves(matrices: Iterable[Matrix]) -> list[Curve]:
     """The curves of a run, in the matrices' order; none where each axis has one place only."""
     points: dict[tuple[str, str, str, Parameters], list[tuple[int, Matrix]]] = {}
     for matrix in matrices:
-        if matrix.value != TESTS[matrix.test].headline:
+        if matrix.value != TESTS[matrix.test].headline_by(matrix.parameters.instrument):
             continue
         for axis in AXES:
             place = getattr(matrix.parameters, axis)

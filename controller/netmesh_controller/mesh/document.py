@@ -128,11 +128,24 @@ class Witness(Shape):
     figures: dict[str, Finite] = Field(default_factory=dict)
 
 
+class SourcePort(Shape):
+    """What became of the probes that left by one source port; seconds are of the network round trip.
+
+    A fabric's hashing may send each port by a way of its own. Counts of several ports add up, minima fold.
+    """
+
+    port: int
+    sent: int
+    lost: int
+    min_seconds: Finite | None = None
+    p50_seconds: Finite | None = None
+
+
 class ToolRecord(Shape):
     """Where a cell's numbers come from.
 
     `congestion_control` is the one that was in use; `reported` holds the tool's own figures beside the values,
-    `raw` what it printed of the totals.
+    `raw` what it printed of the totals, `source_ports` STAMP's probes by the port that they left by.
     """
 
     version: str | None = None
@@ -141,6 +154,7 @@ class ToolRecord(Shape):
     congestion_control: str | None = None
     reported: dict[str, Finite] = Field(default_factory=dict)
     raw: str | None = None
+    source_ports: list[SourcePort] = Field(default_factory=list)
 
 
 class CellKey(Shape):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from netmesh_controller.mesh.document import CellKey, Reason, Summary
+from netmesh_controller.mesh.document import CellKey, Reason, SourcePort, Summary
 from netmesh_controller.mesh.hostwindow import Sample
 
 
@@ -27,6 +27,7 @@ class Side:
     reported: dict[str, float] = field(default_factory=dict)
     raw: str | None = None
     histograms: dict[str, str] = field(default_factory=dict)
+    source_ports: tuple[SourcePort, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Gathered:
         self._row = {name: index for index, name in enumerate(names)}
         self._outside = PATHS[series.path].outside is not None and TESTS[series.test].kind != "idle"
         self._column: dict[str, int] = {} if self._outside else dict(self._row)
-        self._readings = readings_of(series.test)
+        self._readings = readings_of(series.test, series.parameters.instrument)
         self._repeat: dict[int, int] = {}  # the document's number of a repeat, and its place here
         self._codes: list[str] = ["", *sorted(REASONS)]
         self._code = {code: number for number, code in enumerate(self._codes)}

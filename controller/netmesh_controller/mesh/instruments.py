@@ -32,8 +32,11 @@ class Instrument:
     after_seconds: float = 0.0
 
 
+STAMP = "stamp"
+
 # Beyond its test iperf3 took 7 to 40 ms on an idle machine, qperf 4 to 7 ms, own programs 40 to 50 ms; the calls that
-# start and end them come on top. sockperf is silent for 2.21 to 2.29 s before its first message.
+# start and end them come on top. sockperf is silent for 2.21 to 2.29 s before its first message. STAMP's sender starts
+# in 0.3 s, and tells what it found 0.1 to 0.2 s after the test.
 INSTRUMENTS: dict[str, Instrument] = {
     instrument.name: instrument
     for instrument in (
@@ -61,6 +64,14 @@ INSTRUMENTS: dict[str, Instrument] = {
             message_bytes={"tcp": (14, 65_507), "udp": (14, 65_507)},
             overhead_seconds=2.3,
             before_seconds=2.2,
+        ),
+        Instrument(
+            STAMP,
+            "STAMP",
+            # Its base packet; and jumbo frames.
+            message_bytes={"udp": (44, 9000)},
+            omits=True,
+            overhead_seconds=0.5,
         ),
         Instrument(
             "netmesh",

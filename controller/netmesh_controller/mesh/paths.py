@@ -14,7 +14,8 @@ class Path:
     """A way that traffic takes. `local` and `remote` are the roles of (source, target); None: no such cell.
 
     `via_service` paths go to a virtual address of the target's, not to its own. `outside` is the role of the source
-    of a path that leads out of the mesh, to a target that is no node; such a path has neither kind of cell.
+    of a path that leads out of the mesh, to a target that is no node; such a path has neither kind of cell. Where it
+    `keeps_addresses`, the target sees the source's own: no other path promises that.
     """
 
     name: str
@@ -22,12 +23,13 @@ class Path:
     remote: Roles | None
     via_service: bool = False
     outside: str | None = None
+    keeps_addresses: bool = False
 
 
 PATHS: dict[str, Path] = {
     path.name: path
     for path in (
-        Path("pod-to-pod", local=("pod", "peer"), remote=("pod", "pod")),
+        Path("pod-to-pod", local=("pod", "peer"), remote=("pod", "pod"), keeps_addresses=True),
         Path("pod-to-service", local=("pod", "peer"), remote=("pod", "pod"), via_service=True),
         # The agent that asks is the one behind the Service.
         Path("hairpin", local=("pod", "pod"), remote=None, via_service=True),

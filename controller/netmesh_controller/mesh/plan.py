@@ -188,6 +188,15 @@ def remaining(plan: Plan, done: AbstractSet[CellKey]) -> Plan:
     )
 
 
+def _wanted(test: str, ask: Ask) -> list[Case]:
+    """The cases of a test; what would run beside them unasked is left out where it cannot."""
+    return [
+        case
+        for case in cells.cases(test, ask)
+        if not ask.is_beside(test, case.instrument) or refusals.refused_everywhere(case, ask) is None
+    ]
+
+
 class _Builder:
     """Collects measurements and gaps; what is the same for many pairs is worked out once."""
 
@@ -197,7 +206,7 @@ class _Builder:
         self._ask, self._nodes, self._unreachable = ask, nodes, unreachable
         self._names = [node.name for node in nodes]
         tests = [test for test in ask.tests if test != IDLE_TEST]
-        what = [(path, case) for path in ask.paths for test in tests for case in cells.cases(test, ask)]
+        what = [(path, case) for path in ask.paths for test in tests for case in _wanted(test, ask)]
         self._remote, self._local = (
             [
                 _Series(ask, nodes, unreachable, path, case, local=local, services=services)
@@ -212,7 +221,7 @@ class _Builder:
             for target in ask.outside
             for test in tests
             if test in TARGET_TESTS
-            for case in dict.fromkeys(replace(case, family=target.family) for case in cells.cases(test, ask))
+            for case in dict.fromkeys(replace(case, family=target.family) for case in _wanted(test, ask))
         ]
 
     def add(self, block: pairs.Block, repeat: int) -> None:

@@ -15,11 +15,11 @@ Reading: TypeAlias = "Callable[[Cell], float | str]"
 USUAL = "not_supported"
 
 
-def readings_of(test: str) -> dict[str, Reading]:
-    """The readings of a test's values, then of what its hosts say; KeyError for a test that is not known."""
+def readings_of(test: str, instrument: str) -> dict[str, Reading]:
+    """The readings of a test's values by an instrument, then of what its hosts say; KeyError for an unknown test."""
     kind = TESTS[test]
     of_hosts = {name: _HOST_READINGS[name] for name in kind.host_values}
-    return {**{name: partial(_value, name) for name in kind.values}, **of_hosts}
+    return {**{name: partial(_value, name) for name in kind.values_by(instrument)}, **of_hosts}
 
 
 def _value(name: str, cell: Cell) -> float | str:

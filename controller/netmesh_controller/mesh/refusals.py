@@ -10,6 +10,7 @@ from netmesh_controller.mesh.ask import Ask
 from netmesh_controller.mesh.cells import (
     Case,
     End,
+    default_message_bytes,
     has_congestion,
     load_case,
     load_for,
@@ -18,11 +19,15 @@ from netmesh_controller.mesh.cells import (
     told_seconds,
 )
 from netmesh_controller.mesh.document import Reason
+from netmesh_controller.mesh.instruments import STAMP
 
 # Messages that follow one another without a pace are bounded by the round trip; on one machine it took 15 µs.
 _SHORTEST_ROUND_TRIP_SECONDS = 10e-6
 # sockperf logs each message, and of a program's output no more can be kept.
 _MOST_SOCKPERF_MESSAGES = 150_000
+_MOST_STAMP_PROBES_PER_SECOND = 20_000
+# Behind its base packet there is room for all of STAMP's TLVs, or for none.
+_NO_STAMP_BYTES = frozenset(range(45, 76)) - {72}
 
 
 def refused_everywhere(case: Case, ask: Ask) -> Reason | None:
@@ -41,6 +46,8 @@ def refused_everywhere(case: Case, ask: Ask) -> Reason | None:
 def _size_refused(case: Case) -> Reason | None:
     tool = case.tool
     if case.message_bytes is not None:
+        if case.instrument == STAMP and case.message_bytes in _NO_STAMP_BYTES:
+            return _not_supported(f"STAMP sends packets of 44, 72 or at least 76 bytes, not of {case.message_bytes}")
         least, most = tool.message_bytes[case.kind.protocol or "tcp"]
         if not least <= case.message_bytes <= most:
             return _not_supported(
@@ -68,9 +75,11 @@ def _rate_refused(case: Case, ask: Ask) -> Reason | None:
             f"{tool.title} logs each message: {messages} a second over {ask.duration} s are more than the "
             f"{_MOST_SOCKPERF_MESSAGES} that are read"
         )
+    if messages is not None and case.instrument == STAMP and messages > _MOST_STAMP_PROBES_PER_SECOND:
+        return _not_supported(f"{tool.title} sends up to {_MOST_STAMP_PROBES_PER_SECOND} probes a second")
     reached = _message_bits_per_second(case, messages)
     if ask.max_rate is not None and reached > ask.max_rate:
-        size = f"messages of {case.message_bytes or 1} bytes"
+        size = f"messages of {case.message_bytes or default_message_bytes(case.instrument)} bytes"
         paced = f"{messages} {size} a second are" if messages is not None else f"{size} without a pace may reach"
         message = f"{paced} {format_rate(reached)}, above the max-rate of {format_rate(ask.max_rate)}"
         return Reason(code="rate_not_supported", message=message)
@@ -81,7 +90,8 @@ def _message_bits_per_second(case: Case, messages: int | None) -> float:
     """What a test of single messages sends at most each way; 0 for a test that sends none of a size."""
     if case.kind.kind not in ("latency", "transactions"):
         return 0.0
-    return (case.message_bytes or 1) * 8 * (messages or 1 / _SHORTEST_ROUND_TRIP_SECONDS)
+    size = case.message_bytes or default_message_bytes(case.instrument)
+    return size * 8 * (messages or 1 / _SHORTEST_ROUND_TRIP_SECONDS)
 
 
 def refused_by(end: End, case: Case, ask: Ask) -> Reason | None:

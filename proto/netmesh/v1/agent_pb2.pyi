@@ -90,6 +90,7 @@ class DescribeReply(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     BOOT_ID_FIELD_NUMBER: _builtins.int
     TOOL_PORTS_FIELD_NUMBER: _builtins.int
+    STAMP_PORT_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     role: _builtins.str
     """pod, peer or host"""
@@ -104,6 +105,8 @@ class DescribeReply(_message.Message):
     clock_error_seconds: _builtins.float
     boot_id: _builtins.str
     """agents with one boot id share a kernel"""
+    stamp_port: _builtins.int
+    """UDP port of the STAMP reflector; unset: it could not be had"""
     @_builtins.property
     def addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """the one it listens on, then those of the traffic device"""
@@ -142,19 +145,24 @@ class DescribeReply(_message.Message):
         limits: Global___Limits | None = ...,
         boot_id: _builtins.str = ...,
         tool_ports: _abc.Iterable[_builtins.int] | None = ...,
+        stamp_port: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_clock_error_seconds", b"_clock_error_seconds", "_clock_offset_seconds", b"_clock_offset_seconds", "clock_error_seconds", b"clock_error_seconds", "clock_offset_seconds", b"clock_offset_seconds", "device", b"device", "limits", b"limits"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_clock_error_seconds", b"_clock_error_seconds", "_clock_offset_seconds", b"_clock_offset_seconds", "_stamp_port", b"_stamp_port", "clock_error_seconds", b"clock_error_seconds", "clock_offset_seconds", b"clock_offset_seconds", "device", b"device", "limits", b"limits", "stamp_port", b"stamp_port"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_clock_error_seconds", b"_clock_error_seconds", "_clock_offset_seconds", b"_clock_offset_seconds", "addresses", b"addresses", "agent_version", b"agent_version", "boot_id", b"boot_id", "clock_error_seconds", b"clock_error_seconds", "clock_offset_seconds", b"clock_offset_seconds", "clock_source", b"clock_source", "congestion_control", b"congestion_control", "congestion_controls_allowed", b"congestion_controls_allowed", "cpus", b"cpus", "device", b"device", "kernel", b"kernel", "limits", b"limits", "memory_bytes", b"memory_bytes", "node", b"node", "role", b"role", "tool_ports", b"tool_ports", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_clock_error_seconds", b"_clock_error_seconds", "_clock_offset_seconds", b"_clock_offset_seconds", "_stamp_port", b"_stamp_port", "addresses", b"addresses", "agent_version", b"agent_version", "boot_id", b"boot_id", "clock_error_seconds", b"clock_error_seconds", "clock_offset_seconds", b"clock_offset_seconds", "clock_source", b"clock_source", "congestion_control", b"congestion_control", "congestion_controls_allowed", b"congestion_controls_allowed", "cpus", b"cpus", "device", b"device", "kernel", b"kernel", "limits", b"limits", "memory_bytes", b"memory_bytes", "node", b"node", "role", b"role", "stamp_port", b"stamp_port", "tool_ports", b"tool_ports", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__clock_error_seconds: _TypeAlias = _typing.Literal["clock_error_seconds"]  # noqa: Y015
     _WhichOneofArgType__clock_error_seconds: _TypeAlias = _typing.Literal["_clock_error_seconds", b"_clock_error_seconds"]  # noqa: Y015
     _WhichOneofReturnType__clock_offset_seconds: _TypeAlias = _typing.Literal["clock_offset_seconds"]  # noqa: Y015
     _WhichOneofArgType__clock_offset_seconds: _TypeAlias = _typing.Literal["_clock_offset_seconds", b"_clock_offset_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__stamp_port: _TypeAlias = _typing.Literal["stamp_port"]  # noqa: Y015
+    _WhichOneofArgType__stamp_port: _TypeAlias = _typing.Literal["_stamp_port", b"_stamp_port"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__clock_error_seconds) -> _WhichOneofReturnType__clock_error_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__clock_offset_seconds) -> _WhichOneofReturnType__clock_offset_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stamp_port) -> _WhichOneofReturnType__stamp_port | None: ...
 
 Global___DescribeReply: _TypeAlias = DescribeReply  # noqa: Y015
 
@@ -329,12 +337,17 @@ class OpenEndpointRequest(_message.Message):
     GROUP_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
     LEASE_SECONDS_FIELD_NUMBER: _builtins.int
+    STAMP_FIELD_NUMBER: _builtins.int
     term: _builtins.int
     group: _builtins.str
     lease_seconds: _builtins.float
     """the endpoint ends by itself after this"""
     @_builtins.property
     def spec(self) -> Global___Spec: ...
+    @_builtins.property
+    def stamp(self) -> Global___StampSession:
+        """of the instrument stamp only, which needs it"""
+
     def __init__(
         self,
         *,
@@ -342,10 +355,11 @@ class OpenEndpointRequest(_message.Message):
         group: _builtins.str = ...,
         spec: Global___Spec | None = ...,
         lease_seconds: _builtins.float = ...,
+        stamp: Global___StampSession | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "stamp", b"stamp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "lease_seconds", b"lease_seconds", "spec", b"spec", "term", b"term"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "lease_seconds", b"lease_seconds", "spec", b"spec", "stamp", b"stamp", "term", b"term"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -358,11 +372,16 @@ class OpenEndpointReply(_message.Message):
     ENDPOINT_FIELD_NUMBER: _builtins.int
     PORTS_FIELD_NUMBER: _builtins.int
     COMMAND_FIELD_NUMBER: _builtins.int
+    STAMP_FIELD_NUMBER: _builtins.int
     endpoint: _builtins.str
     command: _builtins.str
     @_builtins.property
     def ports(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """the first is the control port"""
+
+    @_builtins.property
+    def stamp(self) -> Global___StampSession:
+        """the session as it was provisioned; without its key"""
 
     def __init__(
         self,
@@ -370,14 +389,51 @@ class OpenEndpointReply(_message.Message):
         endpoint: _builtins.str = ...,
         ports: _abc.Iterable[_builtins.int] | None = ...,
         command: _builtins.str = ...,
+        stamp: Global___StampSession | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stamp", b"stamp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "endpoint", b"endpoint", "ports", b"ports"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "endpoint", b"endpoint", "ports", b"ports", "stamp", b"stamp"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OpenEndpointReply: _TypeAlias = OpenEndpointReply  # noqa: Y015
+
+@_typing.final
+class StampSession(_message.Message):
+    """One session of the STAMP reflector (RFC 8972 section 3)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SSID_FIELD_NUMBER: _builtins.int
+    PEERS_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    SAME_CLOCK_FIELD_NUMBER: _builtins.int
+    ssid: _builtins.int
+    """its identifier, the next one is the warm-up's; 0 in OpenEndpoint: the agent chooses one"""
+    key: _builtins.bytes
+    """of the HMAC: authenticated mode; empty: unauthenticated. In no log, document, command line"""
+    same_clock: _builtins.bool
+    """both ends read one clock: one-way delays have no error"""
+    @_builtins.property
+    def peers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """only packets from these IP addresses are answered; none: from any, for paths with NAT"""
+
+    def __init__(
+        self,
+        *,
+        ssid: _builtins.int = ...,
+        peers: _abc.Iterable[_builtins.str] | None = ...,
+        key: _builtins.bytes = ...,
+        same_clock: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "peers", b"peers", "same_clock", b"same_clock", "ssid", b"ssid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StampSession: _TypeAlias = StampSession  # noqa: Y015
 
 @_typing.final
 class CloseEndpointRequest(_message.Message):
@@ -434,6 +490,7 @@ class RunTestRequest(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     TARGET_ADDRESS_FIELD_NUMBER: _builtins.int
     TARGET_PORTS_FIELD_NUMBER: _builtins.int
+    STAMP_FIELD_NUMBER: _builtins.int
     term: _builtins.int
     group: _builtins.str
     target_address: _builtins.str
@@ -442,6 +499,10 @@ class RunTestRequest(_message.Message):
     def spec(self) -> Global___Spec: ...
     @_builtins.property
     def target_ports(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def stamp(self) -> Global___StampSession:
+        """of the instrument stamp only; unset: a reflector outside of the mesh, session 0"""
+
     def __init__(
         self,
         *,
@@ -450,10 +511,11 @@ class RunTestRequest(_message.Message):
         spec: Global___Spec | None = ...,
         target_address: _builtins.str = ...,
         target_ports: _abc.Iterable[_builtins.int] | None = ...,
+        stamp: Global___StampSession | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "stamp", b"stamp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "spec", b"spec", "target_address", b"target_address", "target_ports", b"target_ports", "term", b"term"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "spec", b"spec", "stamp", b"stamp", "target_address", b"target_address", "target_ports", b"target_ports", "term", b"term"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -657,6 +719,7 @@ class Reading(_message.Message):
     REPORTED_FIELD_NUMBER: _builtins.int
     RAW_FIELD_NUMBER: _builtins.int
     HISTOGRAMS_FIELD_NUMBER: _builtins.int
+    SOURCE_PORTS_FIELD_NUMBER: _builtins.int
     congestion_control: _builtins.str
     """the one in use, if known"""
     raw: _builtins.str
@@ -677,6 +740,10 @@ class Reading(_message.Message):
     def histograms(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """HdrHistograms in nanoseconds, V2 compressed, base64"""
 
+    @_builtins.property
+    def source_ports(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourcePort]:
+        """of STAMP"""
+
     def __init__(
         self,
         *,
@@ -686,14 +753,56 @@ class Reading(_message.Message):
         reported: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         raw: _builtins.str = ...,
         histograms: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        source_ports: _abc.Iterable[Global___SourcePort] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["congestion_control", b"congestion_control", "histograms", b"histograms", "intervals", b"intervals", "raw", b"raw", "reported", b"reported", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["congestion_control", b"congestion_control", "histograms", b"histograms", "intervals", b"intervals", "raw", b"raw", "reported", b"reported", "source_ports", b"source_ports", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Reading: _TypeAlias = Reading  # noqa: Y015
+
+@_typing.final
+class SourcePort(_message.Message):
+    """What became of the probes of one source port, which a fabric's hashing may send by a way of their own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PORT_FIELD_NUMBER: _builtins.int
+    SENT_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    MIN_SECONDS_FIELD_NUMBER: _builtins.int
+    P50_SECONDS_FIELD_NUMBER: _builtins.int
+    port: _builtins.int
+    sent: _builtins.int
+    lost: _builtins.int
+    min_seconds: _builtins.float
+    """of the network round trip"""
+    p50_seconds: _builtins.float
+    def __init__(
+        self,
+        *,
+        port: _builtins.int = ...,
+        sent: _builtins.int = ...,
+        lost: _builtins.int = ...,
+        min_seconds: _builtins.float | None = ...,
+        p50_seconds: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_seconds", b"_min_seconds", "_p50_seconds", b"_p50_seconds", "min_seconds", b"min_seconds", "p50_seconds", b"p50_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_seconds", b"_min_seconds", "_p50_seconds", b"_p50_seconds", "lost", b"lost", "min_seconds", b"min_seconds", "p50_seconds", b"p50_seconds", "port", b"port", "sent", b"sent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__min_seconds: _TypeAlias = _typing.Literal["min_seconds"]  # noqa: Y015
+    _WhichOneofArgType__min_seconds: _TypeAlias = _typing.Literal["_min_seconds", b"_min_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__p50_seconds: _TypeAlias = _typing.Literal["p50_seconds"]  # noqa: Y015
+    _WhichOneofArgType__p50_seconds: _TypeAlias = _typing.Literal["_p50_seconds", b"_p50_seconds"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_seconds) -> _WhichOneofReturnType__min_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__p50_seconds) -> _WhichOneofReturnType__p50_seconds | None: ...
+
+Global___SourcePort: _TypeAlias = SourcePort  # noqa: Y015
 
 @_typing.final
 class Summary(_message.Message):

@@ -281,7 +281,21 @@ def test_what_an_instrument_adds_is_in_the_expected_seconds(test: str, asked: di
 @pytest.mark.parametrize(
     ("asked", "code", "words"),
     [
-        ({"tests": "udp-latency", "tool": "sockperf", "family": 6}, "not_supported", "sockperf does not speak IPv6"),
+        (
+            {"tests": "udp-latency", "tool": "sockperf", "stamp": False, "family": 6},
+            "not_supported",
+            "sockperf does not speak IPv6",
+        ),
+        (
+            {"tests": "udp-latency", "tool": "stamp", "message-sizes": 64},
+            "not_supported",
+            "packets of 44, 72 or at least 76 bytes, not of 64",
+        ),
+        (
+            {"tests": "udp-latency", "tool": "stamp", "message-rate": 20_001},
+            "not_supported",
+            "up to 20000 probes a second",
+        ),
         ({"tests": "tcp-latency", "tool": "sockperf", "message-sizes": 8}, "not_supported", "messages of 14 to 65507"),
         ({"tests": "udp-bandwidth", "message-sizes": "64k"}, "not_supported", "messages of 16 to 65507 bytes over udp"),
         ({"tests": "tcp-bandwidth", "mss": 64}, "not_supported", "sets segments of 88 to 9216 bytes, not of 64"),

@@ -45,10 +45,17 @@ def sweep(
     tests: Annotated[str | None, typer.Option(help="Tests, or all. [tcp-bandwidth,tcp-latency]")] = None,
     paths: Annotated[str | None, typer.Option(help="Paths, or all. [pod-to-pod]")] = None,
     tool: Annotated[
-        str | None, typer.Option(help="iperf3, qperf, sockperf: each where the test can use it, in cells of its own.")
+        str | None,
+        typer.Option(help="iperf3, qperf, sockperf, stamp: each where the test can use it, in cells of its own."),
+    ] = None,
+    stamp: Annotated[
+        bool | None,
+        typer.Option("--stamp/--no-stamp", help="STAMP beside udp-latency's tools: the network's share. [yes]"),
     ] = None,
     duration: Annotated[str | None, typer.Option(help="Time of a test, whole seconds. [5s]")] = None,
-    omit: Annotated[str | None, typer.Option(help="Warm-up before it that is not counted (iperf3). [1s]")] = None,
+    omit: Annotated[
+        str | None, typer.Option(help="Warm-up before it that is not counted (iperf3, stamp). [1s]")
+    ] = None,
     interval: Annotated[str | None, typer.Option(help="Time between readings within a test. [0.1s]")] = None,
     congestion: Annotated[str | None, typer.Option(help="TCP congestion control. [the node's own]")] = None,
     streams: Annotated[str | None, typer.Option(help="Parallel streams of a bandwidth test, such as 1,4. [1]")] = None,
@@ -60,7 +67,8 @@ def sweep(
         bool | None, typer.Option("--under-load", help="Also measure latency while TCP fills the same pair's path.")
     ] = None,
     message_rate: Annotated[
-        str | None, typer.Option(help="Messages or connects a second. [sockperf 1000, tcp-connect 100]")
+        str | None,
+        typer.Option(help="Messages, probes or connects a second. [sockperf and stamp 1000, tcp-connect 100]"),
     ] = None,
     bidirectional: Annotated[
         bool | None, typer.Option("--bidirectional", help="Measure bandwidth in both directions at once.")
@@ -106,6 +114,7 @@ def sweep(
         "tests": tests,
         "paths": paths,
         "tool": tool,
+        "stamp": stamp,
         "duration": duration,
         "omit": omit,
         "interval": interval,

@@ -16,8 +16,9 @@ _NAMES_SHOWN = 6
 def show_estimate(console: Console, outline: Outline) -> None:
     """Prints nodes, tests, numbers, time, traffic, and the gaps that are known beforehand, with a reason each."""
     each = f"{format_duration(outline.duration_seconds)} each"
-    if outline.omit_seconds and any("iperf3" in test.instruments for test in outline.tests):
-        each += f" (iperf3 after {format_duration(outline.omit_seconds)} of warm-up)"
+    used = {tool for test in outline.tests for tool in test.instruments}
+    if warmed := [tool for tool in ("iperf3", "stamp") if tool in used and outline.omit_seconds]:
+        each += f" ({' and '.join(warmed)} after {format_duration(outline.omit_seconds)} of warm-up)"
     cells = "" if outline.cells == outline.measurements else f" of {count(outline.cells, 'cell')}"
     work = f"{count(outline.measurements, 'measurement')}{cells}, {each}, pairs {outline.pairs}"
     if outline.repeat > 1:

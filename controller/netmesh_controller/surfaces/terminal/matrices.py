@@ -48,7 +48,8 @@ def show_matrices(console: Console, document: RunDocument, values: Collection[st
         _print(console, [Text(line, palette.QUIET) for line in wrapped(f"node {note}", console.width)])
     for series, group in groupby(document.matrices, key=_series):
         of_test = [_renamed(matrix, shown_as) for matrix in group]
-        in_full = [m for m in of_test if m.value == TESTS[series.test].headline or m.value in values]
+        first = TESTS[series.test].headline_by(series.parameters.instrument)
+        in_full = [m for m in of_test if m.value == first or m.value in values]
         for number, matrix in enumerate(in_full):
             if number:
                 console.print()
