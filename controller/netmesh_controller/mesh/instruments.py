@@ -72,6 +72,7 @@ INSTRUMENTS: dict[str, Instrument] = {
             message_bytes={"udp": (44, 9000)},
             omits=True,
             overhead_seconds=0.5,
+            before_seconds=0.15,
         ),
         Instrument(
             "netmesh",
