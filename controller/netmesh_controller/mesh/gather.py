@@ -50,6 +50,11 @@ class Gathered:
         return tuple(self._column)
 
     @property
+    def value_names(self) -> tuple[str, ...]:
+        """The values that there are tables of."""
+        return tuple(self._readings)
+
+    @property
     def _shape(self) -> tuple[int, int]:
         return len(self.names), len(self._column)
 

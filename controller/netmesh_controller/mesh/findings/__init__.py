@@ -1,0 +1,102 @@
+"""What an engineer should know of a run, each with its evidence in numbers, a confidence and a sentence.
+
+docs/findings.md tells what each kind means. A finding that chance alone could have made is not made: see `outstanding`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from netmesh_controller.mesh.document import Cell, Finding, Node
+from netmesh_controller.mesh.findings.asymmetric import asymmetric_pairs
+from netmesh_controller.mesh.findings.contention import (
+    Again,
+    again_of,
+    contention,
+    said_alone,
+    without_contention,
+    worst_cells,
+)
+from netmesh_controller.mesh.findings.history import outliers
+from netmesh_controller.mesh.findings.mtu import odd_mtus
+from netmesh_controller.mesh.findings.outstanding import ALPHA
+from netmesh_controller.mesh.findings.places import BadNode, BadZones
+from netmesh_controller.mesh.findings.series import Bad, Fitted, by_series, places
+from netmesh_controller.mesh.findings.signs import Signs
+from netmesh_controller.mesh.findings.words import of_node, of_pair, of_zones
+from netmesh_controller.mesh.gather import Gathered
+from netmesh_controller.mesh.table import Series, Table
+
+__all__ = ["Again", "Signs", "find", "to_measure_again"]
+
+# The parts of a series' share of the probability: places, asymmetry, history.
+_PARTS = 3
+
+
+def find(
+    nodes: Sequence[Node],
+    gathered: Mapping[Series, Gathered],
+    *,
+    cells: Iterable[Cell] = (),
+    duration_seconds: float = 1.0,
+    again: Mapping[Again, float] | None = None,
+    history: Sequence[Mapping[tuple[Series, str], Table]] = (),
+) -> list[Finding]:
+    """The findings of a run, the worst first.
+
+    `gathered` has its cells by series (see `matrix.gathered`); `cells` are the same once more, for what single cells
+    show (CPU, flapping), and may be left out. `duration_seconds` is how long each test ran. `again` has the bandwidths
+    (bit/s) of what `to_measure_again` named, each measured alone. `history` has the tables of earlier runs of the same
+    mesh by (series, value), three at least for anything to be told from them.
+    """
+    signs = Signs()
+    for cell in cells:
+        signs.add(cell)
+    found = odd_mtus(gathered, nodes) + signs.findings()
+    fitted = by_series(gathered, nodes, duration_seconds)
+    for one in fitted:
+        found += _of_series(one, _share(fitted), again or {}, history)
+    return sorted(found, key=_badness, reverse=True)
+
+
+def to_measure_again(
+    nodes: Sequence[Node], gathered: Mapping[Series, Gathered], *, duration_seconds: float = 1.0
+) -> list[Again]:
+    """The bandwidth cells to measure again alone before findings are stated: at most 5 % of each series."""
+    fitted = by_series(gathered, nodes, duration_seconds)
+    return worst_cells(fitted, _share(fitted))
+
+
+def _share(fitted: Sequence[Fitted]) -> float:
+    return ALPHA / max(1, len(fitted)) / _PARTS
+
+
+def _of_series(
+    one: Fitted,
+    alpha: float,
+    measured: Mapping[Again, float],
+    history: Sequence[Mapping[tuple[Series, str], Table]],
+) -> list[Finding]:
+    again = again_of(one, measured)
+    # What would be said if nothing had been measured again, so that what recovered is said to have.
+    gone = without_contention(one, places(one, alpha), again)[1]
+    kept, _ = without_contention(one, places(one, alpha, again), again)
+    made = [contention(one, _finding(one, bad), bad, again) for bad in gone]
+    made += [said_alone(one, _finding(one, bad), bad, again) for bad in kept.every]
+    if not gone:
+        made += asymmetric_pairs(one, kept, alpha)
+    return made + outliers(one, history, alpha)
+
+
+def _finding(one: Fitted, bad: Bad) -> Finding:
+    if isinstance(bad, BadNode):
+        return of_node(one, bad)
+    return of_zones(one, bad) if isinstance(bad, BadZones) else of_pair(one, bad)
+
+
+def _badness(finding: Finding) -> tuple[bool, float]:
+    """What is out of the ordinary goes before what is only remarked, and the farther off the earlier."""
+    deviation = finding.evidence.get("deviation", 0.0)
+    remark = finding.kind in ("cpu_bound", "contention", "asymmetric_pair")
+    return not remark, float(deviation) if math.isfinite(deviation) else 0.0

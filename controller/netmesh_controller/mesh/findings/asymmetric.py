@@ -1,0 +1,82 @@
+"""Asymmetric pairs: one way is far worse than the way back, more than both nodes' own sending and receiving explain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from netmesh_controller.mesh.document import Finding
+from netmesh_controller.mesh.findings.outstanding import confidence, passing, tail_of, threshold
+from netmesh_controller.mesh.findings.places import LEAST_NODES, BadPair
+from netmesh_controller.mesh.findings.series import Fitted, Places
+from netmesh_controller.mesh.findings.words import figure
+
+
+def asymmetric_pairs(one: Fitted, known: Places, alpha: float) -> list[Finding]:
+    """The pairs whose two ways differ. Only one-way figures can tell.
+
+    A pair that is bad one way and well the other is one; so is a pair of which one way is worse and the other better
+    than usual, neither of them by enough for itself. Pairs of bad nodes and zones are not looked at.
+    """
+    if one.looked.round_trip or one.looked.kind == "lossy" or len(one.names) < LEAST_NODES:
+        return []
+    rest = one.fit.rest.copy()
+    for node in known.nodes:
+        rest[node.node, :] = rest[:, node.node] = np.nan
+    for zones in known.zones:
+        rest[np.ix_(one.fit.zone == zones.source, one.fit.zone == zones.target)] = np.nan
+    difference = rest - rest.T
+    comparisons = int(np.count_nonzero(np.isfinite(difference))) // 2
+    if not comparisons:
+        return []
+    noise, df = one.fit.noise * np.sqrt(2), tail_of(one.fit.rest, one.tests)
+    by_chance = passing(
+        2 * comparisons,
+        alpha,
+        once_in=one.looked.disturbed_in,
+        mean=one.looked.disturbance,
+        tests=one.tests,
+    )
+    least = max(one.looked.one_way, threshold(comparisons, alpha, df) * noise, by_chance)
+    far = np.nan_to_num(difference, nan=-np.inf) >= least
+    places = {(int(a), int(b)) for a, b in np.argwhere(far)} | {
+        (bad.source, bad.target) for bad in known.pairs if _one_way(bad, rest)
+    }
+    return [
+        _finding(one, a, b, float(difference[a, b]), confidence(float(difference[a, b]) / noise, comparisons, df))
+        for a, b in sorted(places)
+    ]
+
+
+def _one_way(bad: BadPair, rest: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> bool:
+    back = rest[bad.target, bad.source]
+    return not bad.both_ways and bool(np.isfinite(back)) and bool(back < bad.size / 2)
+
+
+def _finding(one: Fitted, a: int, b: int, difference: float, sure: float) -> Finding:
+    source, target = one.names[a], one.names[b]
+    there, back = float(one.values[a, b]), float(one.values[b, a])
+    value = one.looked.value
+    return Finding(
+        kind="asymmetric_pair",
+        where={"source": source, "target": target, **one.about},
+        size=float(f"{there / back:.4g}"),
+        evidence={
+            **one.measured,
+            "seen": there,
+            "way_back": back,
+            "deviation": float(f"{difference:.4g}"),
+            "noise": float(f"{one.fit.noise:.4g}"),
+        },
+        confidence=sure,
+        sentence=(
+            f"{source} -> {target} and back differ: {figure(value, there)} there, {figure(value, back)} back "
+            f"({one.series.test}, {one.series.path}, {one.series.parameters.instrument})."
+        ),
+    )
+
+
+def pairs_said(findings: Sequence[Finding]) -> set[tuple[str, str]]:
+    """The pairs (source, target) that slow or lossy pairs are about: where such a one is said, its asymmetry is too."""
+    return {(one.where["source"], one.where["target"]) for one in findings if one.kind in ("slow_pair", "lossy_pair")}
