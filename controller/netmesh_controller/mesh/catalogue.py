@@ -147,6 +147,11 @@ UNITS: dict[str, str] = {
     **dict.fromkeys(COST_VALUES, COST_UNIT),
 }
 
+# Values of which more is better; of all others less is.
+MORE_IS_BETTER: frozenset[str] = frozenset(
+    {name for name, unit in UNITS.items() if unit in {"bit/s", "1/s"}} | {"mtu_bytes", "available_memory_bytes"}
+)
+
 REASONS: frozenset[str] = frozenset(
     {
         "unreachable",

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 COMMANDS = {
     "sweep": ("sweep:sweep", "Measure every ordered pair of nodes and print the matrices."),
     "serve": ("serve:serve", "Stay, and serve the HTTP API: sweeps are started over it, and resumed after a restart."),
+    "report": ("report:report", "Show a run, or write it as HTML, PNG, SVG, CSV, JSON, YAML or JUnit XML."),
     "certificates": ("certificates:certificates", "Make the certificates of agents outside Kubernetes."),
     "lab": ("lab:lab", "A small cluster network out of network namespaces, on this machine."),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,8 +28,10 @@ from netmesh_controller.mesh.document import Cell, RunDocument
 from netmesh_controller.mesh.outline import outline_of
 from netmesh_controller.mesh.share import shares
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
+from netmesh_controller.surfaces.cli.outputs import check_outputs, write_outputs
 from netmesh_controller.surfaces.cli.remote import access_to, sweep_there
 from netmesh_controller.surfaces.cli.sources import agent_source
+from netmesh_controller.surfaces.reports.formats import Wanted
 from netmesh_controller.surfaces.terminal.closing import show_closing
 from netmesh_controller.surfaces.terminal.curves import show_curves
 from netmesh_controller.surfaces.terminal.estimate import show_estimate
@@ -101,7 +102,10 @@ def sweep(
     ] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Measure what is missing of a run.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Write the run document to a file (.json).")] = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also write a file: .html, .png, .svg, .csv, .json, .yaml. May be given several times."),
+    ] = None,
     output_format: Annotated[
         Literal["terminal", "json"],
         typer.Option("--format", envvar="NETMESH_FORMAT", help="json writes the document alone on stdout."),
@@ -139,13 +143,12 @@ def sweep(
     logs.set_up("info" if verbose else "error")
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     with one_sentence():
-        if output is not None:
-            _check_output(output)
+        check_outputs(output or ())
         if controller is not None:
             asked = _asked(given, plan, None)
             if resume is None:
                 ask_from(asked)
-            command = _Command(asked, None, name, output, output_format == "json", dry_run)
+            command = _Command(asked, None, name, tuple(output or ()), output_format == "json", dry_run)
             access = _elsewhere(controller, lab, agents)
             raise typer.Exit(asyncio.run(command.run_there(access, resume)))
         stored = asyncio.run(_stored(resume)) if resume is not None else None
@@ -159,7 +162,7 @@ def sweep(
             lab, agents = source_names.get("lab"), source_names.get("agents")
             if certificates is None and "certificates" in source_names:
                 certificates = Path(source_names["certificates"])
-        command = _Command(asked, stored, name, output, output_format == "json", dry_run)
+        command = _Command(asked, stored, name, tuple(output or ()), output_format == "json", dry_run)
         with agent_source(lab, agents, certificates) as source:
             code = asyncio.run(command.run(source))
     raise typer.Exit(code)
@@ -170,16 +173,6 @@ def _elsewhere(controller: str, lab: str | None, agents: str | None) -> Access:
         if value is not None:
             raise BadUsageError(f"--controller and {option}: give one of them")
     return access_to(controller)
-
-
-def _check_output(output: Path) -> None:
-    """Whether the document can be written there, told before a sweep and not after it."""
-    if output.suffix != ".json":
-        raise BadUsageError(f"--output: {output.name} must end in .json")
-    if not output.parent.is_dir():
-        raise BadUsageError(f"--output: there is no folder {output.parent}")
-    if output.is_dir() or not os.access(output if output.exists() else output.parent, os.W_OK):
-        raise BadUsageError(f"--output: {output} cannot be written")
 
 
 async def _check_store() -> None:
@@ -222,7 +215,7 @@ class _Command:
     asked: dict[str, Any]
     stored: StoredRun | None
     name: str | None
-    output: Path | None
+    outputs: tuple[Path, ...]
     json: bool
     dry_run: bool
 
@@ -313,23 +306,14 @@ class _Command:
         return ExitCode.COMPLETE if document.run.state == "complete" else ExitCode.GAPS
 
     def _write(self, document: RunDocument, console: Console, *, planned: int) -> None:
-        if self.output is not None or self.json:
-            text = document.model_dump_json(by_alias=True, indent=1)
-            if self.output is not None:
-                try:
-                    self.output.write_text(text + "\n")
-                except OSError as error:
-                    raise CouldNotRunError(
-                        f"--output: {self.output} cannot be written: {error.strerror}; the run is kept as "
-                        f"{document.run.id}"
-                    ) from error
-            if self.json:
-                typer.echo(text)
+        write_outputs(Wanted.of(document), self.outputs)
+        if self.json:
+            typer.echo(document.model_dump_json(by_alias=True, indent=1))
         if not self.json:
             show_matrices(console, document)
             show_curves(console, curves(document.matrices))
             show_shares(console, shares(document.matrices, document.cells))
-        show_closing(console, document, planned, str(self.output) if self.output else None)
+        show_closing(console, document, planned, ", ".join(map(str, self.outputs)) or None)
 
 
 async def _show(engine: Sweep, live: ProgressDisplay) -> None:

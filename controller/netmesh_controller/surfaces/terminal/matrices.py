@@ -9,7 +9,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
-from netmesh_controller.mesh.catalogue import TESTS
+from netmesh_controller.mesh.catalogue import MORE_IS_BETTER, TESTS
 from netmesh_controller.mesh.document import Cell, Matrix, RunDocument
 from netmesh_controller.mesh.matrix import Series
 from netmesh_controller.surfaces.terminal import palette
@@ -131,8 +131,8 @@ def _block(
         said = f"The matrix of {len(matrix.sources)} nodes is wider than {width} columns; in short:"
         lines += [Text(line, palette.QUIET) for line in wrapped(said, width, "  ")]
         lines += spread_lines(seen, scale, width)
-        lines += worst_lines(seen.remote, scale, matrix.unit, width)
-        lines += zone_lines(seen, zones, scale, matrix.unit, width)
+        lines += worst_lines(seen.remote, scale, matrix.value, width)
+        lines += zone_lines(seen, zones, scale, matrix.value, width)
     coloured = any(entry.style and entry.style not in (palette.QUIET, palette.GAP) for row in entries for entry in row)
     if drawn is not None and coloured and palette.has_colour(console):
         lines += [Text(line, palette.QUIET) for line in wrapped(palette.NOTE, width, "  ")]
@@ -140,7 +140,7 @@ def _block(
 
 
 def _entries(matrix: Matrix, seen: View, scale: Scale) -> list[list[Entry]]:
-    more = palette.more_is_better(matrix.unit)
+    more = matrix.value in MORE_IS_BETTER
     found = spread(seen.peers)
     rows: list[list[Entry]] = []
     for source, numbers, reasons in zip(matrix.sources, matrix.values, matrix.reasons, strict=True):

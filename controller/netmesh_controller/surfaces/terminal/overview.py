@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
+from netmesh_controller.mesh.catalogue import MORE_IS_BETTER
 from netmesh_controller.mesh.matrix import natural
 from netmesh_controller.mesh.statistics import median
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.grid import Entry, grid
 from netmesh_controller.surfaces.terminal.units import Scale
 from netmesh_controller.surfaces.terminal.view import Figure, View, spread
-from netmesh_controller.surfaces.terminal.words import joined, short
+from netmesh_controller.surfaces.terminal.words import QUIET_CODES, joined, short
 
 WORST_PAIRS = 10
 
@@ -36,9 +37,9 @@ def spread_lines(seen: View, scale: Scale, width: int) -> list[Text]:
     return lines
 
 
-def worst_lines(figures: Sequence[Figure], scale: Scale, unit: str, width: int) -> list[Text]:
+def worst_lines(figures: Sequence[Figure], scale: Scale, value: str, width: int) -> list[Text]:
     """The worst pairs, worst first, each with how far it is from the median."""
-    more = palette.more_is_better(unit)
+    more = value in MORE_IS_BETTER
     found = spread(figures)
     if found is None or found.lowest.number == found.highest.number:
         return []
@@ -56,7 +57,7 @@ def worst_lines(figures: Sequence[Figure], scale: Scale, unit: str, width: int) 
     return lines
 
 
-def zone_lines(seen: View, zones: Mapping[str, str | None], scale: Scale, unit: str, width: int) -> list[Text]:
+def zone_lines(seen: View, zones: Mapping[str, str | None], scale: Scale, value: str, width: int) -> list[Text]:
     """Medians between zones, sources in rows; the diagonal is between nodes of one zone. Empty without two zones."""
     names = sorted({zone for zone in zones.values() if zone}, key=natural)
     if len(names) < 2:
@@ -67,7 +68,7 @@ def zone_lines(seen: View, zones: Mapping[str, str | None], scale: Scale, unit: 
     medians = {pair: median(numbers) for pair, numbers in by_zones.items() if pair[0] and pair[1]}
     if not medians:
         return []
-    more = palette.more_is_better(unit)
+    more = value in MORE_IS_BETTER
     middle = median(medians.values())
     worst = (min if more else max)(medians.values())
 
@@ -121,5 +122,4 @@ def _reasons(gaps: Counter[str]) -> list[str]:
 
 def gap_entry(code: str, *, local: bool) -> Entry:
     """A gap inside a matrix."""
-    quiet = code in {"not_scheduled", "not_applicable", "not_supported"}
-    return Entry(short(code), palette.QUIET if quiet else palette.GAP, local)
+    return Entry(short(code), palette.QUIET if code in QUIET_CODES else palette.GAP, local)

@@ -19,11 +19,6 @@ _STRONG = 1.5
 NOTE = "blue: better than the median by over 10 %; orange: worse; bold: the worst"
 
 
-def more_is_better(unit: str) -> bool:
-    """Whether a value of this unit is a rate, of which more is better; of all others less is."""
-    return unit in {"bit/s", "1/s"}
-
-
 def worse_by(number: float, middle: float, *, more: bool) -> float:
     """How many times worse than the median a number is; below 1 it is better."""
     if number == middle:

@@ -31,37 +31,39 @@ def show_shares(console: Console, found: Iterable[Share]) -> None:
     console.print(Text(f"paths beside {BASELINE_PATH}, medians over pairs", "bold"), soft_wrap=True, highlight=False)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0), collapse_padding=True)
     for (path, test, parameters), shares in rows.items():
-        said = ", ".join(filter(None, (_words(share, console) for share in _told(shares))))
+        said = ", ".join(filter(None, (words(share, ascii_only=console.options.ascii_only) for share in told(shares))))
         table.add_row(f"  {path}", f"{test}, {parameters_in_words(parameters)}", said or "no pair has both")
     console.print(table, highlight=False)
     console.print()
 
 
-def _told(shares: Sequence[Share]) -> list[Share]:
+def told(shares: Sequence[Share]) -> list[Share]:
+    """The shares of one path and test that are worth telling: each end's CPU once."""
     by_value = {share.value: share for share in shares}
-    told = [share for share in shares if share.value not in COST_VALUES]
+    chosen = [share for share in shares if share.value not in COST_VALUES]
     for _, host, tool in _ENDS:
         known = [by_value[value] for value in (host, tool) if value in by_value and by_value[value].pairs]
-        told += known[:1]
-    return told
+        chosen += known[:1]
+    return chosen
 
 
-def _words(share: Share, console: Console) -> str | None:
+def words(share: Share, *, ascii_only: bool = False) -> str | None:
+    """The share for people; None where no pair has both figures."""
     what = label(share.value)
     if share.figure is None:
-        return None if share.reason is None else f"{what}: {share.reason}{_error(share, console)}"
+        return None if share.reason is None else f"{what}: {share.reason}{_error(share, ascii_only=ascii_only)}"
     if share.how == "ratio":
         return f"{what} {digits(share.figure * 100)} %"
-    scale = scale_for(share.value, share.unit, [share.figure], ascii_only=console.options.ascii_only)
+    scale = scale_for(share.value, share.unit, [share.figure], ascii_only=ascii_only)
     sign = "+" if share.figure >= 0 else "-"
     if share.error is not None:
-        plus_minus = "+-" if console.options.ascii_only else "±"
+        plus_minus = "+-" if ascii_only else "±"
         return f"{what} {sign}{scale.text(abs(share.figure))} {plus_minus} {scale.full(share.error)}"
     return f"{what} {sign}{scale.full(abs(share.figure))}"
 
 
-def _error(share: Share, console: Console) -> str:
+def _error(share: Share, *, ascii_only: bool) -> str:
     if share.error is None:
         return ""
-    scale = scale_for(share.value, share.unit, [share.error], ascii_only=console.options.ascii_only)
-    return f" ({'+-' if console.options.ascii_only else '±'} {scale.full(share.error)})"
+    scale = scale_for(share.value, share.unit, [share.error], ascii_only=ascii_only)
+    return f" ({'+-' if ascii_only else '±'} {scale.full(share.error)})"

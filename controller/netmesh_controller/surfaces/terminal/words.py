@@ -26,6 +26,9 @@ _LABELS: dict[str, str] = {
     "duplicate_packets": "duplicates",
     "late_packets": "late",
     "jitter_seconds": "jitter",
+    "connect_seconds": "connect time",
+    "mtu_bytes": "path MTU",
+    "available_memory_bytes": "available memory",
     "source_cpu_seconds_per_gigabyte": "sender CPU, host",
     "target_cpu_seconds_per_gigabyte": "receiver CPU, host",
     "source_tool_cpu_seconds_per_gigabyte": "sender CPU, tool",
@@ -52,6 +55,9 @@ _SHORT: dict[str, str] = {
     "version_mismatch": "version",
 }
 
+# Gaps by design: nobody expected a number there.
+QUIET_CODES: frozenset[str] = frozenset({"not_scheduled", "not_applicable", "not_supported"})
+
 # Reasons that a matrix gives by itself: no cell has a sentence for them.
 _SENTENCES: dict[str, str] = {
     "not_supported": "the tool does not give this value",
@@ -60,6 +66,26 @@ _SENTENCES: dict[str, str] = {
     "cancelled": "this pair was not measured before the run stopped",
     "not_scheduled": "the plan left this pair out",
     "not_applicable": "the path has no such cell",
+}
+
+# Reasons that come with a cell's own sentence, in general words.
+_IN_GENERAL: dict[str, str] = {
+    "unreachable": "no agent answered, or no way led there",
+    "refused": "the connection was refused",
+    "timeout": "the test did not end, or the other side did not answer, in time",
+    "agent_lost": "the agent stopped answering",
+    "agent_away": "the agent was away",
+    "busy": "somebody else measured there",
+    "tool_missing": "the measuring program is not installed on the node",
+    "tool_failed": "the measuring program failed",
+    "tool_output": "what the measuring program printed could not be read",
+    "rate_not_supported": "the tool cannot keep to the rate that was asked for",
+    "service_not_ready": "the Service led nowhere yet",
+    "starved": "the measuring process did not get the CPU it needed: its figures are not the network's",
+    "pressure": "the node was too busy to be measured without harm",
+    "budget": "the time was used up",
+    "loss": "packets were lost where the tool cannot measure under loss",
+    "version_mismatch": "the two ends run versions that do not go together",
 }
 
 
@@ -76,6 +102,11 @@ def short(code: str) -> str:
 def sentence(code: str) -> str | None:
     """What a reason means that has no cell to say it."""
     return _SENTENCES.get(code)
+
+
+def in_general(code: str) -> str:
+    """What a reason means, in general words; empty for a code that is not known."""
+    return _SENTENCES.get(code) or _IN_GENERAL.get(code, "")
 
 
 def parameters_in_words(parameters: Parameters) -> str:

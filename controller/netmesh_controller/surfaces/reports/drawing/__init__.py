@@ -1,0 +1,1 @@
+"""Pictures by matplotlib, which takes half a second to import: only where one is drawn."""

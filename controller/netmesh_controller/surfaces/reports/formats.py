@@ -1,0 +1,121 @@
+"""What a format of reports is, and which there are."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Literal
+
+from netmesh_common.errors import BadUsageError
+from netmesh_controller.mesh.catalogue import TESTS
+from netmesh_controller.mesh.document import RunDocument
+from netmesh_controller.mesh.table import Table
+from netmesh_controller.surfaces import reports
+from netmesh_controller.surfaces.reports.content import Content, Source, content_of
+
+CsvLayout = Literal["long", "wide"]
+
+
+class ReportError(BadUsageError):
+    """A report cannot be made; the message says what is wrong with what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What of a run is wanted: all where nothing is named. `expectations` are the texts of `--expect`."""
+
+    paths: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    statistic: str = "mean"
+    csv: CsvLayout = "long"
+    expectations: tuple[str, ...] = ()
+
+
+@dataclass
+class Wanted:
+    """A run and what is wanted of it; the content is worked out once for all formats.
+
+    `document` makes the whole run document, where a format is that document.
+    """
+
+    source: Source
+    document: Callable[[], RunDocument]
+    choice: Choice = field(default_factory=Choice)
+
+    @classmethod
+    def of(cls, document: RunDocument, choice: Choice | None = None) -> Wanted:
+        """What is wanted of a run document."""
+        return cls(Source.of(document), lambda: document, choice or Choice())
+
+    @cached_property
+    def tables(self) -> list[Table]:
+        """The chosen tables alone; ReportError where there is none of a name."""
+        choice, tables = self.choice, list(self.source.tables)
+        named: tuple[tuple[str, tuple[str, ...], Callable[[Table], str]], ...] = (
+            ("path", choice.paths, lambda table: table.series.path),
+            ("test", choice.tests, lambda table: table.series.test),
+            ("value", choice.values, lambda table: table.value),
+        )
+        for option, names, of in named:
+            there = list(dict.fromkeys(of(table) for table in tables))
+            for name in names:
+                if name not in there:
+                    others = ", ".join(there) or "none"
+                    raise ReportError(f"--{option}: the run has no {option} '{name}' here; it has {others}")
+            if names:
+                tables = [table for table in tables if of(table) in names]
+        return tables
+
+    @cached_property
+    def content(self) -> Content:
+        """What reports show of the chosen part."""
+        return content_of(replace(self.source, tables=self.tables))
+
+    def headline(self, test: str, values: Iterable[str]) -> list[str]:
+        """The values that a format with little room shows: those that were asked for, else the test's first."""
+        there = list(values)
+        if self.choice.values:
+            return there
+        return [TESTS[test].headline] if TESTS[test].headline in there else there[:1]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format: the endings of its files, and how it is written. `render` raises ReportError with a sentence."""
+
+    endings: tuple[str, ...]
+    render: Callable[[Wanted, str], Iterable[bytes]]
+
+
+@cache
+def formats() -> dict[str, Format]:
+    """The formats by ending, each a module of this package."""
+    found: dict[str, Format] = {}
+    for module in sorted(info.name for info in pkgutil.iter_modules(reports.__path__)):
+        kind = getattr(importlib.import_module(f"{reports.__name__}.{module}"), "FORMAT", None)
+        if isinstance(kind, Format):
+            found.update(dict.fromkeys(kind.endings, kind))
+    return found
+
+
+def format_for(path: Path) -> Format:
+    """The format of a file by its ending; ReportError where there is none."""
+    kind = formats().get(path.suffix.lower())
+    if kind is None:
+        endings = sorted(formats())
+        raise ReportError(f"{path.name} must end in {', '.join(endings[:-1])} or {endings[-1]}")
+    return kind
+
+
+def write_report(wanted: Wanted, path: Path) -> None:
+    """Writes one file in the format that its ending names; ReportError and OSError."""
+    kind = format_for(path)
+    parts = kind.render(wanted, path.suffix.lower())
+    with path.open("wb") as file:
+        for part in parts:
+            file.write(part)
