@@ -1,0 +1,1 @@
+"""The continuous probe of a mesh: who probes whom, and what the windows say. Pure."""
