@@ -46,6 +46,11 @@ async def serve(settings: Settings, source: Source) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    async with source.running():
+        await _serve(settings, source, stop)
+
+
+async def _serve(settings: Settings, source: Source, stop: asyncio.Event) -> None:
     store = await open_store()
     try:
         sweeps = Sweeps(store, source)

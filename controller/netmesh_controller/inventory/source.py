@@ -17,7 +17,7 @@ class Source:
 
     `certificates` is asked for each time that connections are made, since they may be rotated meanwhile. `facts` are
     what a run should say of the source. `running` is entered before the source is asked and left when it is no longer
-    needed; a source that watches what changes does so meanwhile, and is the `presence`.
+    needed; a source that watches what changes does so meanwhile, and has a `presence`.
     """
 
     locate: Callable[[], Awaitable[list[Located]]]
@@ -25,4 +25,4 @@ class Source:
     recorded: dict[str, str]
     facts: dict[str, Any] = field(default_factory=dict)
     running: Callable[[], AbstractAsyncContextManager[Any]] = nullcontext
-    presence: Presence | None = None
+    presence: Callable[[], Presence | None] = lambda: None

@@ -1,14 +1,18 @@
-"""Where a command's agents come from: `--lab N|FILE|NAME` or `--agents FILE|HOST:PORT,…`."""
+"""Where a command's agents come from: `--lab N|FILE|NAME`, `--agents FILE|HOST:PORT,…`, else its cluster."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from netmesh_common.tls import rereading
+from netmesh_common.units import parse_duration
 from netmesh_controller import lab as labs
+from netmesh_controller.identity.rotation import Lifetimes
 from netmesh_controller.inventory.lab import lab_agents
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.inventory.static import static_agents
@@ -38,8 +42,31 @@ def agent_source(lab: str | None, agents: str | None, certificates: Path | None)
         recorded = {"agents": agents, "certificates": str(certificates.absolute())}
         # What is wrong with them is told before anything starts.
         yield Source(lambda: static_agents(agents), rereading(certificates), recorded)
+    elif os.environ.get("KUBERNETES_SERVICE_HOST"):
+        # Only here: the client's package takes more than a second to import.
+        from netmesh_controller.engines.incluster import cluster_source  # noqa: PLC0415
+
+        yield cluster_source(_lifetimes())
     else:
         raise BadUsageError("where are the agents? Give --lab N|FILE|NAME or --agents FILE|HOST:PORT,…")
+
+
+def _lifetimes() -> Lifetimes:
+    """How long certificates are valid, by NETMESH_{AUTHORITY,CERTIFICATE}_LIFETIME and NETMESH_AUTHORITY_SETTLE."""
+    default = Lifetimes()
+
+    def read(name: str, otherwise: timedelta) -> timedelta:
+        text = os.environ.get(name)
+        try:
+            return otherwise if text is None else timedelta(seconds=parse_duration(text))
+        except ValueError as error:
+            raise BadUsageError(f"{name}: {error}") from error
+
+    return Lifetimes(
+        authority=read("NETMESH_AUTHORITY_LIFETIME", default.authority),
+        leaf=read("NETMESH_CERTIFICATE_LIFETIME", default.leaf),
+        settle=read("NETMESH_AUTHORITY_SETTLE", default.settle),
+    )
 
 
 @contextmanager

@@ -220,6 +220,10 @@ class _Command:
     dry_run: bool
 
     async def run(self, source: Source) -> ExitCode:
+        async with source.running():
+            return await self._run(source)
+
+    async def _run(self, source: Source) -> ExitCode:
         # With --format json the document alone is on stdout; people are told on stderr.
         console = Console(stderr=self.json)
         found = await survey(await source.locate(), source.certificates)
