@@ -1,0 +1,207 @@
+"""Rolling windows of the continuous probe: 10 s, 1 min, 10 min, 1 h, as columns of numpy arrays over all pairs.
+
+A window keeps, for each ordered pair, how many probes were sent and lost, and the shortest, middle and longest round
+trip as codes of `scale`. Windows are made of parts: a minute of six times 10 s, and so on. Sums, minima and maxima of
+parts are those of the whole. The middle (p50) of a 10 s window is the median of its round trips; that of a longer
+window is the median of its parts' medians (the remedian of Rousseeuw and Bassett, 1990), and is told as such.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netmesh_controller.mesh.probing.scale import UNKNOWN, Codes, encode
+
+BASE_SECONDS = 10
+# Each longer window's length in seconds, and of how many parts of the one before it is made.
+LONGER = ((60, 6), (600, 10), (3600, 6))
+LENGTHS = (BASE_SECONDS, *(seconds for seconds, _ in LONGER))
+
+Counts = NDArray[np.uint32]
+Number = TypeVar("Number", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Columns over all ordered pairs, each of shape (nodes, nodes): rows are sources, columns targets.
+
+    `sent` and `lost` are counts; `shortest`, `middle` and `longest` are codes of round trips, 0 where there is none.
+    `started` is in whole seconds since 1970, UTC; `parts` of `parts_whole` parts have been seen.
+    """
+
+    started: int
+    seconds: int
+    sent: Counts
+    lost: Counts
+    shortest: Codes
+    middle: Codes
+    longest: Codes
+    parts: int = 1
+    parts_whole: int = 1
+
+    @property
+    def loss_ratio(self) -> NDArray[np.float64]:
+        """Lost over sent, not-a-number where nothing was sent."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.sent > 0, self.lost / self.sent, np.nan)
+
+    def reordered(self, places: Sequence[int | None]) -> Window:
+        """The same for another set of nodes: `places` says where each was, None for one that is new."""
+        return Window(
+            self.started,
+            self.seconds,
+            _reordered(self.sent, places),
+            _reordered(self.lost, places),
+            _reordered(self.shortest, places),
+            _reordered(self.middle, places),
+            _reordered(self.longest, places),
+            self.parts,
+            self.parts_whole,
+        )
+
+
+def empty(size: int, started: int, seconds: int = BASE_SECONDS) -> Window:
+    """A window in which nothing was sent."""
+    counts, codes = np.zeros((size, size), np.uint32), np.zeros((size, size), np.uint16)
+    return Window(started, seconds, counts, counts.copy(), codes, codes.copy(), codes.copy())
+
+
+def _reordered(column: NDArray[Number], places: Sequence[int | None]) -> NDArray[Number]:
+    result: NDArray[Number] = np.zeros((len(places), len(places)), column.dtype)
+    new = [place for place, old in enumerate(places) if old is not None]
+    old = [place for place in places if place is not None]
+    result[np.ix_(new, new)] = column[np.ix_(old, old)]
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class PeerReport:
+    """What one node saw of its peers in one base window, column by column.
+
+    `targets` are places of nodes; `sent` and `lost` go with them; `round_trips_seconds` holds the round trips of all
+    peers one after the other, `answered` how many are each peer's.
+    """
+
+    source: int
+    targets: NDArray[np.intp]
+    sent: NDArray[np.uint32]
+    lost: NDArray[np.uint32]
+    answered: NDArray[np.intp]
+    round_trips_seconds: NDArray[np.float64]
+
+
+def take(window: Window, report: PeerReport) -> None:
+    """Writes a report into a base window, in place; a second report of the same source replaces the first's peers."""
+    row = report.source
+    window.sent[row, report.targets] = report.sent
+    window.lost[row, report.targets] = report.lost
+    for column in (window.shortest, window.middle, window.longest):
+        column[row, report.targets] = UNKNOWN
+    some = report.answered > 0
+    if not some.any():
+        return
+    targets, counts = report.targets[some], report.answered[some]
+    owner = np.repeat(np.arange(len(counts)), counts)
+    ordered = report.round_trips_seconds[np.lexsort((report.round_trips_seconds, owner))]
+    first = np.concatenate(([0], np.cumsum(counts)[:-1]))
+    last = first + counts - 1
+    window.shortest[row, targets] = encode(ordered[first])
+    window.longest[row, targets] = encode(ordered[last])
+    low, high = ordered[first + (counts - 1) // 2], ordered[first + counts // 2]
+    window.middle[row, targets] = encode((low + high) / 2)
+
+
+def rolled(parts: Sequence[Window], seconds: int, parts_whole: int) -> Window:
+    """The window that consecutive parts make; ValueError without parts."""
+    if not parts:
+        raise ValueError("a window is made of at least one part")
+    shortest = np.stack([part.shortest for part in parts])
+    # Unknown is 0 and would be the minimum: one below it wraps around to the largest code.
+    least = (shortest - np.uint16(1)).min(axis=0) + np.uint16(1)
+    return Window(
+        parts[0].started,
+        seconds,
+        np.sum([part.sent for part in parts], axis=0, dtype=np.uint32),
+        np.sum([part.lost for part in parts], axis=0, dtype=np.uint32),
+        least,
+        _median_code(np.stack([part.middle for part in parts])),
+        np.max([part.longest for part in parts], axis=0),
+        len(parts),
+        parts_whole,
+    )
+
+
+def _median_code(codes: Codes) -> Codes:
+    """The median over the first axis of the codes that are known; unknown where none is."""
+    count = (codes != UNKNOWN).sum(axis=0)
+    ordered = np.sort(codes, axis=0)  # the unknown ones first
+    unknown = len(codes) - count
+    low = np.minimum(unknown + np.maximum(count - 1, 0) // 2, len(codes) - 1)
+    high = np.minimum(unknown + count // 2, len(codes) - 1)
+    below = np.take_along_axis(ordered, low[None], axis=0)[0].astype(np.uint32)
+    above = np.take_along_axis(ordered, high[None], axis=0)[0].astype(np.uint32)
+    # Between two codes lies their geometric mean: the scale is logarithmic.
+    return np.where(count > 0, (below + above) // 2, UNKNOWN).astype(np.uint16)
+
+
+class RollingWindows:
+    """The windows of a mesh, the base one as it fills and the longer ones over its last parts."""
+
+    def __init__(self, nodes: Sequence[str], started: int) -> None:
+        self._nodes = tuple(nodes)
+        self._base = empty(len(self._nodes), started)
+        self._parts: dict[int, deque[Window]] = {seconds: deque(maxlen=count) for seconds, count in LONGER}
+        self._closed: Window | None = None
+        self._ended = dict.fromkeys((seconds for seconds, _ in LONGER), 0)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes' names, in the order of rows and columns."""
+        return self._nodes
+
+    @property
+    def filling(self) -> Window:
+        """The base window that fills now: reports are taken into it."""
+        return self._base
+
+    def with_nodes(self, nodes: Sequence[str]) -> None:
+        """The mesh is these nodes from now on; what is known of those that stay is kept."""
+        before = {name: place for place, name in enumerate(self._nodes)}
+        places = [before.get(name) for name in nodes]
+        self._nodes = tuple(nodes)
+        self._base = self._base.reordered(places)
+        if self._closed is not None:
+            self._closed = self._closed.reordered(places)
+        for seconds, parts in self._parts.items():
+            self._parts[seconds] = deque((part.reordered(places) for part in parts), maxlen=parts.maxlen)
+
+    def close(self) -> dict[int, Window]:
+        """Ends the base window and begins the next; returns the windows that ended now whole, by their length."""
+        part = self._closed = self._base
+        self._base = empty(len(self._nodes), part.started + BASE_SECONDS)
+        ended = {BASE_SECONDS: part}
+        for seconds, count in LONGER:
+            parts = self._parts[seconds]
+            parts.append(part)
+            self._ended[seconds] += 1
+            if self._ended[seconds] % count:
+                break
+            part = ended[seconds] = rolled(parts, seconds, count)
+        return ended
+
+    def window(self, seconds: int) -> Window | None:
+        """The last window of that length as far as it is known: fewer parts at first; None before the first part."""
+        if seconds == BASE_SECONDS:
+            return self._closed
+        parts = self._parts[seconds]
+        if parts:
+            return rolled(parts, seconds, parts.maxlen or 1)
+        shorter = LENGTHS[LENGTHS.index(seconds) - 1]
+        found = self.window(shorter)
+        return None if found is None else rolled([found], seconds, dict(LONGER)[seconds])
