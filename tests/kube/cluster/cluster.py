@@ -16,6 +16,7 @@ from . import images, machine, network
 from .binaries import programs
 from .control_plane import ControlPlane
 from .node import Node
+from .node_files import kube_proxy_configuration
 from .pki import Pki
 from .processes import end_cgroup, make_cgroup, members, run, started_at, wait_until
 from .settings import CGROUP, PROXY_MODES, ClusterError, NodeAddresses, state_folder
@@ -98,9 +99,11 @@ class Cluster:
     def set_proxy_mode(self, mode: str) -> None:
         """Restarts every kube-proxy in another mode, and waits until each has written its rules."""
         self.proxy_mode = mode
-        for node in self.nodes.values():
-            node.set_proxy_mode(mode)
+        self._configure_proxies()
+        self._publish_proxies_configuration()
         self._record()
+        for node in self.nodes.values():
+            node.kube_proxy.restart()  # it removes the rules of the mode before
         for node in self.nodes.values():
             node.wait_for_proxy(mode)
 
@@ -149,11 +152,15 @@ class Cluster:
             shutil.copytree(logs, wanted, dirs_exist_ok=True)
 
     @property
+    def _proxy_configuration(self) -> Path:
+        return self.folder / "kube-proxy.yaml"
+
+    @property
     def _busybox(self) -> Path:
         return self.folder / "busybox.tar"
 
     def _node(self, index: int) -> Node:
-        return Node(index, self.folder, self.programs, self._pki, self.proxy_mode)
+        return Node(index, self.folder, self.programs, self._pki, self._proxy_configuration)
 
     def _start(self, archives: tuple[Path, ...]) -> None:
         machine.save(self.folder / "before.json")
@@ -162,6 +169,7 @@ class Cluster:
         self._pki.kubeconfig("admin", "admin", ("system:masters",))
         self._pki.kubeconfig("kube-proxy", "system:kube-proxy")
         images.write_busybox(self._busybox)
+        self._configure_proxies()
         network.make()
         addresses = [node.addresses for node in self.nodes.values()]
         for number, node in enumerate(addresses):
@@ -171,8 +179,21 @@ class Cluster:
             nodes = [pool.submit(node.start, [self._busybox]) for node in self.nodes.values()]
             for part in (control_plane, *nodes):
                 part.result()
+        kube_system = ("get", "namespace", "kube-system", "--ignore-not-found", "--output=name")
+        wait_until("There is a namespace kube-system", lambda: self.kubectl(*kube_system), 30)
+        self._publish_proxies_configuration()
         self.load(*archives)
         self.wait_ready()
+
+    def _configure_proxies(self) -> None:
+        self._proxy_configuration.write_text(kube_proxy_configuration(self.proxy_mode, self._pki.folder))
+
+    def _publish_proxies_configuration(self) -> None:
+        """Where kubeadm's clusters tell it, and netmesh reads the mode."""
+        data = {"config.conf": self._proxy_configuration.read_text()}
+        name = {"name": "kube-proxy", "namespace": "kube-system"}
+        told = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": name, "data": data}
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(told))
 
     def _record(self) -> None:
         """Only a cluster that is whole has this file."""

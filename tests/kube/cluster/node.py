@@ -14,7 +14,7 @@ from .settings import ClusterError, NodeAddresses
 class Node:
     """One node's programs, each restartable for itself."""
 
-    def __init__(self, index: int, folder: Path, programs: Path, pki: Pki, proxy_mode: str) -> None:
+    def __init__(self, index: int, folder: Path, programs: Path, pki: Pki, proxy_configuration: Path) -> None:
         self.addresses = NodeAddresses(index)
         self.name = self.addresses.name
         self._pki = pki
@@ -33,8 +33,7 @@ class Node:
         self.containerd = Daemon(folder, f"{self.name}-containerd", self._files.containerd_command(), self._inside)
         kubelet: list[str | Path] = [programs / "kubelet", *self._files.kubelet_options()]
         self.kubelet = Daemon(folder, f"{self.name}-kubelet", kubelet, self._inside)
-        self._kube_proxy_program = programs / "kube-proxy"
-        proxy: list[str | Path] = [self._kube_proxy_program, *self._files.kube_proxy_options(proxy_mode)]
+        proxy: list[str | Path] = [programs / "kube-proxy", *self._files.kube_proxy_options(proxy_configuration)]
         self.kube_proxy = Daemon(folder, f"{self.name}-kube-proxy", proxy, self._inside)
 
     def start(self, images: list[Path]) -> None:
@@ -60,11 +59,6 @@ class Node:
     def ctr(self, *command: str) -> str:
         """Output of containerd's own client, in the kubelet's namespace of names."""
         return run("ctr", "--address", self._files.socket, "--namespace", "k8s.io", *command, seconds=300)
-
-    def set_proxy_mode(self, mode: str) -> None:
-        """Restarts kube-proxy in another mode; it removes the rules of the one before."""
-        self.kube_proxy.command = [str(self._kube_proxy_program), *self._files.kube_proxy_options(mode)]
-        self.kube_proxy.restart()
 
     def wait_for_proxy(self, mode: str, seconds: float = 60) -> None:
         """Waits until kube-proxy has written the rules of the cluster's own Service in this mode, and only in this."""

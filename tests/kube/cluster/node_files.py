@@ -6,6 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
+import yaml
+
 from .settings import POD_NETS, ZONES, NodeAddresses
 
 PAUSE = "localhost/netmesh-test-busybox:1"
@@ -63,20 +65,9 @@ class NodeFiles:
             "--cert-dir=/var/lib/kubelet/pki",
         ]
 
-    def kube_proxy_options(self, mode: str) -> list[str]:
-        """Options of kube-proxy; `mode` is iptables or nftables."""
-        return [
-            f"--kubeconfig={self._pki / 'kube-proxy.kubeconfig'}",
-            f"--hostname-override={self._addresses.name}",
-            f"--proxy-mode={mode}",
-            f"--cluster-cidr={POD_NETS}",
-            # These are the machine's, and cannot be written from a namespace.
-            "--conntrack-max-per-core=0",
-            "--conntrack-tcp-timeout-established=0",
-            "--conntrack-tcp-timeout-close-wait=0",
-            "--oom-score-adj=0",
-            "--metrics-bind-address=127.0.0.1:10249",
-        ]
+    def kube_proxy_options(self, configuration: Path) -> list[str]:
+        """Options of kube-proxy; its configuration is one for all nodes."""
+        return [f"--config={configuration}", f"--hostname-override={self._addresses.name}"]
 
     def _own(self, path: str) -> Path:
         return self._folder / "own" / path.strip("/").replace("/", "-")
@@ -154,3 +145,19 @@ state = "{folder}/containerd-state"
             "volumePluginDir": str(self._folder / "volume-plugins"),
             "maxPods": 60,
         }
+
+
+def kube_proxy_configuration(mode: str, pki: Path) -> str:
+    """Every kube-proxy's configuration as YAML; `mode` is iptables or nftables."""
+    configuration = {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": mode,
+        "clusterCIDR": POD_NETS,
+        "clientConnection": {"kubeconfig": str(pki / "kube-proxy.kubeconfig")},
+        # These are the machine's, and cannot be written from a namespace.
+        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+        "oomScoreAdj": 0,
+        "metricsBindAddress": "127.0.0.1:10249",
+    }
+    return yaml.safe_dump(configuration)
