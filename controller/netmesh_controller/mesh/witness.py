@@ -117,8 +117,11 @@ def _figures(key: CellKey, values: Values, host: Host, seconds: float, end: End)
     if host.throttled_seconds is not None:
         # Version 1 adds up the cores: two that stand still for a second are two seconds.
         yield "throttled", min(host.throttled_seconds / seconds, 1.0)
-    if host.tool_wait_seconds is not None:
-        yield "run_queue_wait", min(host.tool_wait_seconds / (seconds * _timed_part(key, values, end)), 1.0)
+    # STAMP's reflector runs in the agent itself.
+    reflects = key.parameters.instrument == "stamp" and end == "target"
+    waited = host.agent_wait_seconds if reflects else host.tool_wait_seconds
+    if waited is not None:
+        yield "run_queue_wait", min(waited / (seconds * _timed_part(key, values, end)), 1.0)
     if host.cpu_cores is not None:
         cores = host.cpu_cores
         yield "steal", cores.steal / cores.busy if cores.steal >= _LEAST_STEAL_CORES and cores.busy > 0 else 0.0
