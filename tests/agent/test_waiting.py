@@ -67,6 +67,7 @@ def test_the_pressure_is_the_kernels() -> None:
     assert sample.pressure_is_hosts == (own is None or not own.with_name("cgroup.type").exists())
 
 
+@pytest.mark.measures
 def test_two_that_share_a_core_wait_half_of_the_time() -> None:
     """The tool's tree is one of them, under a shell; the other is not the tool's."""
     core = min(os.sched_getaffinity(0))

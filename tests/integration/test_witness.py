@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
 from tests.support.cli import Controller, cell, mean
 
 from netmesh_controller.lab import Lab, load_spec, set_lab
 
 
+@pytest.mark.measures
 def test_a_throttled_pods_latency_is_discarded_and_its_bandwidth_marked(
     controller: Controller, lab: Callable[[str], Lab]
 ) -> None:

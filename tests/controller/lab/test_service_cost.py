@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
 from scipy.stats import wilcoxon
 from tests.controller.lab.support import LabMaker, Pod
 
@@ -74,6 +75,7 @@ def higher(first: list[float], second: list[float]) -> float:
     return float(wilcoxon(first, second, alternative="greater").pvalue)
 
 
+@pytest.mark.measures
 def test_a_service_costs_each_new_connection_more_than_the_direct_path(make_lab: LabMaker) -> None:
     """Behind 2,000 rules of other Services. Both ways walk through those; the Service's adds its own chains and NAT."""
     lab = make_lab("nodes: 2\nservices: {unrelated_rules: 2000}")
