@@ -23,7 +23,7 @@ How = Literal["ratio", "added"]
 # What is compared: of what is the more the better, its ratio; of what is a cost, the difference.
 _COMPARED: Mapping[Kind, tuple[tuple[str, How], ...]] = {
     "bandwidth": (("bits_per_second", "ratio"), *((name, "added") for name in COST_VALUES)),
-    "latency": (("round_trip_seconds", "added"),),
+    "latency": (("network_round_trip_seconds", "added"), ("round_trip_seconds", "added")),
     "transactions": (("transactions_per_second", "ratio"), ("round_trip_seconds", "added")),
     "connect": (("connect_seconds", "added"),),
 }
@@ -36,7 +36,8 @@ class Share:
     `figure` is the median over `pairs` pairs of nodes: as `how` says, the path's value over the hosts' ("ratio", unit
     "1") or the path's less the hosts' ("added", in `unit`). It is None where no pair has both, as on a path that stays
     within its nodes, and with a `reason` where an added CPU cost cannot be told from none. `error` is half of such a
-    cost's 95 % interval.
+    cost's 95 % interval; `least` and `most` are the figures of the pairs at both ends, so that a median out of scattered
+    ones is seen as such.
     """
 
     path: str
@@ -49,6 +50,8 @@ class Share:
     pairs: int
     error: float | None = None
     reason: str | None = None
+    least: float | None = None
+    most: float | None = None
 
 
 def shares(matrices: Iterable[Matrix], cells: Iterable[Cell]) -> list[Share]:
@@ -97,6 +100,9 @@ def _shares(
     for value, how in _COMPARED[TESTS[series.test].kind]:
         if value not in measured or value not in baseline:
             continue
+        if value == "round_trip_seconds" and "network_round_trip_seconds" in measured:
+            # Of a probe's round trip only the network's part is the path's; the rest is what the hosts took.
+            continue
         if value in COST_VALUES:
             hosts_series = Series.of_matrix(baseline[value])
             added = median_added(costs.get((series, value), {}), costs.get((hosts_series, value), {}))
@@ -118,6 +124,8 @@ def _shares(
             unit="1" if how == "ratio" else UNITS[value],
             figure=median(figures) if figures else None,
             pairs=len(figures),
+            least=min(figures, default=None),
+            most=max(figures, default=None),
         )
 
 

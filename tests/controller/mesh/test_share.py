@@ -157,3 +157,22 @@ def test_a_path_that_takes_the_same_part_everywhere_has_that_share(rates: list[f
     share = found(cells)["pod-to-pod", "bits_per_second"]
     assert share.pairs == 6
     assert share.figure == pytest.approx(part)
+
+
+def test_of_a_probes_round_trip_the_networks_part_is_compared() -> None:
+    stamp = Parameters(instrument="stamp")
+
+    def probe(path: str, pair: str, network: float) -> Cell:
+        values = {
+            "network_round_trip_seconds": Summary(mean=network),
+            "round_trip_seconds": Summary(mean=network + 2e-3),
+        }
+        made = cell(path, pair, network, test="udp-latency", parameters=stamp)
+        return made.model_copy(update={"values": values})
+
+    cells = [probe("host-to-host", "ab", 20e-6), probe("host-to-host", "ba", 22e-6)]
+    cells += [probe("pod-to-pod", "ab", 25e-6), probe("pod-to-pod", "ba", 37e-6)]
+    compared = found(cells)
+    assert set(compared) == {("pod-to-pod", "network_round_trip_seconds")}
+    added = compared["pod-to-pod", "network_round_trip_seconds"]
+    assert (added.figure, added.least, added.most) == pytest.approx((10e-6, 5e-6, 15e-6))

@@ -75,3 +75,14 @@ def test_without_the_baseline_there_is_no_table() -> None:
 def test_it_fits_80_columns() -> None:
     text = shown(share("bits_per_second", "ratio", 0.934, "1"), share("round_trip_seconds", "added", 12.4e-6))
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_median_stands_beside_the_pairs_at_both_ends() -> None:
+    scattered = Share(
+        "pod-to-pod", "udp-latency", PARAMETERS, "round_trip_seconds", "added", "s", 5e-6, 6, least=-8e-6, most=4e-5
+    )
+    assert "+5.00 µs (-8.00 to +40.0)" in shown(scattered, width=120)
+    alone = Share(
+        "pod-to-pod", "udp-latency", PARAMETERS, "round_trip_seconds", "added", "s", 5e-6, 1, None, None, 5e-6, 5e-6
+    )
+    assert "(" not in shown(alone, width=120)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -31,7 +31,7 @@ def show_shares(console: Console, found: Iterable[Share]) -> None:
     console.print(Text(f"paths beside {BASELINE_PATH}, medians over pairs", "bold"), soft_wrap=True, highlight=False)
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0), collapse_padding=True)
     for (path, test, parameters), shares in rows.items():
-        said = ", ".join(filter(None, (words(share, ascii_only=console.options.ascii_only) for share in told(shares))))
+        said = "\n".join(filter(None, (words(share, ascii_only=console.options.ascii_only) for share in told(shares))))
         table.add_row(f"  {path}", f"{test}, {parameters_in_words(parameters)}", said or "no pair has both")
     console.print(table, highlight=False)
     console.print()
@@ -53,13 +53,24 @@ def words(share: Share, *, ascii_only: bool = False) -> str | None:
     if share.figure is None:
         return None if share.reason is None else f"{what}: {share.reason}{_error(share, ascii_only=ascii_only)}"
     if share.how == "ratio":
-        return f"{what} {digits(share.figure * 100)} %"
+        return f"{what} {digits(share.figure * 100)} %{_range(share, lambda figure: digits(figure * 100))}"
     scale = scale_for(share.value, share.unit, [share.figure], ascii_only=ascii_only)
-    sign = "+" if share.figure >= 0 else "-"
+
+    def signed(figure: float) -> str:
+        return f"{'+' if figure >= 0 else '-'}{scale.text(abs(figure))}"
+
     if share.error is not None:
         plus_minus = "+-" if ascii_only else "±"
-        return f"{what} {sign}{scale.text(abs(share.figure))} {plus_minus} {scale.full(share.error)}"
-    return f"{what} {sign}{scale.full(abs(share.figure))}"
+        return f"{what} {signed(share.figure)} {plus_minus} {scale.full(share.error)}"
+    sign = "+" if share.figure >= 0 else "-"
+    return f"{what} {sign}{scale.full(abs(share.figure))}{_range(share, signed)}"
+
+
+def _range(share: Share, text: Callable[[float], str]) -> str:
+    """The figures of the pairs at both ends, where there are several."""
+    if share.pairs < 2 or share.least is None or share.most is None:
+        return ""
+    return f" ({text(share.least)} to {text(share.most)})"
 
 
 def _error(share: Share, *, ascii_only: bool) -> str:
