@@ -36,8 +36,8 @@ class Share:
     `figure` is the median over `pairs` pairs of nodes: as `how` says, the path's value over the hosts' ("ratio", unit
     "1") or the path's less the hosts' ("added", in `unit`). It is None where no pair has both, as on a path that stays
     within its nodes, and with a `reason` where an added CPU cost cannot be told from none. `error` is half of such a
-    cost's 95 % interval; `least` and `most` are the figures of the pairs at both ends, so that a median out of scattered
-    ones is seen as such.
+    cost's 95 % interval; `least` and `most` are the figures of the pairs at both ends: a median of scattered ones is
+    seen as such.
     """
 
     path: str

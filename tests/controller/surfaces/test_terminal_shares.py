@@ -1,6 +1,7 @@
 """The table of paths beside the hosts' own network."""
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -28,11 +29,12 @@ def test_a_row_a_path_with_share_and_what_is_added() -> None:
         share("bits_per_second", "ratio", 0.71, "1", path="pod-to-service"),
         width=120,
     )
-    rows = [line for line in text.splitlines() if "tcp-bandwidth" in line]
+    lines = text.splitlines()
+    rows = [place for place, line in enumerate(lines) if "tcp-bandwidth" in line]
     assert len(rows) == 2
-    assert "93.4 %" in rows[0]
-    assert "+12.4 µs" in rows[0]
-    assert "71.0 %" in rows[1]
+    assert "93.4 %" in lines[rows[0]]
+    assert "+12.4 µs" in lines[rows[0] + 1]
+    assert "71.0 %" in lines[rows[1]]
 
 
 def test_less_than_the_hosts_is_said_with_its_sign() -> None:
@@ -86,3 +88,11 @@ def test_a_median_stands_beside_the_pairs_at_both_ends() -> None:
         "pod-to-pod", "udp-latency", PARAMETERS, "round_trip_seconds", "added", "s", 5e-6, 1, None, None, 5e-6, 5e-6
     )
     assert "(" not in shown(alone, width=120)
+
+
+def test_a_median_stands_beside_the_pairs_at_both_ends() -> None:
+    scattered = Share(
+        "pod-to-pod", "udp-latency", PARAMETERS, "round_trip_seconds", "added", "s", 5e-6, 6, least=-8e-6, most=4e-5
+    )
+    assert "+5.00 µs (-8.00 to +40.0)" in shown(scattered, width=120)
+    assert "(" not in shown(replace(scattered, pairs=1), width=120)
