@@ -10,24 +10,31 @@ from importlib.metadata import version
 from typing import Any
 
 from netmesh_controller.clients.store import Store, StoredRun
+from netmesh_controller.engines.alone import Alone
 from netmesh_controller.engines.survey import Survey
 from netmesh_controller.engines.sweep import Sweep
+from netmesh_controller.mesh.alone import ALONE, measured_again
 from netmesh_controller.mesh.ask import Ask, AskError, ask_from
 from netmesh_controller.mesh.discard import discarded
 from netmesh_controller.mesh.document import Cell, CellKey, PlanRecord, Reason, Run, RunDocument, RunState
-from netmesh_controller.mesh.matrix import Pair, Series, expected_pairs, matrices, tables
+from netmesh_controller.mesh.findings import find
+from netmesh_controller.mesh.matrix import Pair, Series, expected_pairs, gathered, matrices, tables
 from netmesh_controller.mesh.plan import Plan, make_plan, remaining
 from netmesh_controller.mesh.table import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A run that is ready to start: its record, its plan, and the plan of what is still to do."""
+    """A run that is ready to start: its record, its plan, and the plan of what is still to do.
+
+    `alone` takes up what is measured again before findings are stated.
+    """
 
     run: Run
     survey: Survey
     whole: Plan
     todo: Plan
+    alone: Alone
 
 
 def utc_now() -> str:
@@ -55,7 +62,7 @@ def prepare(
             "remarks": list(survey.remarks),
         },
     )
-    return Prepared(run, survey, plan, plan)
+    return Prepared(run, survey, plan, plan, Alone(plan))
 
 
 def prepare_resume(stored: StoredRun, ask: Ask, survey: Survey) -> Prepared:
@@ -75,12 +82,12 @@ def prepare_resume(stored: StoredRun, ask: Ask, survey: Survey) -> Prepared:
     plan = make_plan(ask, nodes, unreachable=missing, services=survey.has_services)
     done = {cell.key for cell in stored.cells if cell.outcome == "measured"}
     run = stored.run.model_copy(update={"state": "running", "finished_at": None})
-    return Prepared(run, survey, plan, remaining(plan, done))
+    return Prepared(run, survey, plan, remaining(plan, done), Alone(plan, stored.cells))
 
 
 def sweep_of(prepared: Prepared, store: Store, on_cell: Callable[[Cell], None]) -> Sweep:
     """The engine of a prepared run."""
-    return Sweep(prepared.run.id, prepared.todo, prepared.survey.agents, store, on_cell)
+    return Sweep(prepared.run.id, prepared.todo, prepared.survey.agents, store, on_cell, alone=prepared.alone)
 
 
 async def begin(prepared: Prepared, store: Store, *, take_over: bool = False) -> None:
@@ -100,7 +107,11 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
     measured = {cell.key for cell in stored.cells if cell.outcome == "measured"}
     keys = planned_keys(prepared.whole)
     state: RunState = interrupted or ("complete" if keys <= measured else "partial")
-    run = prepared.run.model_copy(update={"state": state, "finished_at": utc_now()})
+    facts = dict(prepared.run.facts)
+    if prepared.alone.records:
+        # A cell that was measured again now is not what it was in an earlier part of a resumed run.
+        facts[ALONE] = prepared.alone.records
+    run = prepared.run.model_copy(update={"state": state, "finished_at": utc_now(), "facts": facts})
     await store.put_run(run, prepared.survey.nodes)
     return document(StoredRun(run, tuple(prepared.survey.nodes), stored.cells), expected_pairs(keys))
 
@@ -131,10 +142,20 @@ def _expected(stored: StoredRun) -> Mapping[Series, set[Pair]]:
 
 
 def document(stored: StoredRun, expected: Mapping[Series, set[Pair]] | None = None) -> RunDocument:
-    """The run document, with its matrices; pairs that were `expected` and have no cell are gaps there."""
+    """The run document, with its matrices and findings; pairs that were `expected` and have no cell are gaps there."""
     nodes = list(stored.nodes)
     cells = list(stored.cells)
-    return RunDocument(run=stored.run, nodes=nodes, cells=cells, matrices=matrices(nodes, cells, expected))
+    by_series = gathered(nodes, cells)
+    found = find(
+        nodes,
+        by_series,
+        cells=cells,
+        duration_seconds=float(stored.run.plan.resolved.get("duration", 1)),
+        again=measured_again(stored.run.facts.get(ALONE, ())),
+    )
+    return RunDocument(
+        run=stored.run, nodes=nodes, cells=cells, matrices=matrices(nodes, by_series, expected), findings=found
+    )
 
 
 def unreachable_reason(reasons: Mapping[str, Reason]) -> str:

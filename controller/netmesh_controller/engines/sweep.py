@@ -18,6 +18,7 @@ from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_controller.clients.agents import AgentError
 from netmesh_controller.clients.store import Store
 from netmesh_controller.engines import calm, measure
+from netmesh_controller.engines.alone import Alone
 from netmesh_controller.engines.idle import idle_cells
 from netmesh_controller.engines.measure import AgentHandle, AtTargetError, Attempt, Link, Others
 from netmesh_controller.mesh.assemble import cell_from, counted
@@ -40,16 +41,27 @@ Agents = Mapping[tuple[str, str], AgentHandle]
 
 
 class Sweep:
-    """One run of a plan. `agents` goes by (node, role); `on_cell` is called with each cell once it is stored."""
+    """One run of a plan. `agents` goes by (node, role); `on_cell` is called with each cell once it is stored.
+
+    `alone` takes up what is measured again when all is done; without it nothing is.
+    """
 
     def __init__(
-        self, run_id: str, plan: Plan, agents: Agents, store: Store, on_cell: Callable[[Cell], None] = lambda _: None
+        self,
+        run_id: str,
+        plan: Plan,
+        agents: Agents,
+        store: Store,
+        on_cell: Callable[[Cell], None] = lambda _: None,
+        *,
+        alone: Alone | None = None,
     ) -> None:
         self._run_id = run_id
         self._plan = plan
         self._agents = agents
         self._store = store
         self._on_cell = on_cell
+        self._alone = alone
         self._schedule = Schedule(plan.measurements, max_concurrent=plan.ask.max_concurrent)
         self._attempts: dict[int, int] = {}
         self._ahead: dict[int, tuple[Attempt, asyncio.Task[None]]] = {}
@@ -82,6 +94,17 @@ class Sweep:
             await cancelled(*self._tasks)
             await asyncio.shield(asyncio.ensure_future(self._close_ahead(list(self._ahead))))
         await self._keep(self._cells_of_lost())
+        if self._alone is not None:
+            for measurement in self._alone.asked():
+                if not _agents_of(measurement) & self._lost.keys():
+                    await self._once_more(measurement, self._alone)
+
+    async def _once_more(self, measurement: Measurement, alone: Alone) -> None:
+        self._started[measurement.index] = (measurement, time.monotonic())
+        try:
+            await alone.measure(self._run_id, measurement, self._agents)
+        finally:
+            del self._started[measurement.index]
 
     def _raise_errors(self) -> None:
         for task in list(self._tasks):
@@ -211,6 +234,8 @@ class Sweep:
         batch = list(cells)
         await self._store.put_cells(self._run_id, batch)
         for cell in batch:
+            if self._alone is not None:
+                self._alone.add(cell)
             self._done += 1
             self._failed += cell.outcome != "measured"
             self._on_cell(cell)

@@ -27,6 +27,7 @@ _HEAVIEST = 2.5
 # From so many numbers on, 2 % of one side's are enough to see how heavy it is.
 _ENOUGH = 400
 _MIDDLE, _FAR = 0.75, 0.98
+_SUREST = 0.9999
 
 
 def tail_of(rest: Floats, tests: int = 1) -> float:
@@ -69,10 +70,13 @@ def passing(comparisons: int, alpha: float, *, once_in: float, mean: float, test
 
 
 def confidence(deviations: float, comparisons: int, df: float, *, twice: bool = False) -> float:
-    """1 less the probability that chance alone puts any of so many comparisons so many deviations off."""
+    """1 less the probability that chance alone puts any of so many comparisons so many deviations off.
+
+    0.9999 at most: nobody has seen the tail of the noise farther out.
+    """
     one = tail(deviations, df)
     chance = comparisons * (one * one if twice else one)
-    return round(max(0.0, 1.0 - chance), 6)
+    return round(min(_SUREST, max(0.0, 1.0 - chance)), 6)
 
 
 def spread_of_few(values: Sequence[float] | Floats) -> float:

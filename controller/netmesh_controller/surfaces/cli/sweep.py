@@ -35,6 +35,7 @@ from netmesh_controller.surfaces.reports.formats import Wanted
 from netmesh_controller.surfaces.terminal.closing import show_closing
 from netmesh_controller.surfaces.terminal.curves import show_curves
 from netmesh_controller.surfaces.terminal.estimate import show_estimate
+from netmesh_controller.surfaces.terminal.findings import show_findings
 from netmesh_controller.surfaces.terminal.matrices import show_matrices
 from netmesh_controller.surfaces.terminal.progress import ProgressDisplay
 from netmesh_controller.surfaces.terminal.shares import show_shares
@@ -317,6 +318,7 @@ class _Command:
             show_matrices(console, document)
             show_curves(console, curves(document.matrices))
             show_shares(console, shares(document.matrices, document.cells))
+            show_findings(console, document)
         show_closing(console, document, planned, ", ".join(map(str, self.outputs)) or None)
 
 

@@ -1,0 +1,79 @@
+"""The last part of a sweep: the worst cells of bandwidth findings once more, each alone in the whole mesh."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from netmesh_controller.engines import measure
+from netmesh_controller.engines.measure import AgentHandle, Attempt, Others
+from netmesh_controller.mesh.alone import record
+from netmesh_controller.mesh.assemble import cell_from, counted
+from netmesh_controller.mesh.catalogue import TESTS
+from netmesh_controller.mesh.document import Cell
+from netmesh_controller.mesh.findings import Again, to_measure_again
+from netmesh_controller.mesh.findings.places import LEAST_NODES
+from netmesh_controller.mesh.gather import Gathered
+from netmesh_controller.mesh.plan import Measurement, Plan
+from netmesh_controller.mesh.table import Series
+
+log = logging.getLogger(__name__)
+
+
+class Alone:
+    """Gathers a sweep's bandwidths as they come, and says which of its measurements run again.
+
+    `records` are the entries of the run's facts, as they come; those of an earlier part of a resumed run are not in it.
+    """
+
+    def __init__(self, plan: Plan, before: Iterable[Cell] = ()) -> None:
+        self.records: list[dict[str, Any]] = []
+        self._plan = plan
+        # Nothing else can have run beside a test, or too little is known to find anything.
+        self._needed = plan.ask.max_concurrent != 1 and len(plan.nodes) >= LEAST_NODES
+        self._names = [node.name for node in plan.nodes]
+        self._gathered: dict[Series, Gathered] = {}
+        for cell in before:
+            self.add(cell)
+
+    def add(self, cell: Cell) -> None:
+        """A cell of the sweep."""
+        if not self._needed or TESTS[cell.test].kind != "bandwidth" or cell.source == cell.target:
+            return
+        series = Series.of(cell)
+        if series not in self._gathered:
+            self._gathered[series] = Gathered(series, self._names)
+        self._gathered[series].add(cell)
+
+    def asked(self) -> list[Measurement]:
+        """The measurements to run again, one after the other: at most 5 % of each series' cells."""
+        wanted = set(to_measure_again(self._plan.nodes, self._gathered, duration_seconds=self._plan.ask.duration))
+        found: dict[Again, Measurement] = {}
+        for one in self._plan.measurements if wanted else ():
+            variant = one.variant
+            key = Again(Series(variant.path, variant.test, variant.parameters), one.source, one.target)
+            back = Again(key.series, one.target, one.source)
+            if key in wanted or (back in wanted and variant.parameters.direction == "bidirectional"):
+                found.setdefault(key, one)
+        return list(found.values())
+
+    async def measure(self, run_id: str, one: Measurement, agents: Mapping[tuple[str, str], AgentHandle]) -> None:
+        """Runs a measurement once more; what it cannot say now is not said."""
+        links = measure.links_for(one, self._plan.ask, agents, self._plan.targets)
+        attempt = Attempt(one, 1, f"{run_id}/{one.index}/alone", links)
+        nothing: Callable[[], None] = lambda: None  # noqa: E731  # there is no next test to open ahead
+        try:
+            evidence = await measure.run_attempt(attempt, lambda _: Others(on_kernel=False, at_node=False), nothing)
+        except BaseException:
+            await asyncio.shield(asyncio.ensure_future(measure.close_endpoints(attempt)))
+            raise
+        for said in counted(evidence)[: len(one.cells)]:
+            spec = measure.spec_for(said.key.test, said.key.parameters, self._plan.ask)
+            cell = cell_from(said, duration_seconds=spec.duration_seconds, omit_seconds=spec.omit_seconds)
+            entry = record(cell)
+            if entry is None:
+                log.info("not measured again: %s", cell.reason.message if cell.reason else "no bandwidth")
+            else:
+                self.records.append(entry)

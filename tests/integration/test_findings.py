@@ -1,0 +1,42 @@
+"""A lab whose links are alike shows no finding; with one slow link it shows that node, and nothing else."""
+
+from collections.abc import Callable
+
+from tests.support.cli import Controller
+
+from netmesh_controller import lab as labs
+from netmesh_controller.lab import Lab
+from netmesh_controller.mesh.document import RunDocument
+
+COUNT = 5
+LINKS = ", ".join(f"node-{number}: {{rate: 100M}}" for number in range(1, COUNT + 1))
+SLOW = LINKS.replace("node-2: {rate: 100M}", "node-2: {rate: 40M}")
+
+
+def test_one_slow_link_is_found_and_none_where_there_is_none(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    running = lab(f"nodes: {COUNT}\nlinks: {{{LINKS}}}")
+
+    def sweep(*more: str) -> RunDocument:
+        options = ("--tests", "tcp-bandwidth", "--duration", "1s", "--omit", "0s", *more)
+        answer = controller("sweep", "--lab", running.name, "--format", "json", *options)
+        assert answer.code == 0, answer.stderr
+        return answer.document()
+
+    healthy = sweep()
+    assert [finding.sentence for finding in healthy.findings if finding.kind != "cpu_bound"] == []
+    assert "alone" not in healthy.run.facts, "nothing was found, and so nothing was measured again"
+
+    labs.set_lab(running.name, labs.load_spec(f"nodes: {COUNT}\nlinks: {{{SLOW}}}"))
+    slow = sweep()
+    found = [finding for finding in slow.findings if finding.kind != "cpu_bound"]
+    assert len(found) == 1, [finding.sentence for finding in found]
+    finding = found[0]
+    assert (finding.kind, finding.where["node"], finding.where["direction"]) == ("slow_node", "node-2", "both")
+    assert finding.size is not None
+    assert 0.35 < finding.size < 0.5
+    # One cell of twenty was measured again alone, and was as slow.
+    again = slow.run.facts["alone"]
+    assert len(again) == 1
+    assert "node-2" in (again[0]["source"], again[0]["target"])
+    assert finding.evidence["cells_again"] == 1
+    assert finding.evidence["alone"] < 45e6
