@@ -84,15 +84,4 @@ def test_a_median_stands_beside_the_pairs_at_both_ends() -> None:
         "pod-to-pod", "udp-latency", PARAMETERS, "round_trip_seconds", "added", "s", 5e-6, 6, least=-8e-6, most=4e-5
     )
     assert "+5.00 µs (-8.00 to +40.0)" in shown(scattered, width=120)
-    alone = Share(
-        "pod-to-pod", "udp-latency", PARAMETERS, "round_trip_seconds", "added", "s", 5e-6, 1, None, None, 5e-6, 5e-6
-    )
-    assert "(" not in shown(alone, width=120)
-
-
-def test_a_median_stands_beside_the_pairs_at_both_ends() -> None:
-    scattered = Share(
-        "pod-to-pod", "udp-latency", PARAMETERS, "round_trip_seconds", "added", "s", 5e-6, 6, least=-8e-6, most=4e-5
-    )
-    assert "+5.00 µs (-8.00 to +40.0)" in shown(scattered, width=120)
     assert "(" not in shown(replace(scattered, pairs=1), width=120)
