@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 
+from netmesh_agent.tools.base import Spec
+
+# STAMP of no more probes a second disturbs nobody.
+SLOW_PROBES_PER_SECOND = 10
+
+
+def is_slow(spec: Spec) -> bool:
+    """Whether a test needs no place and runs beside others: STAMP at a slow pace."""
+    rate = spec.offered_per_second
+    return spec.session is not None and rate is not None and rate <= SLOW_PROBES_PER_SECOND
+
 
 class Busy(Exception):  # noqa: N818  # a state, told by name
     """Both places are taken by other groups."""

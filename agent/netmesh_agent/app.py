@@ -24,6 +24,7 @@ from netmesh_agent.host import HostSampler
 from netmesh_agent.http import Readiness, start_http
 from netmesh_agent.jobs import Jobs
 from netmesh_agent.metrics import Metrics
+from netmesh_agent.probing import Probing
 from netmesh_agent.process import ProgramMissing, run
 from netmesh_agent.service import AgentService
 from netmesh_agent.settings import Settings
@@ -130,12 +131,13 @@ async def _serve(settings: Settings, readiness: Readiness, admission: Admission,
     sessions = Sessions(_reflecting(where, device), settings.stamp_port, lambda: facts.clock().error_seconds)
     endpoints = Endpoints(admission, settings.tool_ports, where, sessions)
     jobs = Jobs(admission, sampler.sample, metrics.finished)
+    probing = Probing(sessions, sampler.sample, lambda: facts.clock().error_seconds)
 
     def describe() -> agent_pb2.DescribeReply:
         return facts.describe(settings, device, versions, sessions.port)
 
     server = grpc.aio.server(options=SERVER_OPTIONS)
-    service = AgentService(settings, versions, endpoints, jobs, describe, sampler.sample)
+    service = AgentService(settings, versions, endpoints, jobs, describe, sampler.sample, probing)
     agent_pb2_grpc.add_AgentServicer_to_server(service, server)
     healthy = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
@@ -162,4 +164,5 @@ async def _serve(settings: Settings, readiness: Readiness, admission: Admission,
         # Ending the server cancels running tests, which ends their process groups.
         await server.stop(grace=0)
         await endpoints.close_all()
+        await probing.close()
         sessions.close()

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import psutil
 
 from netmesh_agent import sockets
-from netmesh_agent.admission import Admission, Busy
+from netmesh_agent.admission import Admission, Busy, is_slow
 from netmesh_agent.errors import Refused
 from netmesh_agent.process import Ended, Process, ProgramMissing, start
 from netmesh_agent.stamp.sessions import ReflectedSession, Sessions
@@ -146,14 +146,17 @@ class Endpoints:
         Raises Refused: `busy` where other groups hold both places or the pool is empty, `tool_missing`,
         `tool_failed` where the server ends at once or does not listen within `LISTEN_SECONDS`.
         """
+        exclusive = not is_slow(spec)
         try:
-            self._admission.open(group)
+            if exclusive:
+                self._admission.open(group)
         except Busy as busy:
             raise Refused("busy", str(busy)) from busy
         try:
             endpoint = await self._start(group, spec, instrument, lease_seconds)
         except BaseException:
-            self._admission.release(group)
+            if exclusive:
+                self._admission.release(group)
             raise
         self._open[endpoint.id] = endpoint
         endpoint.lease = guarded_task(self._expire(endpoint, lease_seconds), name=f"lease of {endpoint.id}")
@@ -231,7 +234,8 @@ class Endpoints:
             ended = await endpoint.server.end(finished=finished)
         finally:
             self._pool.give_back(endpoint.pool_ports)
-            self._admission.release(endpoint.group)
+            if not is_slow(endpoint.spec):
+                self._admission.release(endpoint.group)
         result = await asyncio.to_thread(endpoint.instrument.parse_server, endpoint.spec, ended.output)
         return Closed(endpoint.command, ended, result)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from netmesh.v1 import agent_pb2
 from netmesh_agent import sockets
-from netmesh_agent.admission import Admission, Busy
+from netmesh_agent.admission import Admission, Busy, is_slow
 from netmesh_agent.errors import Refused
 from netmesh_agent.process import Ended, Process, ProgramMissing, start
 from netmesh_agent.tools.base import Failure, Instrument, Reading, Spec
@@ -62,8 +62,10 @@ class Jobs:
         Closing the iterator, or cancelling its reader, ends the tool's whole process group.
         Raises Refused: `busy` where another group measures here, `tool_missing`.
         """
+        exclusive = not is_slow(spec)
         try:
-            self._admission.run(group)
+            if exclusive:
+                self._admission.run(group)
         except Busy as busy:
             raise Refused("busy", str(busy)) from busy
         try:
@@ -74,7 +76,8 @@ class Jobs:
             finally:
                 await process.end()
         finally:
-            self._admission.release(group)
+            if exclusive:
+                self._admission.release(group)
 
     async def _start(self, spec: Spec, instrument: Instrument, address: str, ports: Sequence[int]) -> Process:
         seconds = spec.omit_seconds + spec.duration_seconds + instrument.client_overhead_seconds(spec)

@@ -79,6 +79,18 @@ def check_session(spec: Spec) -> None:
         raise Refused("refused", "a server side of STAMP names its session, and no other does", "stamp")
 
 
+def check_question(address: str, port: int, timeout_seconds: float) -> None:
+    """Raises Refused where a reflector cannot be asked at that address for so long."""
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise Refused("refused", f"address is an IP address, not '{address}'", "address") from None
+    if not 0 < port < 65536:
+        raise Refused("refused", "port is 1 to 65535", "port")
+    if not (math.isfinite(timeout_seconds) and 0 < timeout_seconds <= 60):
+        raise Refused("refused", "timeout_seconds is above 0 and at most 60", "timeout_seconds")
+
+
 def check_lease(seconds: float, limits: Limits) -> None:
     """Raises Refused where a lease is not a time that an endpoint may be held."""
     # A set opened ahead waits for one whole test before its own; both have their overheads.

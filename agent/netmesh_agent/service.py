@@ -16,7 +16,9 @@ from netmesh_agent import requests, wire
 from netmesh_agent.endpoints import Endpoints
 from netmesh_agent.errors import Refused
 from netmesh_agent.jobs import Finished, Jobs, Started
+from netmesh_agent.probing import Probing
 from netmesh_agent.settings import Settings
+from netmesh_agent.stamp import reach
 from netmesh_agent.tools.base import Failure, Spec
 from netmesh_agent.tools.stamp import STAMP
 from netmesh_agent.waiting import Lateness
@@ -95,6 +97,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         jobs: Jobs,
         describe: Callable[[], agent_pb2.DescribeReply],
         sample: Callable[[int | None], agent_pb2.HostSample],
+        probing: Probing,
     ) -> None:
         self._settings = settings
         self._versions = versions
@@ -102,6 +105,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         self._jobs = jobs
         self._describe = describe
         self._sample = sample
+        self._probing = probing
         self._term = 0
 
     def admit(self, request: _Request, context: Context) -> None:
@@ -164,6 +168,32 @@ class AgentService(agent_pb2_grpc.AgentServicer):
             late.due_in(seconds)
             await asyncio.sleep(seconds)
             late.fired()
+
+    @_unary
+    async def ConfigureProbing(self, request: agent_pb2.ConfigureProbingRequest) -> agent_pb2.ConfigureProbingReply:  # noqa: N802, D102
+        port = await self._probing.configure(wire.probing_from_message(request))
+        return agent_pb2.ConfigureProbingReply(instance=self._probing.instance, stamp_port=port)
+
+    @_stream
+    async def WatchProbes(self, request: agent_pb2.WatchProbesRequest) -> AsyncGenerator[agent_pb2.ProbeReport, None]:  # noqa: N802, D102
+        reports = self._probing.reports(request.instance, request.after)
+        try:
+            async for report in reports:
+                yield report
+        finally:
+            await reports.aclose()
+
+    @_unary
+    async def AskReflector(self, request: agent_pb2.AskReflectorRequest) -> agent_pb2.AskReflectorReply:  # noqa: N802, D102
+        requests.check_question(request.address, request.port, request.timeout_seconds)
+        answered, questions = await reach.ask(
+            request.address,
+            request.port,
+            request.stamp.ssid,
+            key=request.stamp.key or None,
+            timeout_seconds=request.timeout_seconds,
+        )
+        return agent_pb2.AskReflectorReply(answered=answered, questions=questions)
 
 
 def _event_to_message(event: Started | Finished | agent_pb2.HostSample, spec: Spec) -> agent_pb2.RunTestEvent:

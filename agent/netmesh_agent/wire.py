@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from netmesh.v1 import agent_pb2
+from netmesh_agent.probing import Configuration, ProbePeer
 from netmesh_agent.process import Ended
 from netmesh_agent.tools.base import Failure, Reading, SourcePort, Spec, StampSession, Summary
 
@@ -17,6 +18,21 @@ def session_from_message(message: agent_pb2.StampSession) -> StampSession:
 def session_to_message(session: StampSession) -> agent_pb2.StampSession:
     """A session as a caller is told of it: without its key."""
     return agent_pb2.StampSession(ssid=session.ssid, peers=session.peers, same_clock=session.same_clock)
+
+
+def probing_from_message(message: agent_pb2.ConfigureProbingRequest) -> Configuration:
+    """The configuration of the continuous probe that a request carries."""
+    return Configuration(
+        version=message.version,
+        interval_seconds=message.interval_seconds,
+        timeout_seconds=message.timeout_seconds,
+        window_seconds=message.window_seconds,
+        lease_seconds=message.lease_seconds,
+        peers=tuple(
+            ProbePeer(peer.address, peer.port, peer.ssid, peer.key or None, peer.same_clock) for peer in message.peers
+        ),
+        answered=tuple(session_from_message(session) for session in message.answered),
+    )
 
 
 def spec_from_message(message: agent_pb2.Spec, session: StampSession | None = None) -> Spec:

@@ -4,7 +4,9 @@ import asyncio
 import dataclasses
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import aclosing, suppress
+from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
@@ -15,9 +17,13 @@ from tests.support.lab import run_in
 
 from netmesh_agent.histogram import percentile
 from netmesh_agent.stamp import packets
-from netmesh_controller.clients.agents import AgentClient, AgentError, Opened, Spec, StampSession
-from netmesh_controller.lab import Lab
-from netmesh_controller.mesh.document import Cell, RunDocument
+from netmesh_common.tls import Certificates
+from netmesh_controller.clients.agents import AgentClient, AgentError, Opened, Spec, close_all
+from netmesh_controller.clients.stamp import ProbePeer, Probing, StampSession
+from netmesh_controller.engines.reach import service_ready
+from netmesh_controller.lab import Lab, namespaces
+from netmesh_controller.lab.addressing import fabric_namespace
+from netmesh_controller.mesh.document import Cell, Reason, RunDocument
 from netmesh_controller.mesh.evidence import Side
 
 STAMP = Spec("udp-latency", "stamp", 4, 1, 0, 0.1, offered_per_second=400)
@@ -171,7 +177,9 @@ def test_a_sweep_by_stamp_on_all_kinds_of_paths(controller: Controller, lab: Cal
             assert 0.0037 < p50(one, f"{slow}_delay_seconds") < 0.012
             assert p50(one, f"{fast}_delay_seconds") < 0.002
         lossy = there and one.path in ("pod-to-pod", "pod-to-service")
-        assert mean(one, "loss_ratio") == pytest.approx(0.2 if lossy else 0, abs=0.01)
+        losses = {name: one.values[name] for name in one.values if name.endswith(("loss_ratio", "late_packets"))}
+        said = (one.path, one.source, one.target, losses, one.tool.reported, one.witness)
+        assert mean(one, "loss_ratio") == pytest.approx(0.2 if lossy else 0, abs=0.01), said
         assert mean(one, "forward_loss_ratio") == pytest.approx(0.2 if lossy else 0, abs=0.01)
         assert mean(one, "return_loss_ratio") == 0
         # Each source port may take a way of its own: its counts add up to the cell's.
@@ -214,3 +222,75 @@ def test_udp_latency_has_stamp_beside_its_tool_unless_refused(
     assert text.code == 0, text.stderr
     assert "network round trip" in text.stdout
     assert "in the hosts" in text.stdout
+
+
+async def test_agents_probe_each_other_all_the_time_over_grpc(asked: AgentClient) -> None:
+    session = StampSession(77, ("127.0.0.1",), KEY)
+    port = (await asked.describe())["stamp_port"]
+    peers = (ProbePeer("127.0.0.1", port, 77, KEY, same_clock=True), ProbePeer("127.0.0.9", port, 77))
+    probing = Probing(3, peers, (session,), interval_seconds=0.1, timeout_seconds=0.3, window_seconds=0.5)
+    instance, told_port = await asked.configure_probing(probing)
+    assert told_port == port
+    reports = []
+    async with asyncio.timeout(20), aclosing(asked.watch_probes()) as told:
+        async for report in told:
+            reports.append(report)
+            if len(reports) == 4:
+                break
+    assert [report.window for report in reports] == [1, 2, 3, 4]
+    assert {(report.version, report.instance) for report in reports} == {(3, instance)}
+    good = [(report.sent[0], report.measured[0]) for report in reports if report.sent]
+    assert sum(sent for sent, _ in good) == sum(measured for _, measured in good) > 5
+    # Nobody answers there.
+    assert all(report.lost[1] == report.sent[1] for report in reports if report.lost)
+    # The window's witness: what the host and the agent's own process did meanwhile.
+    assert all(report.host.monotonic_nanoseconds and report.host.cpus for report in reports)
+    # It goes on while nobody reads, and a reader goes on where it was.
+    await asyncio.sleep(1.1)
+    async with asyncio.timeout(20), aclosing(asked.watch_probes(instance, 4)) as told:
+        async for report in told:
+            assert report.window == 5
+            break
+    # A test of its own runs beside it.
+    endpoint = await asked.open_endpoint("g1", STAMP, 30, StampSession())
+    side = await run(asked, STAMP, endpoint, StampSession())
+    assert side.failure is None
+    assert side.values["loss_ratio"].mean == 0
+    await asked.close_endpoint(endpoint.id, finished=True)
+
+
+def test_a_service_is_waited_for(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    """Through a Service's address once its rules are there; without them the reason says so."""
+    running = lab("nodes: 2")
+    agents = {(agent.node, agent.role): agent for agent in running.targets()}
+    source, target = agents["node-1", "pod"], agents["node-2", "pod"]
+    certificates = str(running.certificates / "controller")
+    targets = [f"{agent.address}:{agent.port}" for agent in (source, target)]
+    # The lab is reached from inside only: by a process that has not yet started gRPC elsewhere.
+    with ProcessPoolExecutor(1, get_context("spawn")) as inside:
+
+        def ready(seconds: float) -> Reason | None:
+            assert target.service is not None
+            return inside.submit(ask_in, running.name, certificates, targets, target.service, seconds).result(60)
+
+        assert ready(5) is None
+        rule = f"iptables -w -t raw -I PREROUTING -p udp -d {target.service} -j DROP"
+        run_in(running, "node-1", "host", *rule.split())
+        blocked = ready(1)
+    assert blocked is not None
+    assert blocked.code == "service_not_ready"
+    assert str(target.service) in blocked.message
+
+
+def ask_in(lab: str, certificates: str, targets: list[str], service: str, seconds: float) -> Reason | None:
+    """Waits for a Service from within a lab's network."""
+    namespaces.enter(fabric_namespace(lab))
+
+    async def asking() -> Reason | None:
+        source, target = (AgentClient(address, Certificates.read(Path(certificates))) for address in targets)
+        try:
+            return await service_ready(source, target, service, timeout_seconds=seconds)
+        finally:
+            await close_all([source, target])
+
+    return asyncio.run(asking())

@@ -186,15 +186,24 @@ class Flow:
         self.window.sent -= under_way
         self._cursor = self.sequence
 
-    def settle(self, now: int) -> None:
-        """Works out what became of the probes that are due for it at `now`, in the order in which they were sent."""
+    def settle(self, now: int, *, eager: bool = False) -> None:
+        """Works out what became of the probes that are due for it at `now`, in the order in which they were sent.
+
+        `eager`: also of those of which nothing more is to come: all stamps are there, or the time for an answer is
+        over. For a caller that has read all that waits in the socket.
+        """
         over = now - self._settle_after
         end = self.sequence if self._end is None else self._end
         while self._cursor < end:
             base = self._cursor % self._capacity * _RECORD.size
-            if _ONE.unpack_from(self._ring, base + _T1_AT)[0] > over:
+            if _ONE.unpack_from(self._ring, base + _T1_AT)[0] > over and not (eager and self._is_known(base, now)):
                 return
             self._settle_one()
+
+    def _is_known(self, base: int, now: int) -> bool:
+        if _ONE.unpack_from(self._ring, base + _T4_AT)[0]:
+            return bool(_ONE.unpack_from(self._ring, base + _FOLLOW_UP_AT)[0])
+        return bool(_ONE.unpack_from(self._ring, base + _T1_AT)[0] + self._timeout < now)
 
     def _settle_one(self) -> None:
         """Works out what became of the oldest probe."""

@@ -17,6 +17,8 @@ from netmesh_agent.stamp.timestamps import encode_error_estimate
 
 # One sender's source ports at a time; a sender that was started anew pushes out the ports that are silent longest.
 SESSIONS_PER_PEER = 64
+# The same where any address may send.
+SESSIONS_OF_ANY = 4096
 BUFFER_BYTES = 4 * 1024 * 1024
 # How long a clock's error is believed; the kernel lets it grow by 500 ppm.
 CLOCK_SECONDS = 16
@@ -44,6 +46,7 @@ class _Provision:
     stateful: bool
     dscps: frozenset[int]
     sessions: dict[bytes, Session]
+    most_sessions: int
     # Answers of sessions that were pushed out.
     answered: int = 0
 
@@ -81,7 +84,8 @@ class Reflector:
         Provisioning again begins the sessions anew.
         """
         self.withdraw(peer, ssid)
-        self._provisions[_packed(peer), ssid] = _Provision(key, stateful, dscps, {})
+        most = SESSIONS_PER_PEER if peer is not None else SESSIONS_OF_ANY
+        self._provisions[_packed(peer), ssid] = _Provision(key, stateful, dscps, {}, most)
 
     def withdraw(self, peer: str | None, ssid: int) -> int:
         """Answers them no longer; returns how many packets were answered, 0 where they were not to be."""
@@ -165,7 +169,7 @@ class Reflector:
 
     def _begin(self, provision: _Provision, name: bytes) -> Session:
         sessions = provision.sessions
-        if len(sessions) >= SESSIONS_PER_PEER:
+        if len(sessions) >= provision.most_sessions:
             silent = min(sessions, key=lambda each: sessions[each].seen)
             provision.answered += sessions[silent].answered
             del sessions[silent], self._sessions[silent]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+import random
 import socket
 import time
 from collections.abc import Callable
 
 from netmesh_agent.stamp import kernel
-from netmesh_agent.stamp.datagrams import name_of
+from netmesh_agent.stamp.datagrams import SLOT_BYTES, name_of
 from netmesh_agent.stamp.flow import Flow
 from netmesh_agent.stamp.link import Link
 from netmesh_agent.stamp.sending import SendingPort
@@ -32,25 +33,33 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 class Peer:
     """A reflector that is probed: one flow for each source port, which take turns."""
 
-    __slots__ = ("_same_clock", "due", "interval", "links", "skipped", "timeout_seconds", "turn")
+    __slots__ = ("_same_clock", "due", "interval", "jitter", "links", "skipped", "timeout_seconds", "turn")
 
     def __init__(
-        self, links: list[Link], interval: float, due: float, timeout_seconds: float, *, same_clock: bool
+        self,
+        links: list[Link],
+        interval: float,
+        due: float,
+        timeout_seconds: float,
+        *,
+        jitter: float,
+        same_clock: bool,
     ) -> None:
         self.links = links
         self.timeout_seconds = timeout_seconds
         self.interval = interval
+        self.jitter = jitter
         self.due = due
         self.turn = 0
         # Probes that were not sent in their time, for this process did not run.
         self.skipped = 0
         self._same_clock = same_clock
 
-    def take(self, now: int, clock_error_seconds: float | None) -> list[Window]:
-        """Each source port's window; a new one begins. `now` is the time in ns."""
+    def take(self, now: int, clock_error_seconds: float | None, *, eager: bool = False) -> list[Window]:
+        """Each source port's window; a new one begins. `now` is the time in ns, `eager` as of `Flow.settle`."""
         windows = []
         for link in self.links:
-            link.flow.settle(now)
+            link.flow.settle(now, eager=eager)
             error = 0 if self._same_clock else link.one_way_error(clock_error_seconds)
             windows.append(link.flow.take(error))
         return windows
@@ -61,7 +70,8 @@ class Sender:
 
     `tick_seconds`: all probes that are due leave together on a tick; ticks are `phase_seconds` after whole multiples of
     it on the monotonic clock, so that agents with different phases do not send at once. `clock_error`: how far this
-    host's clock may be off, in seconds, None where nobody keeps it. `ptp`: stamps in the PTPv2 format.
+    host's clock may be off, in seconds, None where nobody keeps it. `ptp`: stamps in the PTPv2 format. `slot_bytes`:
+    room for a packet.
     """
 
     def __init__(
@@ -71,7 +81,9 @@ class Sender:
         phase_seconds: float = 0.0,
         clock_error: Callable[[], float | None] = lambda: None,
         ptp: bool = False,
+        slot_bytes: int = SLOT_BYTES,
     ) -> None:
+        self._slot_bytes = slot_bytes
         self._tick_seconds = tick_seconds
         self._phase = phase_seconds % tick_seconds
         self._clock_error = clock_error
@@ -99,7 +111,7 @@ class Sender:
         """Binds a socket for each source port (0: one is chosen), in the running event loop. Raises OSError."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         for port in ports:
-            self._ports.append(SendingPort(family, address, port, ptp=self._ptp))
+            self._ports.append(SendingPort(family, address, port, ptp=self._ptp, slot_bytes=self._slot_bytes))
 
     def add(
         self,
@@ -112,18 +124,21 @@ class Sender:
         packet_bytes: int | None = None,
         key: bytes | None = None,
         same_clock: bool = False,
+        jitter: float = 0.0,
     ) -> Peer:
         """Probes a reflector from the next tick on, in turn from each source port.
 
         `packet_bytes`: of the UDP payload, at least 44 or, with a key, 112; None takes what the TLVs need. `key`:
-        authenticated mode. `same_clock`: the reflector reads the very clock of this host.
+        authenticated mode. `same_clock`: the reflector reads the very clock of this host. `jitter`: by which part of
+        the interval two probes may be closer or further apart.
 
         Raises ValueError for an impossible size, or where the reflector is probed already.
         """
         turns = interval_seconds * len(self._ports)
         # A true T3 comes with the next answer on the same port, late by as many as the reflector answered at once.
         settle_seconds = timeout_seconds + 2 * turns + 2 * self._tick_seconds
-        capacity = math.ceil(settle_seconds / turns) + math.ceil(self._tick_seconds / turns) + 8
+        closest = turns * (1 - jitter)
+        capacity = math.ceil(settle_seconds / closest) + math.ceil(self._tick_seconds / turns) + 8
         links = []
         for sending in self._ports:
             flow = Flow(
@@ -136,7 +151,7 @@ class Sender:
         for sending, link in zip(self._ports, links, strict=True):
             sending.add(link)
         start = asyncio.get_running_loop().time() + self._added * _GOLDEN % 1 * interval_seconds
-        peer = Peer(links, interval_seconds, start, timeout_seconds, same_clock=same_clock)
+        peer = Peer(links, interval_seconds, start, timeout_seconds, jitter=jitter, same_clock=same_clock)
         self._added += 1
         heapq.heappush(self._queue, (start, self._added, peer))
         if self._timer is None:
@@ -158,6 +173,13 @@ class Sender:
     def take(self, peer: Peer) -> list[Window]:
         """What became of the probes of each source port since the last call."""
         return peer.take(time.time_ns(), self._error_seconds)
+
+    def take_all(self, peers: list[Peer]) -> list[list[Window]]:
+        """The same for many peers, as soon as it is known: what waits in the sockets is read first."""
+        now = time.time_ns()
+        for port in self._ports:
+            port.drain()
+        return [peer.take(now, self._error_seconds, eager=True) for peer in peers]
 
     async def finish(self, peer: Peer) -> list[Window]:
         """Stops probing it, waits for the answers that are under way, and returns the last windows.
@@ -225,6 +247,9 @@ class Sender:
                 peer.turn = (number + 1) % len(self._ports)
                 self._ports[number].fill(peer.links[number])
                 due += peer.interval
+                if peer.jitter:
+                    # No secret: it keeps peers, and agents, from meeting on one tick again and again.
+                    due += peer.interval * peer.jitter * random.uniform(-1, 1)  # noqa: S311
             peer.due = due
             heapq.heapreplace(queue, (due, order, peer))
         for port in self._ports:

@@ -8,7 +8,7 @@ import time
 from array import array
 
 from netmesh_agent.stamp import kernel
-from netmesh_agent.stamp.datagrams import BATCH, Incoming, Outgoing, TransmitStamps
+from netmesh_agent.stamp.datagrams import BATCH, SLOT_BYTES, Incoming, Outgoing, TransmitStamps
 from netmesh_agent.stamp.link import Link
 from netmesh_agent.stamp.timestamps import stamp_from_nanoseconds
 
@@ -20,10 +20,11 @@ _NUMBERS = 4096
 class SendingPort:
     """Sends the probes of many links from one source port, and reads what comes back.
 
-    `foreign` counts packets that are no answers, `unsent` probes that the kernel refused to send.
+    `foreign` counts packets that are no answers, `unsent` probes that the kernel refused to send. A packet takes up to
+    `slot_bytes`.
     """
 
-    def __init__(self, family: int, address: str, port: int, *, ptp: bool) -> None:
+    def __init__(self, family: int, address: str, port: int, *, ptp: bool, slot_bytes: int = SLOT_BYTES) -> None:
         self.family = family
         self._ptp = ptp
         self.sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -38,8 +39,9 @@ class SendingPort:
         self._descriptor = self.sock.fileno()
         self.foreign = 0
         self.unsent = 0
-        self._incoming = Incoming(family, header_fields=False)
-        self._outgoing = Outgoing(family)
+        self.slot_bytes = slot_bytes
+        self._incoming = Incoming(family, header_fields=False, slot_bytes=slot_bytes)
+        self._outgoing = Outgoing(family, slot_bytes=slot_bytes)
         self._stamps = TransmitStamps()
         self._links: dict[bytes, Link] = {}
         self._batch: list[Link | None] = [None] * BATCH
@@ -52,7 +54,9 @@ class SendingPort:
         asyncio.get_running_loop().add_reader(self._descriptor, self._ready)
 
     def add(self, link: Link) -> None:
-        """Expects answers from that reflector; ValueError where it is expected already."""
+        """Expects answers from that reflector; ValueError where it is expected already, or for too large packets."""
+        if link.length > self.slot_bytes:
+            raise ValueError(f"there is room for packets of {self.slot_bytes} bytes, not {link.length}")
         if link.name in self._links:
             raise ValueError("this reflector is probed already")
         self._links[link.name] = link
@@ -112,12 +116,17 @@ class SendingPort:
             if link is not None:
                 link.flow.transmitted(self._which[number % _NUMBERS], stamp)
 
-    def _ready(self) -> None:
+    def drain(self) -> None:
+        """Reads all that waits."""
+        while self._ready() == BATCH:
+            pass
+
+    def _ready(self) -> int:
         self._read_stamps()
         incoming = self._incoming
         count = incoming.receive(self._descriptor)
         if not count:
-            return
+            return 0
         now = time.time_ns()
         payload, names, slot_bytes, name_bytes = (
             incoming.payload,
@@ -130,3 +139,4 @@ class SendingPort:
             link = links.get(bytes(names[slot * name_bytes : (slot + 1) * name_bytes]))
             if link is None or not link.read(payload, slot * slot_bytes, length, stamp, now):
                 self.foreign += 1
+        return count

@@ -52,6 +52,10 @@ class ReflectedSession:
             self._ended = Ended(Output(said), self._started, time.monotonic_ns(), None)
         return self._ended
 
+    def change(self, peers: tuple[str, ...]) -> None:
+        """Answers other addresses from now on; those that stay notice nothing."""
+        self.session = self._sessions.change(self.session, peers)
+
 
 class Sessions:
     """Sessions on `port` of each of `addresses` (0: a port is chosen), while they are held; keys are kept in memory.
@@ -103,6 +107,19 @@ class Sessions:
         mode = "authenticated" if chosen.key else "unauthenticated"
         whom = f"answering {', '.join(chosen.peers) or 'any address'}"
         return ReflectedSession(self, chosen, f"STAMP reflector: port {self.port}, session {ssid}, {mode}, {whom}")
+
+    def change(self, session: StampSession, peers: tuple[str, ...]) -> StampSession:
+        """Answers a session that is held to other addresses; Refused where one is none."""
+        changed = dataclasses.replace(session, peers=peers)
+        _check(changed)
+        before, after = set(session.peers or (None,)), set(peers or (None,))
+        for ssid in (session.ssid, session.ssid + WARM_UP):
+            for gone in before - after:
+                self._reflector.withdraw(gone, ssid)
+            for new in after - before:
+                self._reflector.provision(new, ssid, key=session.key)
+        self._held[session.ssid] = changed
+        return changed
 
     def _free(self) -> int:
         """An identifier that nobody could have guessed."""

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_common.tls import Certificates, channel
+from netmesh_controller.clients.stamp import Probing, StampSession
 from netmesh_controller.mesh.document import Reason, SourcePort, Summary
 from netmesh_controller.mesh.evidence import Side
 from netmesh_controller.mesh.hostwindow import CpuTimes, Sample
@@ -68,20 +69,6 @@ class Spec:
             congestion_control=self.congestion_control or "",
             offered_per_second=self.offered_per_second,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class StampSession:
-    """One session of a STAMP reflector; see `netmesh.v1.StampSession`. `ssid` 0: the agent chooses one."""
-
-    ssid: int = 0
-    peers: tuple[str, ...] = ()
-    key: bytes | None = field(default=None, repr=False)
-    same_clock: bool = False
-
-    def message(self) -> agent_pb2.StampSession:
-        """As it travels."""
-        return agent_pb2.StampSession(ssid=self.ssid, peers=self.peers, key=self.key or b"", same_clock=self.same_clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +191,39 @@ class AgentClient:
             raise _translated(error, self.address) from error
         finally:
             call.cancel()
+
+    async def configure_probing(self, wanted: Probing) -> tuple[str, int]:
+        """Whom the agent probes from now on, and whose probes it answers.
+
+        Returns the instance of the agent's process, whose windows are numbered from 1, and its reflector's port.
+        """
+        reply = await self._unary(self._stub.ConfigureProbing, wanted.message(self._term))
+        return reply.instance, reply.stamp_port
+
+    async def watch_probes(self, instance: str = "", after: int = 0) -> AsyncGenerator[agent_pb2.ProbeReport, None]:
+        """What became of its probes: windows after the last that was seen of that instance, then each as it ends."""
+        request = agent_pb2.WatchProbesRequest(term=self._term, instance=instance, after=after)
+        call = self._stub.WatchProbes(request)
+        try:
+            async for report in call:
+                yield report
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error, self.address) from error
+        finally:
+            call.cancel()
+
+    async def ask_reflector(
+        self, address: str, port: int, session: StampSession, timeout_seconds: float
+    ) -> tuple[bool, int]:
+        """Whether the reflector at an IP address answers this agent within the time, and how often it was asked."""
+        request = agent_pb2.AskReflectorRequest(
+            term=self._term, address=address, port=port, stamp=session.message(), timeout_seconds=timeout_seconds
+        )
+        try:
+            reply = await self._stub.AskReflector(request, timeout=timeout_seconds + CALL_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error, self.address) from error
+        return reply.answered, reply.questions
 
     async def _unary(self, method: Any, request: Any) -> Any:
         try:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from netmesh_common.tasks import cancelled
-from netmesh_controller.clients.agents import Accepted, AgentClient, AgentError, Opened, Spec, StampSession
+from netmesh_controller.clients.agents import Accepted, AgentClient, AgentError, Opened, Spec
+from netmesh_controller.clients.stamp import StampSession
 from netmesh_controller.mesh.ask import Ask
 from netmesh_controller.mesh.cells import told_seconds
 from netmesh_controller.mesh.document import CellKey, Parameters, Reason

@@ -1115,3 +1115,308 @@ class DeviceCounters(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeviceCounters: _TypeAlias = DeviceCounters  # noqa: Y015
+
+@_typing.final
+class ConfigureProbingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TERM_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    INTERVAL_SECONDS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
+    WINDOW_SECONDS_FIELD_NUMBER: _builtins.int
+    LEASE_SECONDS_FIELD_NUMBER: _builtins.int
+    PEERS_FIELD_NUMBER: _builtins.int
+    ANSWERED_FIELD_NUMBER: _builtins.int
+    term: _builtins.int
+    version: _builtins.int
+    """of this configuration, above 0; reports name it"""
+    interval_seconds: _builtins.float
+    """between two probes of a peer, each way of it jittered by up to a tenth"""
+    timeout_seconds: _builtins.float
+    """after which a probe is lost"""
+    window_seconds: _builtins.float
+    """what a report is about"""
+    lease_seconds: _builtins.float
+    """all ends by itself so long after the last call for it; 0: at once"""
+    @_builtins.property
+    def peers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProbePeer]:
+        """none: the agent only answers"""
+
+    @_builtins.property
+    def answered(self) -> _containers.RepeatedCompositeFieldContainer[Global___StampSession]: ...
+    def __init__(
+        self,
+        *,
+        term: _builtins.int = ...,
+        version: _builtins.int = ...,
+        interval_seconds: _builtins.float = ...,
+        timeout_seconds: _builtins.float = ...,
+        window_seconds: _builtins.float = ...,
+        lease_seconds: _builtins.float = ...,
+        peers: _abc.Iterable[Global___ProbePeer] | None = ...,
+        answered: _abc.Iterable[Global___StampSession] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "interval_seconds", b"interval_seconds", "lease_seconds", b"lease_seconds", "peers", b"peers", "term", b"term", "timeout_seconds", b"timeout_seconds", "version", b"version", "window_seconds", b"window_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigureProbingRequest: _TypeAlias = ConfigureProbingRequest  # noqa: Y015
+
+@_typing.final
+class ProbePeer(_message.Message):
+    """A reflector that is probed. Its place in the list is its place in each column of the reports."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    SSID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    SAME_CLOCK_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    port: _builtins.int
+    ssid: _builtins.int
+    key: _builtins.bytes
+    """empty: unauthenticated"""
+    same_clock: _builtins.bool
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        port: _builtins.int = ...,
+        ssid: _builtins.int = ...,
+        key: _builtins.bytes = ...,
+        same_clock: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "key", b"key", "port", b"port", "same_clock", b"same_clock", "ssid", b"ssid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProbePeer: _TypeAlias = ProbePeer  # noqa: Y015
+
+@_typing.final
+class ConfigureProbingReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    STAMP_PORT_FIELD_NUMBER: _builtins.int
+    instance: _builtins.str
+    """of this agent's process: windows are numbered anew with another one"""
+    stamp_port: _builtins.int
+    def __init__(
+        self,
+        *,
+        instance: _builtins.str = ...,
+        stamp_port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance", "stamp_port", b"stamp_port"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigureProbingReply: _TypeAlias = ConfigureProbingReply  # noqa: Y015
+
+@_typing.final
+class WatchProbesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TERM_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    term: _builtins.int
+    instance: _builtins.str
+    """whose windows `after` counts; another one's are all told"""
+    after: _builtins.int
+    """the last window that was seen; 0: none"""
+    def __init__(
+        self,
+        *,
+        term: _builtins.int = ...,
+        instance: _builtins.str = ...,
+        after: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "instance", b"instance", "term", b"term"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchProbesRequest: _TypeAlias = WatchProbesRequest  # noqa: Y015
+
+@_typing.final
+class ProbeReport(_message.Message):
+    """What became known in a window of the probes to each peer. Columns go over the configuration's peers; an empty column
+    is 0 for all.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    ENDED_UNIX_NANOSECONDS_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    FORGOTTEN_FIELD_NUMBER: _builtins.int
+    SENT_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    FORWARD_LOST_FIELD_NUMBER: _builtins.int
+    RETURN_LOST_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
+    DUPLICATES_FIELD_NUMBER: _builtins.int
+    OUT_OF_ORDER_FIELD_NUMBER: _builtins.int
+    INCOMPLETE_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    MEASURED_FIELD_NUMBER: _builtins.int
+    NETWORK_NANOSECONDS_FIELD_NUMBER: _builtins.int
+    HOST_NANOSECONDS_FIELD_NUMBER: _builtins.int
+    LATEST_SECONDS_FIELD_NUMBER: _builtins.int
+    SOCKET_DROPS_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    instance: _builtins.str
+    window: _builtins.int
+    """1, 2, 3 …"""
+    ended_unix_nanoseconds: _builtins.int
+    """on the agent's wall clock"""
+    seconds: _builtins.float
+    forgotten: _builtins.int
+    """windows so far that were given up for lack of room"""
+    latest_seconds: _builtins.float
+    """by how much a tick was late at most"""
+    socket_drops: _builtins.int
+    """answers that this host had no room for"""
+    @_builtins.property
+    def sent(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """those whose fate became known: answered or lost"""
+
+    @_builtins.property
+    def lost(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def forward_lost(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """-1: it cannot be told"""
+
+    @_builtins.property
+    def return_lost(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def late(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def duplicates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def out_of_order(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def incomplete(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """answered, but a stamp of the four is missing: no network round trip"""
+
+    @_builtins.property
+    def skipped(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """not sent in their time, for the agent did not run"""
+
+    @_builtins.property
+    def measured(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """how many of the round trips below are each peer's"""
+
+    @_builtins.property
+    def network_nanoseconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """network round trips, peer after peer, each in the order of sending"""
+
+    @_builtins.property
+    def host_nanoseconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """what both hosts added to each"""
+
+    @_builtins.property
+    def host(self) -> Global___HostSample:
+        """at the window's end"""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        instance: _builtins.str = ...,
+        window: _builtins.int = ...,
+        ended_unix_nanoseconds: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+        forgotten: _builtins.int = ...,
+        sent: _abc.Iterable[_builtins.int] | None = ...,
+        lost: _abc.Iterable[_builtins.int] | None = ...,
+        forward_lost: _abc.Iterable[_builtins.int] | None = ...,
+        return_lost: _abc.Iterable[_builtins.int] | None = ...,
+        late: _abc.Iterable[_builtins.int] | None = ...,
+        duplicates: _abc.Iterable[_builtins.int] | None = ...,
+        out_of_order: _abc.Iterable[_builtins.int] | None = ...,
+        incomplete: _abc.Iterable[_builtins.int] | None = ...,
+        skipped: _abc.Iterable[_builtins.int] | None = ...,
+        measured: _abc.Iterable[_builtins.int] | None = ...,
+        network_nanoseconds: _abc.Iterable[_builtins.int] | None = ...,
+        host_nanoseconds: _abc.Iterable[_builtins.int] | None = ...,
+        latest_seconds: _builtins.float = ...,
+        socket_drops: _builtins.int = ...,
+        host: Global___HostSample | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["host", b"host"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "ended_unix_nanoseconds", b"ended_unix_nanoseconds", "forgotten", b"forgotten", "forward_lost", b"forward_lost", "host", b"host", "host_nanoseconds", b"host_nanoseconds", "incomplete", b"incomplete", "instance", b"instance", "late", b"late", "latest_seconds", b"latest_seconds", "lost", b"lost", "measured", b"measured", "network_nanoseconds", b"network_nanoseconds", "out_of_order", b"out_of_order", "return_lost", b"return_lost", "seconds", b"seconds", "sent", b"sent", "skipped", b"skipped", "socket_drops", b"socket_drops", "version", b"version", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProbeReport: _TypeAlias = ProbeReport  # noqa: Y015
+
+@_typing.final
+class AskReflectorRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TERM_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    STAMP_FIELD_NUMBER: _builtins.int
+    TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
+    term: _builtins.int
+    address: _builtins.str
+    port: _builtins.int
+    timeout_seconds: _builtins.float
+    @_builtins.property
+    def stamp(self) -> Global___StampSession: ...
+    def __init__(
+        self,
+        *,
+        term: _builtins.int = ...,
+        address: _builtins.str = ...,
+        port: _builtins.int = ...,
+        stamp: Global___StampSession | None = ...,
+        timeout_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stamp", b"stamp"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "port", b"port", "stamp", b"stamp", "term", b"term", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskReflectorRequest: _TypeAlias = AskReflectorRequest  # noqa: Y015
+
+@_typing.final
+class AskReflectorReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERED_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    answered: _builtins.bool
+    questions: _builtins.int
+    """how many were sent"""
+    def __init__(
+        self,
+        *,
+        answered: _builtins.bool = ...,
+        questions: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "questions", b"questions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskReflectorReply: _TypeAlias = AskReflectorReply  # noqa: Y015

@@ -59,6 +59,21 @@ class AgentStub:
                 request_serializer=netmesh_dot_v1_dot_agent__pb2.WatchHostRequest.SerializeToString,
                 response_deserializer=netmesh_dot_v1_dot_agent__pb2.HostSample.FromString,
                 _registered_method=True)
+        self.ConfigureProbing = channel.unary_unary(
+                '/netmesh.v1.Agent/ConfigureProbing',
+                request_serializer=netmesh_dot_v1_dot_agent__pb2.ConfigureProbingRequest.SerializeToString,
+                response_deserializer=netmesh_dot_v1_dot_agent__pb2.ConfigureProbingReply.FromString,
+                _registered_method=True)
+        self.WatchProbes = channel.unary_stream(
+                '/netmesh.v1.Agent/WatchProbes',
+                request_serializer=netmesh_dot_v1_dot_agent__pb2.WatchProbesRequest.SerializeToString,
+                response_deserializer=netmesh_dot_v1_dot_agent__pb2.ProbeReport.FromString,
+                _registered_method=True)
+        self.AskReflector = channel.unary_unary(
+                '/netmesh.v1.Agent/AskReflector',
+                request_serializer=netmesh_dot_v1_dot_agent__pb2.AskReflectorRequest.SerializeToString,
+                response_deserializer=netmesh_dot_v1_dot_agent__pb2.AskReflectorReply.FromString,
+                _registered_method=True)
 
 
 class AgentServicer:
@@ -99,6 +114,27 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ConfigureProbing(self, request, context):
+        """Whom this agent probes all the time, and whose probes it answers; takes the place of what was configured before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchProbes(self, request, context):
+        """What became of these probes, window by window: first what was kept, then each as it ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AskReflector(self, request, context):
+        """One question to a STAMP reflector, repeated until it is answered: is it reached, also through a Service?
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -126,6 +162,21 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.WatchHost,
                     request_deserializer=netmesh_dot_v1_dot_agent__pb2.WatchHostRequest.FromString,
                     response_serializer=netmesh_dot_v1_dot_agent__pb2.HostSample.SerializeToString,
+            ),
+            'ConfigureProbing': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfigureProbing,
+                    request_deserializer=netmesh_dot_v1_dot_agent__pb2.ConfigureProbingRequest.FromString,
+                    response_serializer=netmesh_dot_v1_dot_agent__pb2.ConfigureProbingReply.SerializeToString,
+            ),
+            'WatchProbes': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchProbes,
+                    request_deserializer=netmesh_dot_v1_dot_agent__pb2.WatchProbesRequest.FromString,
+                    response_serializer=netmesh_dot_v1_dot_agent__pb2.ProbeReport.SerializeToString,
+            ),
+            'AskReflector': grpc.unary_unary_rpc_method_handler(
+                    servicer.AskReflector,
+                    request_deserializer=netmesh_dot_v1_dot_agent__pb2.AskReflectorRequest.FromString,
+                    response_serializer=netmesh_dot_v1_dot_agent__pb2.AskReflectorReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -263,6 +314,87 @@ class Agent:
             '/netmesh.v1.Agent/WatchHost',
             netmesh_dot_v1_dot_agent__pb2.WatchHostRequest.SerializeToString,
             netmesh_dot_v1_dot_agent__pb2.HostSample.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfigureProbing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/netmesh.v1.Agent/ConfigureProbing',
+            netmesh_dot_v1_dot_agent__pb2.ConfigureProbingRequest.SerializeToString,
+            netmesh_dot_v1_dot_agent__pb2.ConfigureProbingReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchProbes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/netmesh.v1.Agent/WatchProbes',
+            netmesh_dot_v1_dot_agent__pb2.WatchProbesRequest.SerializeToString,
+            netmesh_dot_v1_dot_agent__pb2.ProbeReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AskReflector(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/netmesh.v1.Agent/AskReflector',
+            netmesh_dot_v1_dot_agent__pb2.AskReflectorRequest.SerializeToString,
+            netmesh_dot_v1_dot_agent__pb2.AskReflectorReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,12 @@ class AgentStub:
     """Runs the client side of one test. Cancelling the call ends the tool's whole process group."""
     WatchHost: _grpc.UnaryStreamMultiCallable[_agent_pb2.WatchHostRequest, _agent_pb2.HostSample]
     """Counters of the host while a test runs on the other side."""
+    ConfigureProbing: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ConfigureProbingRequest, _agent_pb2.ConfigureProbingReply]
+    """Whom this agent probes all the time, and whose probes it answers; takes the place of what was configured before."""
+    WatchProbes: _grpc.UnaryStreamMultiCallable[_agent_pb2.WatchProbesRequest, _agent_pb2.ProbeReport]
+    """What became of these probes, window by window: first what was kept, then each as it ends."""
+    AskReflector: _grpc.UnaryUnaryMultiCallable[_agent_pb2.AskReflectorRequest, _agent_pb2.AskReflectorReply]
+    """One question to a STAMP reflector, repeated until it is answered: is it reached, also through a Service?"""
 
 @_typing.type_check_only
 class AgentAsyncStub(AgentStub):
@@ -57,6 +63,12 @@ class AgentAsyncStub(AgentStub):
     """Runs the client side of one test. Cancelling the call ends the tool's whole process group."""
     WatchHost: _aio.UnaryStreamMultiCallable[_agent_pb2.WatchHostRequest, _agent_pb2.HostSample]  # type: ignore[assignment]
     """Counters of the host while a test runs on the other side."""
+    ConfigureProbing: _aio.UnaryUnaryMultiCallable[_agent_pb2.ConfigureProbingRequest, _agent_pb2.ConfigureProbingReply]  # type: ignore[assignment]
+    """Whom this agent probes all the time, and whose probes it answers; takes the place of what was configured before."""
+    WatchProbes: _aio.UnaryStreamMultiCallable[_agent_pb2.WatchProbesRequest, _agent_pb2.ProbeReport]  # type: ignore[assignment]
+    """What became of these probes, window by window: first what was kept, then each as it ends."""
+    AskReflector: _aio.UnaryUnaryMultiCallable[_agent_pb2.AskReflectorRequest, _agent_pb2.AskReflectorReply]  # type: ignore[assignment]
+    """One question to a STAMP reflector, repeated until it is answered: is it reached, also through a Service?"""
 
 class AgentServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -98,5 +110,29 @@ class AgentServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_agent_pb2.HostSample], _abc.AsyncIterator[_agent_pb2.HostSample]]:
         """Counters of the host while a test runs on the other side."""
+
+    @_abc_1.abstractmethod
+    def ConfigureProbing(
+        self,
+        request: _agent_pb2.ConfigureProbingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.ConfigureProbingReply, _abc.Awaitable[_agent_pb2.ConfigureProbingReply]]:
+        """Whom this agent probes all the time, and whose probes it answers; takes the place of what was configured before."""
+
+    @_abc_1.abstractmethod
+    def WatchProbes(
+        self,
+        request: _agent_pb2.WatchProbesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_agent_pb2.ProbeReport], _abc.AsyncIterator[_agent_pb2.ProbeReport]]:
+        """What became of these probes, window by window: first what was kept, then each as it ends."""
+
+    @_abc_1.abstractmethod
+    def AskReflector(
+        self,
+        request: _agent_pb2.AskReflectorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.AskReflectorReply, _abc.Awaitable[_agent_pb2.AskReflectorReply]]:
+        """One question to a STAMP reflector, repeated until it is answered: is it reached, also through a Service?"""
 
 def add_AgentServicer_to_server(servicer: AgentServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -158,7 +158,7 @@ async def test_only_provisioned_peers_and_ssids_are_answered(reflector: Reflecto
 
 
 async def test_sessions_of_a_peer_are_bounded(reflector: Reflector) -> None:
-    reflector.provision(None, SSID)
+    reflector.provision("127.0.0.1", SSID)
     port = reflector.open("127.0.0.1", 0)
     for _ in range(SESSIONS_PER_PEER + 20):
         ask(port, packets.encode_request(packets.Request(0, 1, 0x0101, SSID)))
