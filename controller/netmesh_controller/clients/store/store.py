@@ -133,12 +133,14 @@ class Store:
             await connection.execute(delete(tables.tags).where(gone))
 
     async def delete(self, run_id: str) -> None:
-        """Deletes a run with all that belongs to it. RunBusyError where a living process measures it."""
+        """Deletes a run with all that belongs to it. RunBusyError where another living process measures it."""
         async with self._writing() as connection:
             writer = await reading.writer(connection, run_id)
-            if writer is not None:
+            if writer is not None and writer != this_process():
                 raise RunBusyError(f"run {run_id} is being measured by {writer}; stop it first")
             done = await connection.execute(delete(tables.runs).where(tables.runs.c.id == run_id))
+        if run_id in self._signs:
+            await cancelled(self._signs.pop(run_id))
         if not done.rowcount:
             raise RunNotFoundError(f"there is no run '{run_id}'")
         self._series = {key: number for key, number in self._series.items() if key[0] != run_id}

@@ -6,10 +6,11 @@ the database and the plots that other commands need.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -19,6 +20,7 @@ COMMANDS = {
     "sweep": ("sweep:sweep", "Measure every ordered pair of nodes and print the matrices."),
     "serve": ("serve:serve", "Stay, and serve the HTTP API: sweeps are started over it, and resumed after a restart."),
     "report": ("report:report", "Show a run, or write it as HTML, PNG, SVG, CSV, JSON, YAML or JUnit XML."),
+    "runs": ("runs:runs", "Stored runs: list, rename, tag, delete, export and import them."),
     "certificates": ("certificates:certificates", "Make the certificates of agents outside Kubernetes."),
     "lab": ("lab:lab", "A small cluster network out of network namespaces, on this machine."),
 }
@@ -64,8 +66,18 @@ app = typer.Typer(
 
 
 @app.callback()
-def _root() -> None:
+def _root(
+    store: Annotated[
+        str | None,
+        typer.Option(
+            envvar="NETMESH_STORE", help="Where runs are stored: postgresql://… or sqlite:///FILE. [the data directory]"
+        ),
+    ] = None,
+) -> None:
     """Measures the network of a Kubernetes cluster, every ordered pair of nodes."""
+    if store is not None:
+        # Whoever opens the store looks there, programs that are started for this command too.
+        os.environ["NETMESH_STORE"] = store
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from netmesh_common.tasks import cancelled
 from netmesh_controller.clients.controller import Access, ControllerClient
 from netmesh_controller.clients.store import Store, StoredRun, open_store
 from netmesh_controller.engines import runs
+from netmesh_controller.engines.exchange import stored_run
 from netmesh_controller.engines.survey import survey
 from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.inventory.source import Source
@@ -183,7 +184,7 @@ async def _check_store() -> None:
 async def _stored(reference: str) -> StoredRun:
     store = await open_store()
     try:
-        return await store.load(await store.find(reference))
+        return await stored_run(store, reference)
     finally:
         await store.close()
 

@@ -1,0 +1,193 @@
+"""The door to run files: whole runs as one file, `run.json`, or `run.jsonl.zst` where there are many cells.
+
+A `.jsonl` has the document without its cells on the first line, then a cell a line; `.zst` is the same, compressed by
+zstandard. Files are known by what they begin with, not by their names. They are read and written as streams.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import zstandard
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from netmesh_common.errors import BadUsageError
+from netmesh_controller.mesh.document import SCHEMA, Node, Run, RunDocument
+from netmesh_controller.mesh.lines import Line, LineError, LineReader, first_wrong
+
+# Above this many cells a run travels as lines.
+MOST_CELLS_OF_A_DOCUMENT = 10_000
+DOCUMENT, LINES = ".json", ".jsonl.zst"
+ENDINGS = (DOCUMENT, LINES, ".jsonl")
+_CELLS_AT_ONCE = 5000
+_BYTES_AT_ONCE = 1 << 20
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
+
+
+class RunFileError(BadUsageError):
+    """The file is no run, or cannot be read or written; the message names it and the field, and what would be right."""
+
+
+class RunFile:
+    """A run in a file. Its head is read and checked; its cells are read, and checked, by `lines`."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises RunFileError where it is no run file."""
+        self.path = path
+        with self._told():
+            self._whole, self.head = self._begin()
+
+    @property
+    def run(self) -> Run:
+        """The run's record."""
+        return self.head.run
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The run's nodes."""
+        return self.head.nodes
+
+    def lines(self) -> Iterator[list[Line]]:
+        """The cells in batches; RunFileError names the first that is wrong."""
+        reader = LineReader([node.name for node in self.nodes])
+        number = 0
+        with self._told():
+            for batch in self._batches():
+                try:
+                    yield reader.read_objects(batch) if self._whole else reader.read(batch)
+                except LineError as error:
+                    place = number + error.index
+                    where = f"cells[{place}]" if self._whole else f"line {place + 2}"
+                    raise RunFileError(f"{self.path}: {where}: {error}") from error
+                number += len(batch)
+
+    def _begin(self) -> tuple[list[Any] | None, RunDocument]:
+        with self._open() as chunks:
+            lines = _lines(chunks)
+            first = next(lines, b"")
+            try:
+                head = from_json(first, allow_inf_nan=False)
+                as_lines = True
+            except ValueError:
+                try:
+                    head = from_json(b"\n".join([first, *lines]), allow_inf_nan=False)
+                    as_lines = False
+                except ValueError as error:
+                    raise RunFileError(f"{self.path} is no run file: it is no JSON ({error})") from error
+        if not isinstance(head, dict) or "schema" not in head:
+            raise RunFileError(f"{self.path} is no run file: schema: it is missing; a run file says '{SCHEMA}'")
+        if head["schema"] != SCHEMA:
+            said = f"it is {head['schema']!r}, and this netmesh reads '{SCHEMA}'"
+            raise RunFileError(f"{self.path}: schema: {said}")
+        # A whole document may stand on one line, too.
+        cells = head.pop("cells", None if as_lines else [])
+        if cells is not None and not isinstance(cells, list):
+            raise RunFileError(f"{self.path}: cells: it should be a list")
+        try:
+            return cells, RunDocument.model_validate({**head, "cells": []})
+        except ValidationError as error:
+            field, message = first_wrong(error)
+            raise RunFileError(f"{self.path}: {field}: {message}") from error
+
+    def _batches(self) -> Iterator[list[Any]]:
+        if self._whole is not None:
+            for begin in range(0, len(self._whole), _CELLS_AT_ONCE):
+                yield self._whole[begin : begin + _CELLS_AT_ONCE]
+            return
+        with self._open() as chunks:
+            lines = _lines(chunks)
+            next(lines)
+            batch = []
+            for line in lines:
+                batch.append(line)
+                if len(batch) == _CELLS_AT_ONCE:
+                    yield batch
+                    batch = []
+            if batch:
+                yield batch
+
+    @contextmanager
+    def _open(self) -> Iterator[Iterator[bytes]]:
+        with self.path.open("rb") as file:
+            packed = file.read(len(_ZSTANDARD)) == _ZSTANDARD
+            file.seek(0)
+            yield _unpacked(file) if packed else iter(lambda: file.read(_BYTES_AT_ONCE), b"")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunFileError(f"{self.path} cannot be read: {error.strerror}") from error
+        except (zstandard.ZstdError, EOFError) as error:
+            raise RunFileError(f"{self.path} is damaged or cut short: {error}") from error
+
+
+def _unpacked(file: IO[bytes]) -> Iterator[bytes]:
+    """What a file holds, frame by frame; EOFError where the last one does not end."""
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    while chunk := file.read(_BYTES_AT_ONCE // 4):
+        while chunk:
+            if frame.eof:
+                frame = zstandard.ZstdDecompressor().decompressobj()
+            yield frame.decompress(chunk)
+            chunk = frame.unused_data if frame.eof else b""
+    if not frame.eof:
+        raise EOFError("its end is missing")
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines, without their ends; empty ones are left out."""
+    parts: list[bytes] = []
+    for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        if ended:
+            ended[0] = b"".join([*parts, ended[0]])
+            parts = []
+            yield from (line for line in ended if line)
+        parts.append(rest)
+    last = b"".join(parts)
+    if last.strip():
+        yield last
+
+
+def is_run_file(reference: str) -> bool:
+    """Whether a RUN is meant to be a file: it ends like one, or has a folder in front."""
+    return reference.endswith(ENDINGS) or os.sep in reference
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `path` once it is whole. RunFileError where it cannot be written."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            try:
+                if path.name.endswith(".zst"):
+                    packing = zstandard.ZstdCompressor(level=3, write_checksum=True)
+                    with packing.stream_writer(file, closefd=False) as packed:
+                        yield packed
+                else:
+                    yield file
+                file.flush()
+                os.fsync(file.fileno())
+                # As a file that is made without a detour: by the umask.
+                mask = os.umask(0)
+                os.umask(mask)
+                Path(file.name).chmod(0o666 & ~mask)
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise RunFileError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def head_line(document: RunDocument) -> bytes:
+    """The first line of a file of lines: the document without its cells, and without what follows from them."""
+    return document.model_dump_json(by_alias=True, exclude={"cells"}).encode() + b"\n"

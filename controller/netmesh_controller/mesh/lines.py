@@ -1,0 +1,234 @@
+"""Cells as lines of JSON, read by the thousand: checked as the run document's model checks, without an object each.
+
+A line that holds values and nothing else beside its key is checked here, by hand; whatever is not as simple as that is
+given to the model. What passes here passes there too (a test holds them against each other).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from netmesh_controller.mesh.catalogue import TESTS
+from netmesh_controller.mesh.document import Cell, CellKey, Parameters, Summary
+from netmesh_controller.mesh.paths import PATHS
+from netmesh_controller.mesh.table import Series
+
+KEY_FIELDS: frozenset[str] = frozenset(CellKey.model_fields)
+# Fields that a simple line has; the others are null or empty in it, or not there.
+_SIMPLE = KEY_FIELDS | {"attempt", "outcome", "reason", "started_at", "duration_seconds", "values"}
+_EMPTY: Mapping[str, tuple[Any, ...]] = {
+    "intervals": ({},),
+    "histograms": ({},),
+    "hosts": ({}, {"source": None, "target": None}),
+    "witness": (None,),
+}
+_FAILURES = ("failed", "skipped", "discarded")
+_STATISTICS = frozenset(Summary.model_fields) - {"mean", "count"}
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+class LineError(ValueError):
+    """A line is no cell; `field` names what is wrong in it, `index` is its place among the lines that were given."""
+
+    def __init__(self, index: int, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.index = index
+
+
+class Line(NamedTuple):
+    """A cell that was read. `fields` is its JSON; `cell` is None where the line was simple."""
+
+    series: Series
+    source: str
+    target: str
+    repeat: int
+    fields: dict[str, Any]
+    cell: Cell | None
+
+    @property
+    def outcome(self) -> str:
+        """The cell's outcome."""
+        return str(self.fields["outcome"])
+
+    def rest(self) -> str:
+        """What is not part of the key, as JSON without the fields that have their default."""
+        if self.cell is not None:
+            return self.cell.model_dump_json(exclude=set(KEY_FIELDS), exclude_defaults=True)
+        fields = self.fields
+        kept = {
+            name: fields[name]
+            for name in ("attempt", "outcome", "reason", "started_at", "duration_seconds", "values")
+            if fields.get(name) is not None and fields[name] != {}
+        }
+        return _encode(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    known: frozenset[str]
+
+    def wrong(self, series: Series, source: str, target: str) -> tuple[str, str] | None:
+        """The field that names a node which the run has not, and what it should be."""
+        if source not in self.known:
+            return "source", f"the run has no node '{source}'"
+        if target not in self.known and PATHS[series.path].outside is None:
+            return "target", f"the run has no node '{target}'"
+        return None
+
+
+class LineReader:
+    """Reads the cells of one run, whose nodes have these names."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = _Names(frozenset(names))
+        self._series: dict[tuple[Any, ...], Series] = {}
+
+    def read(self, lines: Sequence[bytes | str]) -> list[Line]:
+        """The cells of these lines, one a line; LineError for the first that is none."""
+        return self.read_objects(_objects(lines))
+
+    def read_objects(self, objects: Sequence[Any]) -> list[Line]:
+        """As `read`, of JSON that is parsed already."""
+        return [self._line(index, fields) for index, fields in enumerate(objects)]
+
+    def _line(self, index: int, fields: Any) -> Line:
+        cell: Cell | None = None
+        series = self._series_of(fields) if isinstance(fields, dict) else None
+        if series is None or not _is_simple(fields):
+            try:
+                cell = Cell.model_validate(fields)
+            except ValidationError as error:
+                raise LineError(index, *first_wrong(error)) from error
+            series = Series.of(cell)
+            for what, name, known in (("path", cell.path, PATHS), ("test", cell.test, TESTS)):
+                if name not in known:
+                    raise LineError(index, what, f"there is no {what} '{name}'")
+            fields = {"outcome": cell.outcome}
+            source, target, repeat = cell.source, cell.target, cell.repeat
+        else:
+            source, target, repeat = fields["source"], fields["target"], fields["repeat"]
+        wrong = self._names.wrong(series, source, target)
+        if wrong is not None:
+            raise LineError(index, *wrong)
+        return Line(series, source, target, repeat, fields, cell)
+
+    def _series_of(self, fields: Mapping[str, Any]) -> Series | None:
+        """The series, made once; None where its fields are not what they should be."""
+        try:
+            key = (fields["path"], fields["test"], *fields["parameters"].items())
+            known = self._series.get(key)
+        except (KeyError, AttributeError, TypeError):
+            return None
+        if known is None:
+            path, test = key[:2]
+            if path not in PATHS or test not in TESTS:
+                return None
+            try:
+                known = Series(path, test, Parameters.model_validate(fields["parameters"]))
+            except ValidationError:
+                return None
+            if any(type(value) is bool or type(value) is float for _, value in key[2:]):
+                return known  # equal to an integer as a key, and not the same
+            self._series[key] = known
+        return known
+
+
+def first_wrong(error: ValidationError) -> tuple[str, str]:
+    """The field that a model does not take, and why, in words."""
+    first = error.errors()[0]
+    field = ""
+    for part in first["loc"]:
+        field += f"[{part}]" if isinstance(part, int) else f".{part}" if field else str(part)
+    if first["type"] == "extra_forbidden":
+        return field, "there is no such field"
+    if first["type"] == "missing":
+        return field, "it is missing"
+    message = str(first.get("ctx", {}).get("error", "") or first["msg"])
+    message = message[0].lower() + message[1:]
+    given = first["input"]
+    if isinstance(given, str | int | float) or given is None:
+        message += f", not {json.dumps(given)[:60]}"
+    return field, message
+
+
+def _objects(lines: Sequence[bytes | str]) -> list[Any]:
+    whole = b"[" + b",".join(line if isinstance(line, bytes) else line.encode() for line in lines) + b"]"
+    try:
+        found: list[Any] = from_json(whole, allow_inf_nan=False)
+    except ValueError:
+        found = []
+    if len(found) == len(lines):
+        return found
+    # Which one it is is asked only now; two on one line, or one on two, are none.
+    for index, line in enumerate(lines):
+        try:
+            found.append(from_json(line, allow_inf_nan=False))
+        except ValueError as error:
+            raise LineError(index, "", f"it is no JSON ({error})") from error
+    return found[-len(lines) :]
+
+
+def _is_simple(fields: dict[str, Any]) -> bool:
+    """Whether a cell is right and holds nothing beside its key and its values."""
+    values = fields.get("values", {})
+    duration = fields.get("duration_seconds")
+    return (
+        type(fields.get("attempt")) is int
+        and type(fields.get("repeat")) is int
+        and type(fields.get("source")) is str
+        and type(fields.get("target")) is str
+        and _ended_rightly(fields.get("outcome"), fields.get("reason"))
+        and type(values) is dict
+        and all(summary is None or _is_summary(summary) for summary in values.values())
+        and (fields.keys() <= _SIMPLE or all(_is_empty(name, fields[name]) for name in fields.keys() - _SIMPLE))
+        and (duration is None or _is_number(duration))
+        and type(fields.get("started_at")) in (str, type(None))
+    )
+
+
+def _ended_rightly(outcome: Any, reason: Any) -> bool:
+    return reason is None if outcome == "measured" else outcome in _FAILURES and _is_reason(reason)
+
+
+def _is_reason(reason: Any) -> bool:
+    return (
+        type(reason) is dict
+        and reason.keys() == {"code", "message"}
+        and type(reason["code"]) is str
+        and type(reason["message"]) is str
+    )
+
+
+def _is_summary(summary: Any) -> bool:
+    if type(summary) is not dict or not _is_number(summary.get("mean")):
+        return False
+    if len(summary) == 1:
+        return True
+    for name, number in summary.items():
+        if name == "count":
+            if type(number) is not int or number < 1:
+                return False
+        elif name != "mean" and (name not in _STATISTICS or not (number is None or _is_number(number))):
+            return False
+    return True
+
+
+def _is_number(number: Any) -> bool:
+    return (type(number) is float and math.isfinite(number)) or (type(number) is int and -(2**53) <= number <= 2**53)
+
+
+def _is_empty(name: str, value: Any) -> bool:
+    if name == "tool":
+        return type(value) is dict and all(
+            (part in ("version", "command_source", "command_target", "congestion_control", "raw") and inner is None)
+            or (part == "reported" and inner == {})
+            for part, inner in value.items()
+        )
+    return name in _EMPTY and value in _EMPTY[name]
