@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _DPI = 150
 # A picture of more panels is read by nobody, and some programs refuse one larger than 65,535 pixels a side.
 _MOST_PANELS = 40
+_WIDEST = 21.0  # inches
 
 
 def render(wanted: Wanted, ending: str) -> Iterator[bytes]:
@@ -70,7 +71,7 @@ def _draw(content: Content, panels: list[Table]) -> Figure:
 
     sizes = [panel_inches(table) for table in panels]
     width, height = max(size[0] for size in sizes), max(size[1] for size in sizes)
-    columns = min(len(panels), max(1, int(15 // width)))
+    columns = min(len(panels), max(1, int(_WIDEST // width)))
     rows = math.ceil(len(panels) / columns)
     # A narrow picture still has room for its title.
     figure = Figure(figsize=(max(columns * width, 6.0), rows * height + 0.8), layout="constrained")

@@ -26,13 +26,17 @@ _LONGEST = 24
 
 def panel_inches(table: Table) -> tuple[float, float]:
     """Width and height of a panel: enough for each name up to a hundred nodes, no more than fits a page above."""
-    rows, columns = table.values.shape
-    each = 0.62 if max(rows, columns) <= _TEXT_UP_TO else 0.15 if max(rows, columns) <= _LABELS_UP_TO else 0.012
-    height = min(max(each * rows, 1.6), 15.0)
-    width = min(max(each * columns, 1.6), 15.0)
+    width, height = _inner_inches(table)
     names = 0.075 * min(max(map(len, table.sources)), _LONGEST)
     below = 0.075 * min(max(map(len, table.targets)), _LONGEST)
     return max(width + names + 1.5, 4.4), height + below + 1.3
+
+
+def _inner_inches(table: Table) -> tuple[float, float]:
+    """Width and height of the cells themselves."""
+    rows, columns = table.values.shape
+    each = 0.62 if max(rows, columns) <= _TEXT_UP_TO else 0.15 if max(rows, columns) <= _LABELS_UP_TO else 0.012
+    return min(max(each * columns, 1.6), 12.0), min(max(each * rows, 1.6), 12.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,12 @@ class Panel:
         if max(rows, columns) <= _TEXT_UP_TO:
             self._figures(axes, scale, low, high, more=more)
         bar = axes.figure.colorbar(
-            image, ax=axes, shrink=0.85, pad=0.02, aspect=25, extend=self._beyond(low, high, scale)
+            image,
+            ax=axes,
+            shrink=0.85,
+            pad=0.02,
+            aspect=25 if rows <= _TEXT_UP_TO else 45,
+            extend=self._beyond(low, high, scale),
         )
         bar.set_label(scale.unit or label(table.value), color=_INK)
         bar.outline.set_visible(False)
@@ -120,9 +129,9 @@ class Panel:
             if place and zone != before:
                 axes.axhline(place - 0.5, color=_INK, linewidth=1.2)
             before = zone
-        share = 1 / max(len(self.table.targets), 1)
+        inches = _inner_inches(self.table)[0] / max(len(self.table.targets), 1)
         for zone, first, last in zones:
-            if (last - first + 1) * share >= 0.02 * min(len(zone), _LONGEST):
+            if (last - first + 1) * inches >= 0.075 * min(len(zone), _LONGEST):
                 x = (first + last) / 2
                 axes.annotate(
                     _cut(zone), (x, 1), xycoords=("data", "axes fraction"), xytext=(0, 3), textcoords="offset points",

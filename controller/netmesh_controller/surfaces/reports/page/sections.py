@@ -30,15 +30,14 @@ def heading(content: Content) -> Markup:
         count(len(content.nodes), "node"),
         f"{measured} of {count(total, 'cell')} measured",
         count(gaps, "gap") if gaps else "no gaps",
-        f"started {run.started_at}",
+        f"started {run.started_at[:16].replace('T', ' ')} UTC",
         *([f"took {format_duration(took)}"] if took is not None else []),
     ]
     return element(
         "header",
         element("h1", run.name or run.id),
         element("span", run.state, class_=f"badge {_GOOD.get(run.state, 'bad')}"),
-        element("span", " · ".join(said), class_="muted"),
-        element("span", class_="grow"),
+        element("span", " · ".join(said), class_="about muted"),
         element("button", "Dark or light", type="button", id="theme", hidden=True),
         class_="page",
     )

@@ -3,14 +3,16 @@
   "use strict";
 
   const LABEL_PIXELS = 15;
+  const STEPS = [1, 2, 5, 10, 20, 25, 50, 100, 200, 500];
 
   /** Places and texts of the labels of one axis that shows `from` to `to` (places of names) on so many pixels. */
   function ticks(names, from, to, pixels) {
     const first = Math.max(0, Math.ceil(from));
     const last = Math.min(names.length - 1, Math.floor(to));
-    const step = Math.max(1, Math.ceil(((last - first + 1) * LABEL_PIXELS) / Math.max(pixels, 1)));
+    const least = ((last - first + 1) * LABEL_PIXELS) / Math.max(pixels, 1);
+    const step = STEPS.find((size) => size >= least) || Math.ceil(least);
     const tickvals = [];
-    for (let place = first; place <= last; place += step) tickvals.push(place);
+    for (let place = Math.ceil(first / step) * step; place <= last; place += step) tickvals.push(place);
     return { tickvals, ticktext: tickvals.map((place) => escaped(names[place])) };
   }
 

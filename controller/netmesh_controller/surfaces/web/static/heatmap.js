@@ -45,10 +45,18 @@
     const [rows, columns] = [matrix.sources.length, matrix.targets.length];
     const [low, high] = matrix.range;
     const { factor } = matrix.scale;
-    const shown = Float32Array.from(matrix.numbers, (number) => number * factor);
     const quiet = matrix.codes.map((code) => palette.quiet(code));
-    // The hatch lies behind all; this trace covers it where nobody expected a number.
-    const covered = Float32Array.from(matrix.reasons, (code) => (code && quiet[code] ? 1 : NaN));
+    // The hatch lies behind all; the first trace covers it where nobody expected a number.
+    const [shown, covered] = [new Float32Array(rows * columns), new Float32Array(rows * columns).fill(NaN)];
+    let covers = false;
+    for (let at = 0; at < shown.length; at++) {
+      shown[at] = matrix.numbers[at] * factor;
+      const code = matrix.reasons[at];
+      if (code && quiet[code]) {
+        covered[at] = 1;
+        covers = true;
+      }
+    }
     const ink = theme.style("--ink");
     const muted = theme.style("--muted");
     const texts = texted(matrix, size);
@@ -56,7 +64,7 @@
       ? { orientation: "h", y: 0, yref: "paper", yanchor: "top", ypad: 52, thickness: 12 }
       : { thickness: 14, x: size.inner.width / (size.width - size.margin.l - size.margin.r), xpad: 12 };
     const traces = [
-      { type: "heatmap", z: rowsOf(covered, rows, columns), zmin: 0, zmax: 1, showscale: false, hoverinfo: "skip",
+      { type: "heatmap", visible: covers, z: covers ? rowsOf(covered, rows, columns) : [[NaN]], zmin: 0, zmax: 1, showscale: false, hoverinfo: "skip",
         colorscale: [[0, theme.style("--quiet-gap")], [1, theme.style("--quiet-gap")]] },
       { type: "heatmap", z: rowsOf(shown, rows, columns), zmin: low * factor, zmax: high * factor,
         colorscale: palette.colours(matrix.more), hoverinfo: "none", hoverongaps: true,

@@ -12,9 +12,10 @@
     const own = matrix.sources.map((name) => (column.has(name) ? column.get(name) : -1));
     const remote = [];
     const local = [];
-    for (let at = 0; at < matrix.numbers.length; at++) {
-      if (matrix.reasons[at]) continue;
-      (own[Math.floor(at / columns)] === at % columns ? local : remote).push(at);
+    for (let row = 0, at = 0; row < own.length; row++) {
+      for (let place = 0; place < columns; place++, at++) {
+        if (!matrix.reasons[at]) (own[row] === place ? local : remote).push(at);
+      }
     }
     return { remote, local };
   }

@@ -94,7 +94,12 @@
     await netmesh.heatmap(element("heatmap"), matrix);
     netmesh.told({ spread: element("spread"), worst: element("worst"), gaps: element("gaps") }, matrix, found, report.codes, value);
     element("heatmap").dataset.drawn = `${chosen.test}/${chosen.value}/${chosen.statistic}/${chosen.scale}`;
-    await netmesh.distribution.pairs(element("pairs"), found.sorted, scale, value.label);
+    // What stands further down comes once the heatmap can be seen.
+    setTimeout(() => { if (call === latest) below(series, value, found, scale); });
+  }
+
+  function below(series, value, found, scale) {
+    netmesh.distribution.pairs(element("pairs"), found.sorted, scale, value.label);
     observations(series, value);
     if (element("as-table").open) table();
   }

@@ -23,14 +23,28 @@
   function scaleFor(value, unit, numbers) {
     if (value.endsWith("_ratio")) return { factor: 100, unit: "%" };
     if (value === "mtu_bytes") return { factor: 1, unit };
-    const sizes = Array.from(numbers, Math.abs).filter((size) => size > 0 && Number.isFinite(size)).sort((a, b) => a - b);
-    const middle = sizes.length ? (sizes[(sizes.length - 1) >> 1] + sizes[sizes.length >> 1]) / 2 : 0;
+    const middle = middleSize(numbers);
     if (unit === "s/GB") {
       const [step, label] = stepFor(middle, "s");
       return { factor: 1 / step, unit: `CPU ${label}/GB` };
     }
     const [step, label] = stepFor(middle, unit);
     return { factor: 1 / step, unit: label };
+  }
+
+  /** The median of the numbers' sizes, zeros aside; 0 of none. A million of them, ascending, take a few milliseconds. */
+  function middleSize(numbers) {
+    const sizes = new Float64Array(numbers.length);
+    let count = 0;
+    let ascending = true;
+    for (let i = 0; i < numbers.length; i++) {
+      const size = Math.abs(numbers[i]);
+      if (!(size > 0 && size < Infinity)) continue;
+      if (count && size < sizes[count - 1]) ascending = false;
+      sizes[count++] = size;
+    }
+    const kept = ascending ? sizes.subarray(0, count) : sizes.subarray(0, count).sort();
+    return count ? (kept[(count - 1) >> 1] + kept[count >> 1]) / 2 : 0;
   }
 
   function stepFor(middle, unit) {
