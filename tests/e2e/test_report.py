@@ -155,6 +155,7 @@ def test_findings_stand_first_and_tables_are_for_all(browser: Browser, file: Pat
         assert "kernel" in seen.page.inner_text("section[aria-labelledby=facts]")
         assert "iperf3 -c" in seen.page.inner_text("section[aria-labelledby=provenance]")
         seen.page.click("#as-table summary")
+        seen.page.wait_for_selector("#table tbody")
         matrix = matrix_of(document, "pod-to-pod", "bits_per_second")
         cells = seen.page.locator("#table tbody tr").nth(2).locator("td").all_inner_texts()
         assert cells == [
@@ -171,6 +172,7 @@ def test_hostile_names_are_shown_and_do_nothing(browser: Browser, tmp_path: Path
         assert seen("() => document.querySelectorAll('img').length") == 0
         assert "owned" not in seen.page.title()
         seen.page.click("#as-table summary")
+        seen.page.wait_for_selector("#table tbody")
         assert seen.page.locator("#table thead th").nth(1).inner_text() == HOSTILE + "0"
         seen.page.focus("#heatmap")
         seen.page.keyboard.press("ArrowRight")
