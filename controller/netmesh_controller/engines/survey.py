@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from netmesh_common.tls import Certificates
-from netmesh_controller.clients.agents import AgentClient, AgentError
+from netmesh_controller.clients.agents import AgentClient, AgentError, close_all
 from netmesh_controller.engines.measure import AgentHandle
-from netmesh_controller.inventory.located import InventoryError, Located
+from netmesh_controller.inventory.located import InventoryError, Located, Presence
 from netmesh_controller.mesh import hostwindow
+from netmesh_controller.mesh.ask import AskError
 from netmesh_controller.mesh.document import Agent, Node, Reason
 from netmesh_controller.mesh.hostwindow import Sample
+from netmesh_controller.mesh.selection import Selection
 
 IDLE_SECONDS = 1.0
 # A node whose CPU is busier than this while nothing is measured is not idle enough.
@@ -39,6 +41,7 @@ class Survey:
     unreachable: dict[str, Reason]
     remarks: tuple[str, ...]
     shared_host: bool
+    presence: Presence | None = None
 
     @property
     def has_services(self) -> bool:
@@ -56,15 +59,26 @@ async def survey(
     *,
     idle_seconds: float = IDLE_SECONDS,
     term: int = 0,
+    selection: Selection | None = None,
+    presence: Presence | None = None,
 ) -> Survey:
     """Asks every agent what it is, then watches all hosts for `idle_seconds` as the baseline of their cost.
 
     `certificates` may be a function that tells them as they are now; they may be rotated while a sweep runs.
     `term` goes with every call of the connections that are made here; agents refuse one that is over.
 
+    Nodes that `selection` does not include are left out; AskError where it names what is not there, or leaves nothing.
     An agent that does not answer makes its node unreachable, with the reason, and one that is away is not asked;
     InventoryError where two agents say that they are the same role of the same node.
     """
+    chosen = Selection() if selection is None else selection
+    # A source that knows its nodes' names needs to be asked about those that are wanted only.
+    if all(entry.node is not None for entry in located):
+        _check_selection(chosen, {str(entry.node): entry.zone for entry in located})
+        wanted = [entry for entry in located if chosen.includes(str(entry.node), entry.zone, entry.labels)]
+        if located and not wanted:
+            raise AskError("nodes", "none of the nodes is selected")
+        located, chosen = wanted, Selection()
     everybody = located
     absent = [entry for entry in located if entry.away is not None]
     located = [entry for entry in located if entry.away is None]
@@ -89,6 +103,13 @@ async def survey(
         node = entry.node or entry.address
         entries_of[node].append(entry)
         unreachable[node] = Reason(code="agent_away", message=str(entry.away))
+    try:
+        entries_of = _selected(chosen, entries_of)
+    except AskError:
+        await close_all(clients)
+        raise
+    await close_all([client for _, client, facts in found if facts["node"] not in entries_of])
+    found = [one for one in found if one[2]["node"] in entries_of]
     agents: dict[tuple[str, str], AgentHandle] = {}
     facts_of: dict[tuple[str, str], dict[str, Any]] = {}
     for entry, client, facts in found:
@@ -98,23 +119,49 @@ async def survey(
                 f"agents: {agents[key].client.address} and {entry.address} both say that they are the "
                 f"{facts['role']} agent of {facts['node']}; give each agent a node name of its own (--node)"
             )
-        agents[key] = _handle(client, entry, facts)
+        agents[key] = handle_of(client, entry, facts)
         facts_of[key] = facts
     # Where a node's own agent answers, a missing peer is a gap of the local cells alone.
-    unreachable = {node: reason for node, reason in unreachable.items() if (node, "pod") not in agents}
+    unreachable = {
+        node: reason for node, reason in unreachable.items() if (node, "pod") not in agents and node in entries_of
+    }
     agents = await _with_baselines(agents, idle_seconds)
     # As the source names them; those that it does not know by name as they were found.
     order = {name: place for place, name in enumerate(dict.fromkeys(entry.node for entry in everybody))}
     names = sorted(entries_of, key=lambda name: order.get(name, len(order)))
     nodes = tuple(_node(name, entries_of[name][0], agents, facts_of) for name in names)
+    shared = _share_a_kernel(nodes, facts_of)
+    return Survey(nodes, agents, unreachable, (*differences(nodes), *restless(nodes)), shared, presence)
+
+
+def _share_a_kernel(nodes: Sequence[Node], facts_of: Mapping[tuple[str, str], dict[str, Any]]) -> bool:
     kernels = [
         {facts["boot_id"] for (name, _), facts in facts_of.items() if name == node.name} - {None} for node in nodes
     ]
-    shared = len({boot_id for ids in kernels for boot_id in ids}) < sum(1 for ids in kernels if ids)
-    return Survey(nodes, agents, unreachable, (*differences(nodes), *restless(nodes)), shared)
+    return len({boot_id for ids in kernels for boot_id in ids}) < sum(1 for ids in kernels if ids)
 
 
-def _handle(client: AgentClient, entry: Located, facts: dict[str, Any]) -> AgentHandle:
+def _selected(selection: Selection, entries_of: Mapping[str, list[Located]]) -> dict[str, list[Located]]:
+    """The nodes that are wanted; AskError where there are none, or one that is named is not there."""
+    _check_selection(selection, {node: entries[0].zone for node, entries in entries_of.items()})
+    chosen = {
+        node: entries
+        for node, entries in entries_of.items()
+        if selection.includes(node, entries[0].zone, entries[0].labels)
+    }
+    if entries_of and not chosen:
+        raise AskError("nodes", "none of the nodes is selected")
+    return chosen
+
+
+def _check_selection(selection: Selection, zones: Mapping[str, str | None]) -> None:
+    wrong = selection.wrong(zones)
+    if wrong is not None:
+        raise AskError(*wrong)
+
+
+def handle_of(client: AgentClient, entry: Located, facts: dict[str, Any]) -> AgentHandle:
+    """The handle of an agent that said `facts` of itself."""
     addresses: dict[int, str] = {}
     for text in facts["addresses"]:
         addresses.setdefault(ipaddress.ip_address(text).version, text)

@@ -27,6 +27,7 @@ from netmesh_controller.mesh.ask import AskError, ask_from
 from netmesh_controller.mesh.document import Cell, RunState
 from netmesh_controller.mesh.outline import Outline, outline_of
 from netmesh_controller.mesh.progress import Progress
+from netmesh_controller.mesh.selection import Selection
 
 log = logging.getLogger(__name__)
 
@@ -79,10 +80,17 @@ class Job:
     task: asyncio.Task[None] | None = None
 
 
-async def surveyed(source: Source, *, term: int = 0, idle_seconds: float | None = None) -> Survey:
+async def surveyed(source: Source, selection: Selection, *, term: int = 0, idle_seconds: float | None = None) -> Survey:
     """A survey of a source's agents; NoAgentsError where none answers, InventoryError where they cannot be found."""
     more = {} if idle_seconds is None else {"idle_seconds": idle_seconds}
-    found = await survey(await source.locate(), source.certificates, term=term, **more)
+    found = await survey(
+        await source.locate(),
+        source.certificates,
+        term=term,
+        selection=selection,
+        presence=source.presence(),
+        **more,
+    )
     if not found.agents:
         await found.close()
         refused = bool(found.unreachable) and all(reason.code == "refused" for reason in found.unreachable.values())
@@ -138,7 +146,7 @@ class Sweeps:
     async def outline(self, asked: Mapping[str, Any]) -> tuple[Outline, tuple[str, ...]]:
         """What a sweep would do, and the survey's remarks; nothing is measured."""
         ask = ask_from(asked)
-        found = await surveyed(self._source, term=self._leading(), idle_seconds=0)
+        found = await surveyed(self._source, ask.selection, term=self._leading(), idle_seconds=0)
         try:
             prepared = runs.prepare(ask, asked, found, name=None, facts={})
             return outline_of(prepared.todo), found.remarks
@@ -154,7 +162,7 @@ class Sweeps:
         ask = ask_from(asked)
         term = self._leading()
         with self._taking_place():
-            found = await surveyed(self._source, term=term)
+            found = await surveyed(self._source, ask.selection, term=term)
             try:
                 facts = {**self._source.facts, "source": self._source.recorded, "controller": OWNER}
                 prepared = runs.prepare(ask, asked, found, name=name, facts=facts)
@@ -209,7 +217,7 @@ class Sweeps:
     async def _resume(self, run_id: str, term: int) -> Job:
         stored = await self._store.load(run_id)
         ask = ask_from(stored.run.plan.asked)
-        found = await surveyed(self._source, term=term)
+        found = await surveyed(self._source, ask.selection, term=term)
         try:
             prepared = runs.prepare_resume(stored, ask, found)
             await runs.begin(prepared, self._store, take_over=term > 0)

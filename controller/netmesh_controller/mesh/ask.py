@@ -13,6 +13,7 @@ from netmesh_controller.mesh import fields
 from netmesh_controller.mesh.catalogue import TESTS, TestKind
 from netmesh_controller.mesh.fields import Pause, Target
 from netmesh_controller.mesh.paths import PATHS
+from netmesh_controller.mesh.selection import Selection
 
 # What a target outside of the mesh is measured by.
 TARGET_TESTS: tuple[str, ...] = ("tcp-connect",)
@@ -37,6 +38,8 @@ class Ask(BaseModel):
     `streams`, `message_sizes`, `mss` and `family` each make an axis of the run: every combination is measured.
     `message_rate` is for instruments that send at a rate; None is their default. `targets` are
     `PATH:NAME=ADDRESS:PORT`. `max_traffic` is bytes. `max_concurrent` None means as many tests as there are free nodes.
+    `nodes`, `zones`, `selector` and `exclude` choose nodes; those of a control plane have no bandwidth tests, unless
+    `include_control_plane`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +67,11 @@ class Ask(BaseModel):
     max_concurrent: Annotated[int | None, BeforeValidator(fields.max_concurrent)] = None
     family: Annotated[Literal[4, 6, "both"], BeforeValidator(fields.family)] = 4
     targets: Annotated[tuple[str, ...], BeforeValidator(fields.targets)] = ()
+    nodes: Annotated[tuple[str, ...] | None, BeforeValidator(fields.names)] = None
+    zones: Annotated[tuple[str, ...] | None, BeforeValidator(fields.names)] = None
+    selector: Annotated[str | None, BeforeValidator(fields.selector)] = None
+    exclude: Annotated[tuple[str, ...] | None, BeforeValidator(fields.names)] = None
+    include_control_plane: Annotated[bool, BeforeValidator(fields.flag)] = False
 
     def instruments(self, test: str) -> tuple[str, ...]:
         """The instruments that run the test, each as cells of its own: those asked for, and the one beside them."""
@@ -84,6 +92,11 @@ class Ask(BaseModel):
     def outside(self) -> tuple[Target, ...]:
         """The targets outside of the mesh."""
         return tuple(fields.parse_target(text) for text in self.targets)
+
+    @property
+    def selection(self) -> Selection:
+        """The nodes that are wanted."""
+        return Selection(self.nodes, self.zones, self.selector, self.exclude or ())
 
     @property
     def pause(self) -> Pause | None:

@@ -25,7 +25,9 @@ class Estimate:
     """Cost of a plan. No schedule can be shorter than `lower_bound_seconds`, if the tests take what they should.
 
     `traffic_bytes` None means that there is no figure; `traffic_note` says why, or what the figure is, and
-    `traffic_unknown` is true where more than small messages cannot be told. `traffic_by_path` has the same a path.
+    `traffic_unknown` is true where more than small messages cannot be told. `traffic_by_path` has the same a path,
+    `traffic_by_zone_pair` the same a pair of zones, whichever way it goes (clouds bill what crosses between two); it is
+    empty where no node says its zone.
     """
 
     measurements: int
@@ -36,6 +38,7 @@ class Estimate:
     traffic_note: str
     traffic_unknown: bool = False
     traffic_by_path: Mapping[str, int | None] = field(default_factory=dict)
+    traffic_by_zone_pair: Mapping[tuple[str, str], int | None] = field(default_factory=dict)
 
 
 def estimate(
@@ -53,8 +56,13 @@ def estimate(
     bound = lower_bound_seconds(((one.nodes, one.seconds) for one in measurements), max_concurrent)
     traffic: defaultdict[str, _Traffic] = defaultdict(_Traffic)
     rates = _Rates(nodes)
+    zones = {node.name: node.zone for node in nodes}
+    crossing: defaultdict[tuple[str, str], _Traffic] = defaultdict(_Traffic)
     for one in measurements:
         traffic[one.variant.path].add(one, rates)
+        here, there = zones.get(one.source), zones.get(one.target)
+        if here is not None and there is not None:
+            crossing[min(here, there), max(here, there)].add(one, rates)
     whole = _Traffic()
     for part in traffic.values():
         whole.join(part)
@@ -67,6 +75,7 @@ def estimate(
         traffic_note=whole.note,
         traffic_unknown=whole.unknown,
         traffic_by_path={path: part.bytes for path, part in traffic.items()},
+        traffic_by_zone_pair={pair: crossing[pair].bytes for pair in sorted(crossing)},
     )
 
 

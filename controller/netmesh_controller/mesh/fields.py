@@ -17,6 +17,7 @@ from netmesh_common.units import format_rate, parse_duration, parse_rate, parse_
 from netmesh_controller.mesh.catalogue import ALL_TESTS, TESTS
 from netmesh_controller.mesh.pairs import parse_pairs
 from netmesh_controller.mesh.paths import MESH_PATHS, PATHS, TARGET_PATHS
+from netmesh_controller.mesh.selection import parse_selector
 
 TOOLS: tuple[str, ...] = tuple(dict.fromkeys(name for test in TESTS.values() for name in test.instruments))
 # `--mss 536:1460` with a step of one byte would be a plan of 925 tests a pair.
@@ -178,6 +179,26 @@ def flag(value: object) -> bool:
     """True or false, and nothing that only looks like it."""
     if not isinstance(value, bool):
         raise ValueError(f"{value!r} is not true or false")  # noqa: TRY004  # pydantic turns ValueError only
+    return value
+
+
+def names(value: object) -> tuple[str, ...] | None:
+    """Names of nodes or zones, or None."""
+    if value is None:
+        return None
+    found = [entry.strip() if isinstance(entry, str) else entry for entry in _entries(value)]
+    if not found or not all(isinstance(entry, str) and entry for entry in found):
+        raise ValueError(f"{value!r} is not a list of names such as node-1,node-2")
+    return tuple(dict.fromkeys(str(entry) for entry in found))
+
+
+def selector(value: object) -> str | None:
+    """A label selector, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a label selector such as 'disk=ssd,!gpu'")  # noqa: TRY004  # as above
+    parse_selector(value)
     return value
 
 

@@ -23,6 +23,15 @@ class OutlineGap(BaseModel):
     cells: int
 
 
+class OutlineTraffic(BaseModel):
+    """What is sent between two zones, or within one, either way; bytes, null where it is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    zones: tuple[str, str]
+    traffic_bytes: int | None
+
+
 class OutlineTest(BaseModel):
     """A test and the instruments that run it, each in cells of its own."""
 
@@ -55,6 +64,7 @@ class Outline(BaseModel):
     expected_seconds: Finite
     traffic_bytes: int | None
     traffic_note: str
+    traffic_by_zone_pair: list[OutlineTraffic] = []
     gap_cells: int
     gaps: list[OutlineGap]
     further_reasons: int
@@ -82,6 +92,9 @@ def outline_of(plan: Plan, cost: Estimate | None = None) -> Outline:
         expected_seconds=estimate.expected_seconds,
         traffic_bytes=estimate.traffic_bytes,
         traffic_note=estimate.traffic_note,
+        traffic_by_zone_pair=[
+            OutlineTraffic(zones=pair, traffic_bytes=sent) for pair, sent in estimate.traffic_by_zone_pair.items()
+        ],
         gap_cells=len(plan.gaps),
         gaps=[OutlineGap(code=reason.code, message=reason.message, cells=number) for reason, number in common],
         further_reasons=len(reasons) - len(common),

@@ -155,6 +155,11 @@ def make_plan(
     idle = builder.idle() if IDLE_TEST in ask.tests else ()
     plan = Plan(ask, tuple(nodes), tuple(builder.measurements), tuple(builder.gaps), idle, targets)
     if not (plan.measurements or plan.gaps or plan.idle):
+        if not ask.include_control_plane and all(node.facts.get("control_plane") for node in nodes):
+            raise AskError(
+                "include-control-plane",
+                "all of these nodes run the control plane, which bandwidth tests leave alone without it",
+            )
         raise AskError("pairs", f"{ask.pairs} has no cell on {', '.join(ask.paths)} for {', '.join(ask.tests)}")
     _check_traffic(plan)
     return plan
@@ -205,6 +210,7 @@ class _Builder:
         self.gaps: list[Cell] = []
         self._ask, self._nodes, self._unreachable = ask, nodes, unreachable
         self._names = [node.name for node in nodes]
+        self._control_plane = [bool(node.facts.get("control_plane")) for node in nodes]
         tests = [test for test in ask.tests if test != IDLE_TEST]
         what = [(path, case) for path in ask.paths for test in tests for case in _wanted(test, ask)]
         self._remote, self._local = (
@@ -262,6 +268,11 @@ class _Builder:
         return tuple(keys)
 
     def _add(self, series: _Series, source: int, name: str, repeat: int, target: int | None = None) -> None:
+        if series.spares_control_plane and (
+            self._control_plane[source] or (target is not None and self._control_plane[target])
+        ):
+            # Not planned, and so no gap: the matrix says not_scheduled.
+            return
         reason = series.refused_by_source[source]
         mtu_bytes = series.source_mtu[source]
         if target is not None:
@@ -290,6 +301,9 @@ class _Series:
     ) -> None:
         self._ask, self.path, self._case = ask, path, case
         self._outside = PATHS[path].outside
+        # What fills a link can keep a control plane from answering its whole cluster.
+        fills = case.kind.kind == "bandwidth" or case.load is not None
+        self.spares_control_plane = fills and not ask.include_control_plane
         self.both_at_once = ask.bidirectional and case.kind.kind == "bandwidth"
         everywhere = refusals.refused_everywhere(case, ask)
         if everywhere is None and PATHS[path].via_service and not services:

@@ -35,6 +35,11 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "max_concurrent": None,
         "family": 4,
         "targets": (),
+        "nodes": None,
+        "zones": None,
+        "selector": None,
+        "exclude": None,
+        "include_control_plane": False,
     }
 
 

@@ -80,6 +80,16 @@ def sweep(
         str | None, typer.Option(help="Offered rate, such as 100M, or unlimited. [UDP 100M, TCP unlimited]")
     ] = None,
     repeat: Annotated[int | None, typer.Option(help="How often each cell is measured. [1]")] = None,
+    nodes: Annotated[str | None, typer.Option(help="Only these nodes: node-1,node-2. [all]")] = None,
+    zones: Annotated[str | None, typer.Option(help="Only nodes of these zones. [all]")] = None,
+    selector: Annotated[
+        str | None, typer.Option(help="Only nodes with these labels, as kubectl selects: 'disk=ssd,!gpu'. [all]")
+    ] = None,
+    exclude: Annotated[str | None, typer.Option(help="Not these nodes. [none]")] = None,
+    include_control_plane: Annotated[
+        bool | None,
+        typer.Option("--include-control-plane", help="Bandwidth tests on control-plane nodes of a cluster too."),
+    ] = None,
     pairs: Annotated[str | None, typer.Option(help="all, sample:K, zones, or SOURCE:TARGET,… [all]")] = None,
     max_concurrent: Annotated[int | None, typer.Option(help="Most tests at one time. [no limit]")] = None,
     family: Annotated[str | None, typer.Option(help="IP version: 4, 6 or both. [4]")] = None,
@@ -129,6 +139,11 @@ def sweep(
         "bidirectional": bidirectional,
         "rate": rate,
         "repeat": repeat,
+        "nodes": nodes,
+        "zones": zones,
+        "selector": selector,
+        "exclude": exclude,
+        "include_control_plane": include_control_plane,
         "pairs": pairs,
         "max_concurrent": max_concurrent,
         "family": family,
@@ -228,14 +243,16 @@ class _Command:
     async def _run(self, source: Source) -> ExitCode:
         # With --format json the document alone is on stdout; people are told on stderr.
         console = Console(stderr=self.json)
-        found = await survey(await source.locate(), source.certificates)
+        ask = ask_from(self.asked)
+        found = await survey(
+            await source.locate(), source.certificates, selection=ask.selection, presence=source.presence()
+        )
         try:
             if not found.agents:
                 said = runs.unreachable_reason(found.unreachable)
                 if all(reason.code == "refused" for reason in found.unreachable.values()):
                     raise BadUsageError(f"--certificates: no agent takes them: {said}")
                 raise CouldNotRunError(f"no agent answered: {said}")
-            ask = ask_from(self.asked)
             if self.stored is None:
                 prepared = runs.prepare(
                     ask, self.asked, found, name=self.name, facts={**source.facts, "source": source.recorded}

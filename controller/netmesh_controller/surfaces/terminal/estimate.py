@@ -11,6 +11,7 @@ from netmesh_controller.surfaces.terminal.words import count, wrapped
 
 _HEAD = 10
 _NAMES_SHOWN = 6
+_ZONE_PAIRS_SHOWN = 6
 
 
 def show_estimate(console: Console, outline: Outline) -> None:
@@ -30,6 +31,8 @@ def show_estimate(console: Console, outline: Outline) -> None:
     rows = [("nodes", _nodes(outline)), ("tests", _tests(outline)), ("plan", work), ("time", time)]
     if outline.measurements:
         rows.append(("traffic", _traffic(outline)))
+        if crossing := _between_zones(outline):
+            rows.append(("", crossing))
     if outline.gap_cells:
         known = f"{count(outline.gap_cells, 'cell')} cannot be measured, known before the start:"
         rows += [("gaps", known), *(("", line) for line in _gaps(outline))]
@@ -59,6 +62,20 @@ def _traffic(outline: Outline) -> str:
     if outline.traffic_bytes is None:
         return f"unknown: {outline.traffic_note}"
     return f"{format_bytes(outline.traffic_bytes)}, {outline.traffic_note}"
+
+
+def _between_zones(outline: Outline) -> str | None:
+    """What crosses between zones, the most first; None where nothing does."""
+    crossing = [part for part in outline.traffic_by_zone_pair if part.zones[0] != part.zones[1]]
+    if not crossing:
+        return None
+    crossing.sort(key=lambda part: (-(part.traffic_bytes or 0), part.zones))
+    shown = [
+        f"{' - '.join(part.zones)} {'unknown' if part.traffic_bytes is None else format_bytes(part.traffic_bytes)}"
+        for part in crossing[:_ZONE_PAIRS_SHOWN]
+    ]
+    more = len(crossing) - len(shown)
+    return f"between zones, both ways: {', '.join(shown)}" + (f" and {count(more, 'further pair')}" if more else "")
 
 
 def _gaps(outline: Outline) -> list[str]:
