@@ -114,11 +114,16 @@ def _problem_statuses(operation: Operation) -> set[int]:
     return statuses
 
 
+# What stands for something that is there, where anything is.
+_EXAMPLES = {"run": "latest", "index": "0"}
+
+
 def _of_path(operation: Operation) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
-        for name, text in operation.parameters.items()
-    ]
+    parameters = []
+    for name, text in operation.parameters.items():
+        described = {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
+        parameters.append(described | ({"example": _EXAMPLES[name]} if name in _EXAMPLES else {}))
+    return parameters
 
 
 def _of_headers(operation: Operation) -> list[dict[str, Any]]:
