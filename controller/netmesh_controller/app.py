@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import secrets
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from netmesh_controller.clients.store import open_store
+from netmesh_common.tasks import cancelled, guarded_task
+from netmesh_controller.clients.store import Store, open_store
 from netmesh_controller.engines.results import Results
 from netmesh_controller.engines.roster import Roster
 from netmesh_controller.engines.sweeps import Sweeps
@@ -29,54 +33,89 @@ GOODBYE_SECONDS = 5.0
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a controller that stays is started with. `listener` is bound already: the process may have entered a lab's
-    network since.
+    network since. `token` None: it is in the cluster's Secret. `elected`: by the cluster's Lease; else it leads.
     """
 
     listener: socket.socket
-    token: Callable[[], str]
+    token: Callable[[], str] | None
     public_read: bool = False
+    elected: bool = False
 
 
 async def serve(settings: Settings, source: Source) -> None:
-    """Runs the controller until SIGTERM or SIGINT; StoreError where its store cannot be opened.
+    """Runs the controller until SIGTERM or SIGINT; StoreError where its store cannot be opened, ClusterError where it
+    is to be elected and there is no cluster.
 
-    A sweep that runs then stops, and its run stays as it is: the next start takes it up.
+    A sweep that runs then stops, and its run stays as it is: the next to lead takes it up.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with source.running():
-        await _serve(settings, source, stop)
-
-
-async def _serve(settings: Settings, source: Source, stop: asyncio.Event) -> None:
-    store = await open_store()
-    try:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(source.running())
+        store = await open_store()
+        stack.push_async_callback(store.close)
         sweeps = Sweeps(store, source)
-        leading = Leading(leading=True, leader=None, term=0)
-        registry = new_registry()
-        registry.register(ControllerMetrics(sweeps, lambda: leading))
-        services = Services(
-            store=store,
-            sweeps=sweeps,
-            roster=Roster(source, lambda: leading.term),
-            results=Results(store),
-            leading=lambda: leading,
-            token=settings.token,
-            registry=registry,
-            public_read=settings.public_read,
-        )
-        runner = web.AppRunner(application(services), access_log=None, shutdown_timeout=GOODBYE_SECONDS)
-        await runner.setup()
-        try:
-            await web.SockSite(runner, settings.listener).start()
-            await sweeps.lead(leading.term)
-            await stop.wait()
-            log.info("stopping")
-        finally:
-            # The sweep first: its readers end with it.
-            await sweeps.stand_by()
-            await runner.cleanup()
+        if settings.elected:
+            # Only here: the client's package takes more than a second to import.
+            from netmesh_controller.clients.cluster import connect  # noqa: PLC0415
+            from netmesh_controller.clients.cluster.lease import Lease  # noqa: PLC0415
+            from netmesh_controller.engines.clustertoken import ClusterToken  # noqa: PLC0415
+
+            cluster = await stack.enter_async_context(await connect())
+            token = settings.token or (await stack.enter_async_context(ClusterToken(cluster))).current
+            lease = Lease(cluster, _identity())
+
+            def leading() -> Leading:
+                return Leading(lease.leading, lease.leader, lease.term)
+
+            await stack.enter_async_context(_serving(settings, source, store, sweeps, token, leading))
+            # Last in, first out: the sweep stops and the Lease is given back before readers are sent away.
+            task = guarded_task(lease.run(sweeps.lead, sweeps.stand_by), name="election")
+            stack.push_async_callback(cancelled, task)
+        else:
+            if settings.token is None:
+                raise ValueError("a controller outside of Kubernetes is given its token")
+            alone = Leading(leading=True, leader=None, term=0)
+            await stack.enter_async_context(_serving(settings, source, store, sweeps, settings.token, lambda: alone))
+            await sweeps.lead(alone.term)
+            stack.push_async_callback(sweeps.stand_by)
+        await stop.wait()
+        log.info("stopping")
+
+
+@asynccontextmanager
+async def _serving(
+    settings: Settings,
+    source: Source,
+    store: Store,
+    sweeps: Sweeps,
+    token: Callable[[], str],
+    leading: Callable[[], Leading],
+) -> AsyncIterator[None]:
+    """The HTTP API, until the context is left."""
+    registry = new_registry()
+    registry.register(ControllerMetrics(sweeps, leading))
+    services = Services(
+        store=store,
+        sweeps=sweeps,
+        roster=Roster(source, lambda: leading().term),
+        results=Results(store),
+        leading=leading,
+        token=token,
+        registry=registry,
+        public_read=settings.public_read,
+    )
+    runner = web.AppRunner(application(services), access_log=None, shutdown_timeout=GOODBYE_SECONDS)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, settings.listener).start()
+        yield
     finally:
-        await store.close()
+        await runner.cleanup()
+
+
+def _identity() -> str:
+    """Of this process alone: a container that is started again in the same pod is another candidate."""
+    return f"{os.environ.get('NETMESH_POD_NAME') or socket.gethostname()}_{secrets.token_hex(4)}"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from contextlib import suppress
 
 from netmesh_controller.clients.cluster.connection import Cluster
-from netmesh_controller.clients.cluster.errors import ClusterError, Forbidden, NotFound
-from netmesh_controller.clients.controller import TOKEN_HEADER, Access
+from netmesh_controller.clients.cluster.errors import ClusterError, Conflict, Forbidden, NotFound
+from netmesh_controller.clients.cluster.secrets import write_secret
+from netmesh_controller.clients.controller import TOKEN_HEADER, Access, ControllerClient, ControllerError, direct
 
-SERVICE = "http:netmesh-controller:9412"
+PORT = 9412
+SERVICE = f"http:netmesh-controller:{PORT}"
 TOKEN_SECRET = "netmesh-token"  # noqa: S105  # the name of a Secret
 _KEY = "token"
 
@@ -30,6 +33,18 @@ async def proxied(cluster: Cluster) -> Access:
     return Access(url, headers, cluster.session)
 
 
+async def in_pod(cluster: Cluster) -> Access:
+    """How to reach the controller from a pod of the cluster: in its own pod directly, else by its Service's name."""
+    token = await read_token(cluster)
+    here = direct(f"http://127.0.0.1:{PORT}", token)
+    async with ControllerClient(here) as client:
+        try:
+            await client.call("GET", "controller", seconds=5)
+        except ControllerError:
+            return direct(f"http://netmesh-controller.{cluster.namespace}:{PORT}", token)
+    return here
+
+
 async def read_token(cluster: Cluster) -> str:
     """The token of the controller's Secret; ClusterError with a sentence of what is missing."""
     where = f"Secret {TOKEN_SECRET} in namespace {cluster.namespace}"
@@ -44,26 +59,13 @@ async def read_token(cluster: Cluster) -> str:
 
 async def ensure_token(cluster: Cluster, token: str) -> str:
     """The token of the Secret, which is made with `token` where there is none."""
-    body = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": TOKEN_SECRET,
-            "namespace": cluster.namespace,
-            "labels": {"app.kubernetes.io/name": "netmesh", "app.kubernetes.io/component": "controller"},
-        },
-        "type": "Opaque",
-        "data": {_KEY: base64.b64encode(token.encode()).decode()},
-    }
-    try:
+    with suppress(NotFound):
         return await read_token(cluster)
-    except NotFound:
-        pass
-    try:
-        await cluster.call("POST", _secrets(cluster), body=body)
-    except ClusterError as error:
-        if error.status != 409:
-            raise
+    data = {_KEY: token.encode()}
+    with suppress(Conflict):
+        await write_secret(
+            cluster, cluster.namespace, TOKEN_SECRET, data, kind="Opaque", component="controller", seen=None
+        )
     # What is there counts, whoever made it.
     return await read_token(cluster)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -21,6 +23,7 @@ from netmesh_controller.surfaces.cli.errors import BadUsageError, ExitCode
 from netmesh_controller.surfaces.terminal.estimate import show_estimate
 from netmesh_controller.surfaces.terminal.progress import ProgressDisplay
 
+KUBECONFIG = Path("~/.kube/config").expanduser()
 TOKEN_VARIABLE = "NETMESH_TOKEN"  # noqa: S105  # the name of a variable
 _PROGRESS = TypeAdapter(Progress)
 # A survey of a thousand agents goes before the answer.
@@ -36,11 +39,41 @@ class Ended:
     interrupted: bool
 
 
-def access_to(url: str) -> Access:
-    """How to reach the controller at a URL, with the token of NETMESH_TOKEN."""
-    if not url.startswith(("http://", "https://")):
-        raise BadUsageError(f"--controller: '{url}' is not a URL such as http://10.0.0.7:9412")
-    return direct(url, os.environ.get(TOKEN_VARIABLE))
+@asynccontextmanager
+async def controller_at(url: str | None) -> AsyncIterator[ControllerClient]:
+    """The controller at a URL, with the token of NETMESH_TOKEN; without one that of the Kubernetes cluster: in a pod by
+    its Service, elsewhere through the API server's proxy, with the token of its Secret.
+
+    BadUsageError where the URL is none or there is no cluster; ClusterError where the token is not to be had.
+    """
+    async with AsyncExitStack() as stack:
+        if url is not None:
+            if not url.startswith(("http://", "https://")):
+                raise BadUsageError(f"--controller: '{url}' is not a URL such as http://10.0.0.7:9412")
+            access = direct(url, os.environ.get(TOKEN_VARIABLE))
+        else:
+            access = await _of_the_cluster(stack)
+        yield await stack.enter_async_context(ControllerClient(access))
+
+
+def may_have_cluster() -> bool:
+    """Whether this user or pod seems to have a Kubernetes cluster at all."""
+    return bool(os.environ.get("KUBECONFIG") or os.environ.get("KUBERNETES_SERVICE_HOST")) or KUBECONFIG.is_file()
+
+
+async def _of_the_cluster(stack: AsyncExitStack) -> Access:
+    # Only here: the client's package takes more than a second to import.
+    from netmesh_controller.clients.cluster import ClusterError, connect, in_cluster  # noqa: PLC0415
+    from netmesh_controller.clients.cluster.service_proxy import in_pod, proxied  # noqa: PLC0415
+
+    try:
+        cluster = await stack.enter_async_context(await connect())
+    except ClusterError as error:
+        raise BadUsageError(
+            "where are the agents? Give --lab N|FILE|NAME, --agents FILE|HOST:PORT,… or --controller URL; "
+            f"else they are those of a Kubernetes cluster, but {error}"
+        ) from error
+    return await (in_pod(cluster) if in_cluster() else proxied(cluster))
 
 
 async def sweep_there(client: ControllerClient, request: Mapping[str, Any], console: Console) -> Ended | None:

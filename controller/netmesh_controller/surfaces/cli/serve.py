@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -17,17 +19,18 @@ from netmesh_controller.app import serve as serve_until_stopped
 from netmesh_controller.clients.store import data_directory
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, one_sentence
 from netmesh_controller.surfaces.cli.sources import agent_source
-from netmesh_controller.token import token_source
+from netmesh_controller.token import VARIABLE, token_source
 
 PORT = 9412
 
 
 def serve(
     listen: Annotated[
-        str, typer.Option(metavar="ADDRESS[:PORT]", help="Where the HTTP API listens; [::] is every address.")
-    ] = f"127.0.0.1:{PORT}",
+        str | None,
+        typer.Option(metavar="ADDRESS[:PORT]", help="Where the API listens. [127.0.0.1:9412; in a pod everywhere]"),
+    ] = None,
     token_file: Annotated[
-        Path | None, typer.Option(help="File with the API's token. [made in the data directory]")
+        Path | None, typer.Option(help="File with the API's token. [made in the data directory; in a pod: a Secret]")
     ] = None,
     public_read: Annotated[
         bool, typer.Option("--public-read", help="Reading, /metrics included, needs no token.")
@@ -43,14 +46,27 @@ def serve(
     logs.set_up("info" if verbose else "warning")
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     with one_sentence():
-        token, where = token_source(token_file, data_directory())
+        in_pod = lab is None and agents is None and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+        token, where = _token(token_file, in_pod=in_pod)
         # Bound before a lab is entered: the process moves into its network then, the socket stays here.
-        listener = _bound(listen)
+        listener = _everywhere() if listen is None and in_pod else _bound(listen or f"127.0.0.1:{PORT}")
         with agent_source(lab, agents, certificates) as source:
             host, port = listener.getsockname()[:2]
             shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             typer.echo(f"The API is at http://{shown}/api/v1; its token is {where}.")
-            asyncio.run(serve_until_stopped(Settings(listener, token, public_read), source))
+            settings = Settings(listener, token, public_read, elected=in_pod)
+            asyncio.run(serve_until_stopped(settings, source))
+
+
+def _token(file: Path | None, *, in_pod: bool) -> tuple[Callable[[], str] | None, str]:
+    if in_pod and file is None and os.environ.get(VARIABLE) is None:
+        return None, "in Secret netmesh-token"
+    return token_source(file, data_directory())
+
+
+def _everywhere() -> socket.socket:
+    """Every address of the families that there are."""
+    return _bound("[::]") if socket.has_dualstack_ipv6() else _bound("0.0.0.0")  # noqa: S104  # a pod's own network
 
 
 def _bound(listen: str) -> socket.socket:

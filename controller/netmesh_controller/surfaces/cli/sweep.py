@@ -16,8 +16,7 @@ from rich.console import Console
 
 from netmesh_common import logs
 from netmesh_common.tasks import cancelled
-from netmesh_controller.clients.controller import Access, ControllerClient
-from netmesh_controller.clients.store import Store, StoredRun, open_store
+from netmesh_controller.clients.store import RunNotFoundError, Store, StoredRun, open_store
 from netmesh_controller.engines import runs
 from netmesh_controller.engines.exchange import stored_run
 from netmesh_controller.engines.survey import survey
@@ -30,7 +29,7 @@ from netmesh_controller.mesh.outline import outline_of
 from netmesh_controller.mesh.share import shares
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.outputs import check_outputs, write_outputs
-from netmesh_controller.surfaces.cli.remote import access_to, sweep_there
+from netmesh_controller.surfaces.cli.remote import controller_at, may_have_cluster, sweep_there
 from netmesh_controller.surfaces.cli.sources import agent_source
 from netmesh_controller.surfaces.reports.formats import Wanted
 from netmesh_controller.surfaces.terminal.closing import show_closing
@@ -161,14 +160,14 @@ def sweep(
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     with one_sentence():
         check_outputs(output or ())
-        if controller is not None:
+        if controller is not None and not (lab is None and agents is None):
+            raise BadUsageError("--controller: the agents are that controller's; leave --lab and --agents out")
+        stored = asyncio.run(_stored(resume)) if resume is not None and controller is None else None
+        if stored is None and lab is None and agents is None:
             asked = _asked(given, plan, None)
-            if resume is None:
-                ask_from(asked)
+            ask_from(asked)
             command = _Command(asked, None, name, tuple(output or ()), output_format == "json", dry_run)
-            access = _elsewhere(controller, lab, agents)
-            raise typer.Exit(asyncio.run(command.run_there(access, resume)))
-        stored = asyncio.run(_stored(resume)) if resume is not None else None
+            raise typer.Exit(asyncio.run(command.run_there(controller, resume)))
         asked = _asked(given, plan, stored)
         # What is wrong is told before a lab is built.
         ask_from(asked)
@@ -185,21 +184,19 @@ def sweep(
     raise typer.Exit(code)
 
 
-def _elsewhere(controller: str, lab: str | None, agents: str | None) -> Access:
-    for option, value in (("--lab", lab), ("--agents", agents)):
-        if value is not None:
-            raise BadUsageError(f"--controller and {option}: give one of them")
-    return access_to(controller)
-
-
 async def _check_store() -> None:
     await (await open_store()).close()
 
 
-async def _stored(reference: str) -> StoredRun:
+async def _stored(reference: str) -> StoredRun | None:
+    """The run in this machine's store; None where it is not, and may be in the cluster's."""
     store = await open_store()
     try:
         return await stored_run(store, reference)
+    except RunNotFoundError:
+        if not may_have_cluster():
+            raise
+        return None
     finally:
         await store.close()
 
@@ -272,7 +269,7 @@ class _Command:
         finally:
             await found.close()
 
-    async def run_there(self, access: Access, resume: str | None) -> ExitCode:
+    async def run_there(self, controller: str | None, resume: str | None) -> ExitCode:
         """The same at a controller that stays."""
         console = Console(stderr=self.json)
         request: dict[str, Any] = {"options": self.asked, "name": self.name, "dry_run": self.dry_run}
@@ -280,7 +277,7 @@ class _Command:
             if self.asked or self.name is not None or self.dry_run:
                 raise BadUsageError("--resume goes on with what the run was asked for; leave the other options out")
             request = {"resume": resume}
-        async with ControllerClient(access) as client:
+        async with controller_at(controller) as client:
             ended = await sweep_there(client, request, console)
         if ended is None:
             return ExitCode.COMPLETE

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
+from netmesh_common.errors import CouldNotRunError
 from netmesh_common.tls import CertificateError
 from netmesh_controller.clients.store import RunBusyError, RunNotFoundError, StoreError
 from netmesh_controller.engines.sweeps import BusyError, NoAgentsError, NotLeadingError
@@ -89,6 +90,7 @@ _KNOWN: tuple[tuple[type[Exception], int, str], ...] = (
     (InventoryError, 503, "no_agents"),
     (CertificateError, 503, "no_agents"),
     (StoreError, 503, "store"),
+    (CouldNotRunError, 503, "not_now"),
 )
 
 

@@ -1,0 +1,59 @@
+"""Nodes in a table: one a line, what differs below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from netmesh_common.units import format_bytes
+from netmesh_controller.mesh.document import Node, Reason
+from netmesh_controller.mesh.matrix import in_order
+from netmesh_controller.surfaces.terminal import palette
+from netmesh_controller.surfaces.terminal.words import count, wrapped
+
+
+def show_nodes(
+    console: Console, nodes: Sequence[Node], unreachable: Mapping[str, Reason], remarks: Sequence[str]
+) -> None:
+    """Prints every node with its agents and facts, why some do not answer, and in what they differ."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("node", "zone", "agents", "address", "kernel", "cpus", "memory", "mtu", "tools"):
+        table.add_column(
+            name, no_wrap=name != "tools", justify="right" if name in ("cpus", "mtu", "memory") else "left"
+        )
+    for node in in_order(nodes):
+        if node.agents:
+            table.add_row(*_row(node))
+    if table.row_count:
+        console.print(table)
+    for name, reason in unreachable.items():
+        said = reason.message.removeprefix(f"{name}: ")
+        for line in wrapped(f"{name}: {reason.code}, {said}", console.width):
+            console.print(Text(line, palette.VERY_BAD), soft_wrap=True, highlight=False)
+    for sentence in remarks:
+        for line in wrapped(sentence, console.width):
+            console.print(Text(line), soft_wrap=True, highlight=False)
+    if nodes and not (unreachable or remarks):
+        console.print(Text(f"{count(len(nodes), 'node')}, no differences", palette.GOOD))
+    if not nodes:
+        console.print(Text("there is no node", palette.VERY_BAD))
+
+
+def _row(node: Node) -> list[str]:
+    facts = node.facts
+    memory = facts.get("memory_bytes")
+    tools = ", ".join(f"{name} {version}" for name, version in sorted((facts.get("tools") or {}).items()))
+    return [
+        node.name,
+        node.zone or "",
+        ",".join(agent.role for agent in node.agents),
+        node.agents[0].address,
+        str(facts.get("kernel") or "unknown"),
+        str(facts.get("cpus") or "unknown"),
+        "unknown" if memory is None else format_bytes(memory),
+        str(facts.get("mtu_bytes") or "unknown"),
+        tools,
+    ]
