@@ -10,14 +10,16 @@
     const columns = matrix.targets.length;
     const column = new Map(matrix.targets.map((name, index) => [name, index]));
     const own = matrix.sources.map((name) => (column.has(name) ? column.get(name) : -1));
-    const remote = [];
-    const local = [];
+    const [remote, local] = [new Uint32Array(matrix.numbers.length), new Uint32Array(own.length)];
+    let [remotes, locals] = [0, 0];
     for (let row = 0, at = 0; row < own.length; row++) {
       for (let place = 0; place < columns; place++, at++) {
-        if (!matrix.reasons[at]) (own[row] === place ? local : remote).push(at);
+        if (matrix.reasons[at]) continue;
+        if (own[row] === place) local[locals++] = at;
+        else remote[remotes++] = at;
       }
     }
-    return { remote, local };
+    return { remote: remote.subarray(0, remotes), local: local.subarray(0, locals) };
   }
 
   /** The quantile of ascending numbers, linear between neighbours; undefined of none. */
@@ -40,7 +42,7 @@
     const found = places(matrix);
     const peers = found.remote.length ? found.remote : found.local;
     const sorted = ascending(matrix, peers);
-    const at = (wanted) => peers.find((place) => matrix.numbers[place] === wanted);
+    const at = (wanted) => peers[peers.findIndex((place) => matrix.numbers[place] === wanted)];
     return {
       ...found,
       peers,
@@ -63,10 +65,9 @@
     const cut = matrix.more
       ? found.sorted[Math.min(count, found.sorted.length) - 1]
       : found.sorted[Math.max(found.sorted.length - count, 0)];
-    return found.peers
-      .filter((at) => sign * matrix.numbers[at] <= sign * cut)
-      .sort((a, b) => sign * (matrix.numbers[a] - matrix.numbers[b]))
-      .slice(0, count);
+    const there = [];
+    for (const at of found.peers) if (sign * matrix.numbers[at] <= sign * cut) there.push(at);
+    return there.sort((a, b) => sign * (matrix.numbers[a] - matrix.numbers[b])).slice(0, count);
   }
 
   /** The range of the colours. `robust`: the middle 96 %, never narrower than a tenth about the median, so that noise
