@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import compare, report, rest, stamp, sweep
+from bench import compare, report, rest, stamp, starvation, sweep
 
 GROUPS: dict[str, Callable[[], None]] = {
     "rest": rest.main,
     "sweep": sweep.main,
     "stamp": stamp.main,
+    "starvation": starvation.main,
     "compare": compare.main,
     "report": report.main,
 }

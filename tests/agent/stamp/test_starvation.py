@@ -9,12 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from tests.agent.stamp.network import MICROSECOND, Truth, network, p99, truth
+from tests.agent.stamp.starve import UNHINDERED, Limit, busy_loops
 
 from netmesh.v1 import agent_pb2
 from netmesh_controller.clients.agents import sample_from
@@ -23,47 +23,6 @@ from netmesh_controller.mesh.hostwindow import host_cost
 from netmesh_controller.mesh.witness import witness
 
 pytestmark = [pytest.mark.measures, pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")]
-
-LOOPS = 4
-# What stands for the network, and its captures, have a core whenever they need one (SCHED_FIFO).
-UNHINDERED = ("chrt", "--fifo", "10")
-
-
-class Limit:
-    """A control group that leaves 5 % of a core to its processes: version 1 (cpu.cfs_quota_us) or 2 (cpu.max)."""
-
-    def __init__(self, name: str) -> None:
-        first, second = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
-        self.old = (first / "cgroup.procs").exists()
-        if not self.old and "cpu" not in (second / "cgroup.controllers").read_text().split():
-            pytest.skip("this kernel has no control groups that limit CPU, of neither version")
-        self.folder = (first if self.old else second) / name
-        self.folder.mkdir()
-        if not self.old:
-            (second / "cgroup.subtree_control").write_text("+cpu")
-
-    def set(self, quota: int | None) -> None:
-        if self.old:
-            (self.folder / "cpu.cfs_period_us").write_text("100000")
-            (self.folder / "cpu.cfs_quota_us").write_text(str(quota or -1))
-        else:
-            (self.folder / "cpu.max").write_text(f"{quota or 'max'} 100000")
-
-    def hold(self, process: subprocess.Popen[str]) -> None:
-        (self.folder / "cgroup.procs").write_text(str(process.pid))
-
-    def times_throttled(self) -> int:
-        lines = dict(line.split() for line in (self.folder / "cpu.stat").read_text().splitlines())
-        return int(lines["nr_throttled"])
-
-    def remove(self) -> None:
-        # Its processes have ended; the kernel may need a moment to see it.
-        for _ in range(50):
-            with suppress(OSError):
-                self.folder.rmdir()
-                return
-            time.sleep(0.1)
-
 
 # What an agent samples, from inside of the control group that it shares with its tool; a line names the tool.
 SAMPLER = """
@@ -180,21 +139,3 @@ def test_beside_four_busy_loops() -> None:
     seen = witnessed(first, last, answer, "stamp")
     assert seen.verdict == "marked"
     assert {"run_queue_wait", "pressure", "busy_core"} <= set(seen.signs)
-
-
-@contextmanager
-def busy_loops() -> Iterator[None]:
-    """Two on each of the machine's first two cores, which is all of a machine of two."""
-    cores = sorted(os.sched_getaffinity(0))[:2]
-    loops: list[subprocess.Popen[bytes]] = []
-    before = os.sched_getaffinity(0)
-    # All that is started from here on is on these cores.
-    os.sched_setaffinity(0, cores)
-    try:
-        loops += [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(LOOPS)]
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-        for loop in loops:
-            loop.kill()
-            loop.wait()
