@@ -182,6 +182,7 @@ def test_events_are_read_on_after_a_lost_connection_and_readers_that_stall_hold_
         stalled.sendall(request.encode())
         second = serving.ask("POST", "sweeps", {"options": QUICK})
         assert (second["status"], second["code"], second["run"]) == (409, "busy", run)
+        assert serving.ask("DELETE", f"runs/{run}")["status"] == 409
         seen: list[tuple[str, dict[str, Any]]] = []
         last = None
         reading = True

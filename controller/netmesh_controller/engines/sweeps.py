@@ -143,6 +143,11 @@ class Sweeps:
         """A sweep that runs, or one of the last that did."""
         return self._jobs.get(run_id)
 
+    def check_not_running(self, run_id: str) -> None:
+        """BusyError where the run is being measured here, so that it cannot be deleted or replaced."""
+        if self._place == run_id:
+            raise BusyError(run_id)
+
     async def outline(self, asked: Mapping[str, Any]) -> tuple[Outline, tuple[str, ...]]:
         """What a sweep would do, and the survey's remarks; nothing is measured."""
         ask = ask_from(asked)

@@ -152,12 +152,6 @@ async def test_a_run_that_is_deleted_is_gone(filled: Api) -> None:
     assert (await filled.get("/api/v1/runs/latest"))["run"]["id"] == a_run(3).id
 
 
-async def test_a_run_that_is_being_measured_is_not_deleted(filled: Api, store: Store) -> None:
-    await store.begin_run(a_run(9, state="running", finished_at=None), nodes())
-    problem = await filled.send("DELETE", f"/api/v1/runs/{a_run(9).id}", 409)
-    assert problem["code"] == "run_busy"
-
-
 async def test_cells_come_a_page_at_a_time_and_whole(filled: Api) -> None:
     seen, after = [], ""
     for _ in range(10):
@@ -196,6 +190,56 @@ async def test_the_document_is_the_run_s_and_the_matrix_is_the_document_s(filled
     assert math.isnan(table.values[0, 1])
     for wrong in ("99", "-1", "x", "²"):
         assert (await filled.get(f"/api/v1/runs/latest/matrices/{wrong}", 404))["code"] == "no_matrix"
+
+
+async def test_a_run_goes_out_as_lines_and_comes_in_again(filled: Api) -> None:
+    path = f"{filled.url}/api/v1/runs"
+    async with filled.session.get(f"{path}/latest/export") as response:
+        assert response.content_type == "application/zstd"
+        assert response.headers["Content-Disposition"].endswith('.jsonl.zst"')
+        exported = await response.read()
+    before = await filled.get("/api/v1/runs/latest/document")
+    sent = {"data": exported, "headers": {"Content-Type": "application/zstd"}}
+    problem = await filled.send("POST", "/api/v1/runs", 409, **sent)
+    assert (problem["code"], problem["run"]) == ("run_exists", a_run(4).id)
+    await filled.send("POST", "/api/v1/runs?replace=true", 201, **sent)
+    await filled.send("DELETE", f"/api/v1/runs/{a_run(4).id}", 204)
+    again = await filled.send("POST", "/api/v1/runs", 201, **sent)
+    assert again["outcomes"] == {"measured": 7, "failed": 1}
+    assert await filled.get("/api/v1/runs/latest/document") == before
+    for data, kind, status, field in (
+        (b"{}", "application/json", 400, "schema"),
+        (b"nothing", "application/jsonl", 400, None),
+        (exported[:-9], "application/zstd", 400, None),
+        (exported, "text/plain", 415, None),
+    ):
+        wrong = await filled.send("POST", "/api/v1/runs", status, data=data, headers={"Content-Type": kind})
+        assert "/tmp" not in wrong["detail"], wrong  # noqa: S108  # nothing of where it was kept
+        if field is not None:
+            assert wrong["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "begins"),
+    [
+        ("html", "text/html", b"<!"),
+        ("csv", "text/csv", b""),
+        ("svg", "image/svg+xml", b"<?xml"),
+        ("json", "application/json", b"{"),
+    ],
+)
+async def test_reports(filled: Api, form: str, kind: str, begins: bytes) -> None:
+    async with filled.session.get(f"{filled.url}/api/v1/runs/latest/report?format={form}") as response:
+        assert response.status == 200
+        assert response.content_type == kind
+        body = await response.read()
+    assert body.startswith(begins)
+    assert len(body) > 100
+
+
+async def test_a_report_that_cannot_be(filled: Api) -> None:
+    for query, field in (("format=doc", "format"), ("test=tcp", "format"), ("format=csv&test=tcp", "test")):
+        assert (await filled.get(f"/api/v1/runs/latest/report?{query}", 400))["field"] == field
 
 
 async def test_bytes_that_are_no_matrix() -> None:

@@ -14,6 +14,7 @@ from netmesh_controller.surfaces.web.operations import JSON
 
 # Smaller answers fit into a packet or two anyway.
 COMPRESSED_BYTES = 1024
+VARY = "Accept, Accept-Encoding, Authorization, X-Netmesh-Token"
 
 
 def json_answer(
@@ -44,7 +45,7 @@ def bytes_answer(
 
     Nothing is kept by caches without asking again: what a token opened must not be shown to the next.
     """
-    more = {"Cache-Control": "no-cache", "Vary": "Accept, Accept-Encoding, X-Netmesh-Token", **(headers or {})}
+    more = {"Cache-Control": "no-cache", "Vary": VARY, "X-Content-Type-Options": "nosniff", **(headers or {})}
     tag = None
     if request.method in ("GET", "HEAD") and status == 200:
         tag = hashlib.blake2b(body, digest_size=12).hexdigest()

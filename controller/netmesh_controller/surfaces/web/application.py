@@ -14,7 +14,18 @@ from netmesh_controller.clients.store import RunBusyError, RunNotFoundError, Sto
 from netmesh_controller.engines.sweeps import BusyError, NoAgentsError, NotLeadingError
 from netmesh_controller.inventory.located import InventoryError
 from netmesh_controller.mesh.ask import AskError
-from netmesh_controller.surfaces.web import cells, health, matrices, metrics, nodes, openapi, runs, sweeps
+from netmesh_controller.surfaces.web import (
+    cells,
+    exchange,
+    health,
+    matrices,
+    metrics,
+    nodes,
+    openapi,
+    reports,
+    runs,
+    sweeps,
+)
 from netmesh_controller.surfaces.web.access import check_access
 from netmesh_controller.surfaces.web.metrics import HttpMetrics
 from netmesh_controller.surfaces.web.operations import Handler, Operation
@@ -35,6 +46,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *runs.OPERATIONS,
     *cells.OPERATIONS,
     *matrices.OPERATIONS,
+    *exchange.OPERATIONS,
+    *reports.OPERATIONS,
 )
 
 

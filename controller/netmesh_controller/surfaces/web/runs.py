@@ -32,7 +32,7 @@ MOST_CELLS = 10_000
 class RunSummary(Answered):
     """A run without its cells. `abandoned`: its controller died while it ran, and nobody has taken it up yet.
 
-    `outcomes` counts the stored cells by outcome; `planned` is null where the plan is not known any more.
+    `outcomes` counts the stored cells by outcome.
     """
 
     run: Run
@@ -74,7 +74,8 @@ class RunChange(Body):
     remove_tags: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(default_factory=list, max_length=100)
 
 
-def _summary(info: RunInfo) -> RunSummary:
+def summary(info: RunInfo) -> RunSummary:
+    """A run as it is listed."""
     return RunSummary(run=info.run, tags=list(info.tags), outcomes=dict(info.outcomes), abandoned=info.abandoned)
 
 
@@ -95,7 +96,7 @@ async def list_runs(request: web.Request) -> web.StreamResponse:
         found = [info for info in found if (info.run.started_at + "~", info.run.id) < (before or "", last_id)]
     shown, more = found[: asked.limit], found[asked.limit :]
     following = f"{shown[-1].run.started_at},{shown[-1].run.id}" if more else None
-    return json_answer(request, RunList(runs=[_summary(info) for info in shown], next=following))
+    return json_answer(request, RunList(runs=[summary(info) for info in shown], next=following))
 
 
 def _position(after: str | None) -> tuple[str | None, str | None]:
@@ -121,7 +122,7 @@ async def get_run(request: web.Request) -> web.StreamResponse:
     info = await having.store.info(run_id)
     return json_answer(
         request,
-        RunDetails(**dict(_summary(info)), nodes=list(info.nodes), findings=list(info.findings)),
+        RunDetails(**dict(summary(info)), nodes=list(info.nodes), findings=list(info.findings)),
     )
 
 
@@ -133,12 +134,13 @@ async def change_run(request: web.Request) -> web.StreamResponse:
         await having.store.rename(run_id, change.name)
     if change.add_tags or change.remove_tags:
         await having.store.tag(run_id, change.add_tags, change.remove_tags)
-    return json_answer(request, _summary(await having.store.info(run_id)))
+    return json_answer(request, summary(await having.store.info(run_id)))
 
 
 async def delete_run(request: web.Request) -> web.StreamResponse:
     """Gone, with all its cells."""
     having, run_id = await found_run(request)
+    having.sweeps.check_not_running(run_id)
     await having.store.delete(run_id)
     having.results.forget(run_id)
     return web.Response(status=204)
@@ -147,13 +149,18 @@ async def delete_run(request: web.Request) -> web.StreamResponse:
 async def get_document(request: web.Request) -> web.StreamResponse:
     """The run document, as `--output run.json` writes it."""
     having, run_id = await found_run(request)
+    await check_size(having, run_id)
+    document = await having.results.document(run_id)
+    return bytes_answer(request, document.model_dump_json(by_alias=True).encode(), JSON)
+
+
+async def check_size(having: Services, run_id: str) -> None:
+    """Problem 409 where the run has too many cells to be one document."""
     cells = (await having.store.info(run_id)).cells
     if cells > MOST_CELLS:
         raise Problem(
             409, "too_many_cells", f"run {run_id} has {cells} cells, more than one document carries; take its export"
         )
-    document = await having.results.document(run_id)
-    return bytes_answer(request, document.model_dump_json(by_alias=True).encode(), JSON)
 
 
 OPERATIONS = (

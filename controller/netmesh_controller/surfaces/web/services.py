@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -35,6 +36,7 @@ class Services:
     token: Callable[[], str]
     registry: CollectorRegistry
     public_read: bool = False
+    drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 SERVICES = web.AppKey("services", Services)
