@@ -13,11 +13,12 @@ def test_a_throttled_pods_latency_is_discarded_and_its_bandwidth_marked(
     controller: Controller, lab: Callable[[str], Lab]
 ) -> None:
     running = lab("nodes: 2")
-    # Once its agent is up: a tenth of a core is little to start with.
-    set_lab(running.name, load_spec("nodes: 2\npods: {node-2: {cpu: 0.1}}"))
+    # Once its agent is up: it is little to start with.
+    set_lab(running.name, load_spec("nodes: 2\npods: {node-2: {cpu: 0.05}}"))
     answer = controller(
         *("sweep", "--lab", running.name, "--format", "json", "--pairs", "node-1:node-2", "--duration", "3s"),
-        *("--tests", "tcp-bandwidth,tcp-latency", "--rate", "100M", "--omit", "0s"),
+        *("--tests", "tcp-bandwidth,tcp-latency,udp-latency", "--tool", "iperf3,qperf,stamp"),
+        *("--rate", "100M", "--omit", "0s"),
     )
     assert answer.code == 3, answer.stderr
     document = answer.document()
@@ -36,9 +37,20 @@ def test_a_throttled_pods_latency_is_discarded_and_its_bandwidth_marked(
     matrix = next(one for one in document.matrices if one.value == "round_trip_seconds" and one.test == "tcp-latency")
     assert {entry for row in matrix.values for entry in row} == {None}
     assert "starved" in {entry for row in matrix.reasons for entry in row}
-    bandwidth = cell(document, "node-1", "node-2", "tcp-bandwidth")
+    bandwidth = cell(document, "node-1", "node-2", "tcp-bandwidth", instrument="iperf3")
     assert mean(bandwidth, "bits_per_second") > 0
     assert bandwidth.witness is not None
     assert bandwidth.witness.verdict in ("healthy", "marked")
     assert bandwidth.hosts.source is not None
     assert bandwidth.hosts.source.throttled_seconds == 0
+    # The kernels' times stay those of the network, though the reflector is the agent that stands still.
+    by_kernel = cell(document, "node-1", "node-2", "udp-latency", instrument="stamp")
+    assert by_kernel.witness is not None
+    assert by_kernel.witness.verdict == "marked"
+    assert "throttled" in by_kernel.witness.signs
+    network, process = (by_kernel.values[name] for name in ("network_round_trip_seconds", "round_trip_seconds"))
+    assert network is not None
+    assert process is not None
+    assert network.p50 is not None
+    assert network.p50 < 0.001
+    assert process.mean > 20 * network.mean

@@ -114,14 +114,21 @@ def _starved(key: CellKey, shown: Mapping[str, float], *, shared_kernel: bool) -
 
 def _figures(key: CellKey, values: Values, host: Host, seconds: float, end: End) -> Iterator[tuple[str, float]]:
     """What is known of one end's processes in its window of so many seconds, sign by sign."""
-    if host.throttled_seconds is not None:
-        # Version 1 adds up the cores: two that stand still for a second are two seconds.
-        yield "throttled", min(host.throttled_seconds / seconds, 1.0)
     # STAMP's reflector runs in the agent itself.
     reflects = key.parameters.instrument == "stamp" and end == "target"
     waited = host.agent_wait_seconds if reflects else host.tool_wait_seconds
-    if waited is not None:
-        yield "run_queue_wait", min(waited / (seconds * _timed_part(key, values, end)), 1.0)
+    return process_figures(host, seconds, waited, _timed_part(key, values, end))
+
+
+def process_figures(
+    host: Host, seconds: float, waited_seconds: float | None, timed_part: float
+) -> Iterator[tuple[str, float]]:
+    """The signs of a measuring process and its host in a window: it waited so long, and timed a part of the window."""
+    if host.throttled_seconds is not None:
+        # Version 1 adds up the cores: two that stand still for a second are two seconds.
+        yield "throttled", min(host.throttled_seconds / seconds, 1.0)
+    if waited_seconds is not None:
+        yield "run_queue_wait", min(waited_seconds / (seconds * timed_part), 1.0)
     if host.cpu_cores is not None:
         cores = host.cpu_cores
         yield "steal", cores.steal / cores.busy if cores.steal >= _LEAST_STEAL_CORES and cores.busy > 0 else 0.0
