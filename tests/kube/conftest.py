@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.kube.cluster import Cluster
 from tests.kube.cluster.processes import run
+from tests.kube.installed import Netmesh
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,3 +39,22 @@ def cluster(images: tuple[Path, ...]) -> Iterator[Cluster]:
     finally:
         cluster.keep_logs()
         Cluster.down()
+
+
+@pytest.fixture(scope="session")
+def deployed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Netmesh]:
+    """netmesh after `kubectl apply -k deploy/`, and a user outside who may run sweeps."""
+    netmesh = Netmesh(cluster, tmp_path_factory.mktemp("operator"))
+    netmesh.apply()
+    netmesh.grant()
+    netmesh.wait_ready()
+    yield netmesh
+    netmesh.delete()
+
+
+@pytest.fixture
+def netmesh(deployed: Netmesh) -> Iterator[Netmesh]:
+    """The same for one test: agents and controller are Ready before it, and nothing of its runs is left after it."""
+    deployed.wait_ready()
+    yield deployed
+    deployed.wait_clean()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import http.client
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +21,7 @@ from .node import Node
 from .node_files import kube_proxy_configuration
 from .pki import Pki
 from .processes import end_cgroup, make_cgroup, members, run, started_at, wait_until
-from .settings import CGROUP, PROXY_MODES, ClusterError, NodeAddresses, state_folder
+from .settings import API_PORT, CGROUP, CONTROL_PLANE_V4, PROXY_MODES, ClusterError, NodeAddresses, state_folder
 
 NODES = (1, 2, 3)
 
@@ -86,9 +88,28 @@ class Cluster:
         """Output of kubectl as the cluster's administrator."""
         return run(self.programs / "kubectl", "--kubeconfig", self.kubeconfig, *command, stdin=stdin, seconds=seconds)
 
+    def user(self, name: str, *groups: str) -> Path:
+        """The kubeconfig of a user, who has the rights that are granted to that name and these groups."""
+        known = self._pki.folder / f"{name}.kubeconfig"
+        return known if known.exists() else self._pki.kubeconfig(name, name, groups)
+
     def get(self, *what: str) -> Any:
         """What `kubectl get … --output=json` says, parsed."""
         return json.loads(self.kubectl("get", *what, "--output=json"))
+
+    def http(self, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
+        """Status and body that the API server answers its administrator; headers of one's own are kubectl's lack."""
+        pki = self._pki.folder
+        tls = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        tls.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the CA is as EKS's are
+        tls.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+        connection = http.client.HTTPSConnection(CONTROL_PLANE_V4, API_PORT, context=tls, timeout=60)
+        try:
+            connection.request("GET", path, headers=dict(headers))
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
 
     def load(self, *archives: Path) -> None:
         """Imports images into every node."""

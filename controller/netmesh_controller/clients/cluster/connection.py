@@ -196,8 +196,5 @@ async def connect(*, kubeconfig: Path | None = None, namespace: str | None = Non
             await config.load_kube_config(config_file=file, client_configuration=configuration, persist_config=False)
     except (config.ConfigException, OSError, yaml.YAMLError) as error:
         raise ClusterError(f"there is no Kubernetes cluster to be found: {error}") from error
-    # Python 3.13 asks for extensions that RFC 5280, 4.2.1.1 leaves out of a self-signed CA, and that the CAs of EKS do
-    # not have. Chain, name and dates are checked all the same.
-    configuration.disable_strict_ssl_verification = True
     chosen = namespace or os.environ.get("NETMESH_NAMESPACE") or DEFAULT_NAMESPACE
     return Cluster(configuration, chosen)

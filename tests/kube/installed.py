@@ -1,0 +1,169 @@
+"""netmesh as its user has it in a cluster: applied with kubectl, reached from outside with a kubeconfig."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from tests.kube.cluster import Cluster
+from tests.kube.cluster.processes import members, wait_until
+from tests.support.cli import Answer, Controller
+
+from netmesh_controller.mesh.document import Cell, RunDocument
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+HOST_NETWORK = DEPLOY / "overlays" / "host-network"
+NAMESPACE, HOST_NAMESPACE = "netmesh", "netmesh-host"
+CONTROLLER_USER = f"system:serviceaccount:{NAMESPACE}:netmesh-controller"
+NODES = ("node-1", "node-2", "node-3")
+READY_SECONDS = 120
+_TOOLS = {"iperf3", "qperf", "sockperf"}
+_MADE_FOR_RUNS = "endpointslice.kubernetes.io/managed-by=netmesh"
+
+# What docs/kubernetes.md asks for somebody who runs sweeps, and no more.
+_OPERATOR_RIGHTS = [
+    {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["netmesh-token"], "verbs": ["get"]},
+    {
+        "apiGroups": [""],
+        "resources": ["services/proxy"],
+        "resourceNames": ["http:netmesh-controller:9412"],
+        "verbs": ["get", "create", "delete"],
+    },
+]
+
+
+@dataclass(frozen=True)
+class Netmesh:
+    """netmesh in the test cluster, and a user outside of it with a data directory of their own."""
+
+    cluster: Cluster
+    data: Path
+
+    def apply(self, folder: Path = DEPLOY) -> str:
+        """What `kubectl apply -k` says of a folder."""
+        return self.cluster.kubectl("apply", "-k", str(folder))
+
+    def delete(self, folder: Path = DEPLOY) -> None:
+        """Removes what a folder applies, and waits until it is gone."""
+        self.cluster.kubectl("delete", "-k", str(folder), "--ignore-not-found", seconds=180)
+
+    def wait_ready(self, namespace: str = NAMESPACE, seconds: int = READY_SECONDS) -> None:
+        """Waits until every DaemonSet and Deployment of a namespace is as it is to be."""
+        for kind in self.cluster.get("daemonsets,deployments", "-n", namespace)["items"]:
+            name = f"{kind['kind'].lower()}/{kind['metadata']['name']}"
+            command = ("rollout", "status", name, "-n", namespace, f"--timeout={seconds}s")
+            self.cluster.kubectl(*command, seconds=seconds + 10)
+
+    def grant(self) -> None:
+        """Gives the user `operator` the rights that the docs name."""
+        metadata = {"name": "operator", "namespace": NAMESPACE}
+        api = "rbac.authorization.k8s.io"
+        role = {"apiVersion": f"{api}/v1", "kind": "Role", "metadata": metadata, "rules": _OPERATOR_RIGHTS}
+        binding = {
+            "apiVersion": f"{api}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": api, "kind": "Role", "name": "operator"},
+            "subjects": [{"kind": "User", "apiGroup": api, "name": "operator"}],
+        }
+        for made in (role, binding):
+            self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(made))
+
+    def __call__(self, *command: object, **environment: str) -> Answer:
+        """netmesh-controller outside of the cluster, with nothing but that user's kubeconfig."""
+        kubeconfig = str(self.cluster.user("operator"))
+        return Controller(self.data)(*command, KUBECONFIG=kubeconfig, **environment)
+
+    def start(self, *command: object) -> subprocess.Popen[str]:
+        """The same, and returns at once."""
+        controller = Controller(self.data)
+        environment = controller.environment(KUBECONFIG=str(self.cluster.user("operator")))
+        pipe = subprocess.PIPE
+        return subprocess.Popen(controller.argv(*command), env=environment, stdout=pipe, stderr=pipe, text=True)
+
+    def sweep(self, *options: object) -> RunDocument:
+        """A sweep's run document; fails with what was said where the sweep could not run."""
+        answer = self("sweep", "--format", "json", *options)
+        assert answer.code in (0, 3), f"{answer.code}: {answer.stderr}"
+        return answer.document()
+
+    def run(self, reference: str = "latest") -> RunDocument:
+        """A stored run's document, from the controller in the cluster."""
+        return RunDocument.model_validate(self.api(f"runs/{reference}/document"))
+
+    def api(self, path: str) -> Any:
+        """What the HTTP API answers to a GET, with the token."""
+        status, body = self.proxied(f"api/v1/{path}", self.token())
+        assert status == 200, body
+        return json.loads(body)
+
+    def proxied(self, path: str, token: str | None = None) -> tuple[int, str]:
+        """Status and body of a GET of the controller's HTTP through the API server's proxy, as the administrator."""
+        service = f"/api/v1/namespaces/{NAMESPACE}/services/http:netmesh-controller:9412/proxy"
+        headers = {} if token is None else {"X-Netmesh-Token": token}
+        return self.cluster.http(f"{service}/{path}", headers)
+
+    def token(self) -> str:
+        """The API's token, of its Secret."""
+        template = "--template={{.data.token | base64decode}}"
+        return self.cluster.kubectl("get", "secret", "netmesh-token", "-n", NAMESPACE, template)
+
+    def pods(self, component: str, namespace: str = NAMESPACE) -> dict[str, dict[str, Any]]:
+        """Pods of a component (agent, peer, host, controller) by their node."""
+        found = self.cluster.get("pods", "-n", namespace, f"-lapp.kubernetes.io/component={component}")["items"]
+        return {pod["spec"].get("nodeName", ""): pod for pod in found}
+
+    def left_behind(self) -> list[str]:
+        """Services and EndpointSlices that were made for runs, and tools that still run on any node."""
+        kinds = "services,endpointslices"
+        objects = self.cluster.get(kinds, "-n", NAMESPACE, "-l", _MADE_FOR_RUNS)["items"]
+        left = [f"{made['kind']} {made['metadata']['name']}" for made in objects]
+        for pid in members():
+            try:
+                name = psutil.Process(pid).name()
+            except psutil.NoSuchProcess:
+                continue
+            if name in _TOOLS:
+                left.append(f"process {name}")
+        return left
+
+    def wait_clean(self, seconds: float = 60) -> None:
+        """Waits until nothing is left behind."""
+        try:
+            wait_until("Nothing is left behind", lambda: not self.left_behind(), seconds, 1)
+        except Exception as error:
+            raise AssertionError(f"left behind: {self.left_behind()}") from error
+
+
+def gaps(document: RunDocument) -> list[str]:
+    """Cells without a value, as one line each."""
+    return [f"{_key(cell)}: {cell.reason.code}: {cell.reason.message}" for cell in document.cells if cell.reason]
+
+
+def pairs(document: RunDocument, path: str, test: str) -> set[tuple[str, str]]:
+    """The ordered pairs of nodes that have a value for a path and test."""
+    return {
+        (cell.source, cell.target)
+        for cell in document.cells
+        if (cell.path, cell.test, cell.outcome) == (path, test, "measured")
+    }
+
+
+def every_pair(*, local: bool, remote: bool = True) -> set[tuple[str, str]]:
+    """The ordered pairs that a path has cells for."""
+    return {(a, b) for a in NODES for b in NODES if (local if a == b else remote)}
+
+
+def figures(document: RunDocument, test: str, value: str, want: Callable[[Cell], bool] = lambda _: True) -> list[float]:
+    """A value's means in the measured cells of a test."""
+    cells = [cell for cell in document.cells if cell.test == test and cell.outcome == "measured" and want(cell)]
+    return [summary.mean for cell in cells if (summary := cell.values.get(value)) is not None]
+
+
+def _key(cell: Cell) -> str:
+    return f"{cell.path} {cell.test} ({cell.parameters.instrument}) {cell.source} -> {cell.target}"
