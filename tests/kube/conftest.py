@@ -13,6 +13,19 @@ from tests.kube.installed import Netmesh
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# What makes and ends a cluster by itself goes before the session's; what netmesh's rights were used for is read last.
+_FIRST, _LAST = ("test_programs", "test_leftovers", "test_cluster", "test_smoke"), ("test_rights",)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the modules in their order."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.stem
+        return _FIRST.index(name) - len(_FIRST) if name in _FIRST else int(name in _LAST)
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, ...]]:
@@ -42,9 +55,9 @@ def cluster(images: tuple[Path, ...]) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def deployed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Netmesh]:
+def deployed(cluster: Cluster, images: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Netmesh]:
     """netmesh after `kubectl apply -k deploy/`, and a user outside who may run sweeps."""
-    netmesh = Netmesh(cluster, tmp_path_factory.mktemp("operator"))
+    netmesh = Netmesh(cluster, tmp_path_factory.mktemp("operator"), images)
     netmesh.apply()
     netmesh.grant()
     netmesh.wait_ready()

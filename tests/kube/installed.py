@@ -43,6 +43,7 @@ class Netmesh:
 
     cluster: Cluster
     data: Path
+    images: tuple[Path, ...] = ()
 
     def apply(self, folder: Path = DEPLOY) -> str:
         """What `kubectl apply -k` says of a folder."""

@@ -57,7 +57,7 @@ class Cluster:
                     "A cluster runs already: end it with make kube-down, or use it (NETMESH_KUBE_REUSE=1)."
                 )
             _remove(folder)
-            folder.mkdir(parents=True, mode=0o700)
+            folder.mkdir(parents=True, mode=0o711)  # PostgreSQL is not root
             owner = {"by_hand": by_hand, "pid": os.getpid(), "started_at": started_at(os.getpid())}
             cluster = cls(folder, found, proxy_mode, NODES, owner)
             try:

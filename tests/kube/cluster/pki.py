@@ -27,7 +27,7 @@ class Pki:
 
     def make(self) -> None:
         """Makes the CA, the service accounts' key and the API server's certificates."""
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, mode=0o700)
         key = ec.generate_private_key(ec.SECP256R1())
         name = _name("netmesh-test-ca", ())
         usage = _key_usage(key_cert_sign=True)

@@ -78,7 +78,7 @@ class NodeAddresses:
 
 def state_folder() -> Path:
     """Everything that the cluster writes; `NETMESH_KUBE_DIR` moves it."""
-    return Path(os.environ.get("NETMESH_KUBE_DIR", "/var/tmp/netmesh-kube"))  # noqa: S108  # root's own, made with mode 0700
+    return Path(os.environ.get("NETMESH_KUBE_DIR", "/var/tmp/netmesh-kube"))  # noqa: S108  # made by root, its keys in a folder of mode 0700
 
 
 def cache_folder() -> Path:

@@ -1,0 +1,186 @@
+"""What happens to a sweep when nodes, agents, the API server or the controller go and come."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from tests.kube.cluster.processes import members, wait_until
+from tests.kube.installed import NAMESPACE, NODES, Netmesh, every_pair, figures, gaps, pairs
+
+from netmesh_controller.mesh.document import RunDocument
+
+pytestmark = pytest.mark.timeout(900)
+
+# About a minute: long enough to do something meanwhile.
+SLOW = ("--tests", "tcp-bandwidth", "--duration", "4s", "--omit", "0s")
+ENDS_SECONDS = 300
+
+
+class Running:
+    """A sweep from outside that has begun to measure."""
+
+    def __init__(self, netmesh: Netmesh, name: str) -> None:
+        self._netmesh, self.name = netmesh, name
+        self.process = netmesh.start("sweep", "--name", name, *SLOW)
+        try:
+            wait_until("A tool runs", self._measures, 90)
+        except Exception as error:
+            self.process.kill()
+            raise AssertionError(str(self.process.communicate())) from error
+
+    def _measures(self) -> bool:
+        return any(left.startswith("process") for left in self._netmesh.left_behind())
+
+    def end(self, *codes: int) -> RunDocument:
+        """Waits for its end, which is one of these exit codes; its document."""
+        try:
+            said, errors = self.process.communicate(timeout=ENDS_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(str(self.process.communicate())) from None
+        assert self.process.returncode in codes, f"{self.process.returncode}: {said}{errors}"
+        return self._netmesh.run(self.name)
+
+
+@pytest.fixture
+def three(netmesh: Netmesh) -> Iterator[Netmesh]:
+    """Three nodes that are Ready and take pods, before and after."""
+    yield netmesh
+    for index in NODES:
+        netmesh.cluster.kubectl("uncordon", index)
+    netmesh.cluster.wait_ready()
+    netmesh.wait_ready()
+
+
+def _check(document: RunDocument, away: str, reasons: set[str]) -> None:
+    """Pairs without that node have values; the others a value or one of these reasons; nothing is reported slow."""
+    for cell in document.cells:
+        if away not in (cell.source, cell.target):
+            assert cell.outcome == "measured", cell
+        elif cell.reason:
+            assert cell.reason.code in reasons, cell
+    assert min(figures(document, "tcp-bandwidth", "bits_per_second")) > 1e6
+    assert not [finding for finding in document.findings if away in str(finding.where)]
+
+
+def test_a_node_that_is_cordoned_is_measured_all_the_same(three: Netmesh) -> None:
+    running = Running(three, "cordoned")
+    three.cluster.kubectl("cordon", "node-2")
+    document = running.end(0)
+    assert pairs(document, "pod-to-pod", "tcp-bandwidth") == every_pair(local=True)
+
+
+def test_a_node_that_is_drained_and_removed_is_away_and_not_failed(three: Netmesh) -> None:
+    running = Running(three, "removed")
+    cluster = three.cluster
+    cluster.kubectl("drain", "node-2", "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=60s")
+    node = cluster.nodes[2]
+    node.kubelet.stop(signal.SIGKILL)
+    cluster.kubectl("delete", "node", "node-2")
+    try:
+        _check(running.end(3), "node-2", {"agent_away"})
+    finally:
+        node.kubelet.start()
+    cluster.wait_ready()
+    three.wait_ready()
+    again = three.sweep("--tests", "tcp-connect", "--duration", "1s")
+    assert pairs(again, "pod-to-pod", "tcp-connect") == every_pair(local=True)
+
+
+def test_a_node_that_joins_during_a_sweep_is_part_of_the_next(three: Netmesh) -> None:
+    running = Running(three, "joined")
+    three.cluster.add_node(4, three.images)
+    three.cluster.wait_ready()
+    try:
+        document = running.end(0)
+        assert {node.name for node in document.nodes} == set(NODES)
+        three.wait_ready()
+        more = three.sweep("--tests", "tcp-connect", "--duration", "1s")
+        assert gaps(more) == []
+        assert len(pairs(more, "pod-to-pod", "tcp-connect")) == 16
+    finally:
+        three.cluster.remove_node(4)
+
+
+def test_a_node_that_is_cut_off_fails_with_a_reason_and_comes_back(three: Netmesh) -> None:
+    running = Running(three, "cut")
+    three.cluster.plug(3, up=False)
+    try:
+        wait_until("node-3 is NotReady", lambda: "node-3" not in three.cluster.ready_nodes(), 90)
+    finally:
+        three.cluster.plug(3, up=True)
+    _check(running.end(0, 3), "node-3", {"agent_lost", "unreachable", "agent_away", "timeout", "tool_failed"})
+    three.cluster.wait_ready()
+    three.wait_ready()
+    assert gaps(three.sweep("--tests", "tcp-connect", "--duration", "1s")) == []
+
+
+def test_watches_go_on_after_the_api_server_and_etcd_forgot_them(three: Netmesh) -> None:
+    """The API server restarts in the middle of a watch, and etcd compacts what came meanwhile (410 Gone)."""
+    running = Running(three, "restarted")
+    plane = three.cluster.control_plane
+    plane.apiserver.stop(signal.SIGKILL)
+    plane.apiserver.start()
+    plane.wait_ready()
+    for touch in range(3):
+        three.cluster.kubectl("annotate", "node", "node-1", f"netmesh.test/touched={touch}", "--overwrite")
+    plane.compact()
+    plane.apiserver.restart(signal.SIGKILL)
+    plane.wait_ready()
+    document = running.end(0)
+    assert pairs(document, "pod-to-pod", "tcp-bandwidth") == every_pair(local=True)
+    # It still sees what changes.
+    victim = three.pods("agent")["node-1"]["metadata"]["name"]
+    three.cluster.kubectl("delete", "pod", victim, "-n", NAMESPACE)
+    three.wait_ready()
+    assert gaps(three.sweep("--tests", "tcp-connect", "--duration", "1s")) == []
+
+
+def test_a_controller_whose_container_dies_resumes_its_sweep(three: Netmesh) -> None:
+    running = Running(three, "resumed")
+    pod = next(iter(three.pods("controller").values()))["metadata"]["name"]
+    _kill_controller()
+    document = running.end(0)
+    assert pairs(document, "pod-to-pod", "tcp-bandwidth") == every_pair(local=True)
+    (same,) = three.pods("controller").values()
+    assert same["metadata"]["name"] == pod
+    assert same["status"]["containerStatuses"][0]["restartCount"] >= 1
+
+
+def test_a_controller_whose_pod_is_deleted_says_that_the_run_is_gone(three: Netmesh) -> None:
+    running = Running(three, "gone")
+    pod = next(iter(three.pods("controller").values()))["metadata"]["name"]
+    three.cluster.kubectl("delete", "pod", pod, "-n", NAMESPACE, "--grace-period=0", "--force")
+    said, errors = running.process.communicate(timeout=ENDS_SECONDS)
+    assert running.process.returncode == 1, said + errors
+    assert "Traceback" not in errors
+    three.wait_ready()
+    logs = three.cluster.kubectl("logs", "-n", NAMESPACE, "deployment/netmesh-controller")
+    assert "as long as" in logs  # results live as long as the pod: said at start
+
+
+def test_an_agent_whose_pod_dies_is_lost_and_found(three: Netmesh) -> None:
+    running = Running(three, "agent")
+    victim = three.pods("agent")["node-2"]["metadata"]["name"]
+    three.cluster.kubectl("delete", "pod", victim, "-n", NAMESPACE, "--grace-period=0", "--force")
+    _check(running.end(0, 3), "node-2", {"agent_lost", "agent_away", "unreachable"})
+
+
+def _kill_controller() -> None:
+    """Kills the controller's process in its container, as the kernel does where memory is short."""
+    for pid in members():
+        try:
+            process = psutil.Process(pid)
+            command = process.cmdline()
+        except psutil.NoSuchProcess:
+            continue
+        if "serve" in command and "netmesh-controller" in " ".join(command) and process.name() != "tini":
+            process.kill()
+            time.sleep(0)
+            return
+    raise AssertionError("no controller runs")

@@ -1,0 +1,84 @@
+"""Two controllers with one database: the second takes over within 15 s of the first's death, and resumes its sweep."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.kube.cluster.database import Database
+from tests.kube.cluster.processes import wait_until
+from tests.kube.installed import DEPLOY, NAMESPACE, Netmesh, every_pair, pairs
+
+pytestmark = pytest.mark.timeout(1200)
+
+TAKE_OVER_SECONDS = 15
+
+
+@pytest.fixture(scope="module")
+def pair(deployed: Netmesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Netmesh]:
+    """netmesh with component `postgresql`: two controllers, both Ready."""
+    database = Database(deployed.cluster.folder)
+    database.start()
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "netmesh-database", "namespace": NAMESPACE},
+        "stringData": {"url": Database.url},
+    }
+    deployed.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
+    folder = tmp_path_factory.mktemp("with-postgresql")
+    _write(folder)
+    deployed.apply(folder)
+    deployed.wait_ready()
+    yield deployed
+    deployed.apply()
+    deployed.cluster.kubectl("delete", "poddisruptionbudget", "netmesh-controller", "-n", NAMESPACE)
+    deployed.wait_ready()
+    database.stop()
+
+
+def _write(folder: Path) -> None:
+    """A kustomization that adds the component to the base, as a user's own would; it stands outside of deploy/."""
+    deploy = os.path.relpath(DEPLOY, folder.resolve())
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [deploy],
+        "components": [f"{deploy}/components/postgresql"],
+    }
+    (folder / "kustomization.yaml").write_text(json.dumps(kustomization))
+
+
+def _holder(netmesh: Netmesh) -> tuple[str, int]:
+    """Who leads, and the term."""
+    spec = netmesh.cluster.get("lease", "netmesh-controller", "-n", NAMESPACE)["spec"]
+    return spec.get("holderIdentity") or "", int(spec["leaseTransitions"])
+
+
+def _controllers(netmesh: Netmesh) -> list[str]:
+    selector = "-lapp.kubernetes.io/component=controller"
+    return [pod["metadata"]["name"] for pod in netmesh.cluster.get("pods", "-n", NAMESPACE, selector)["items"]]
+
+
+def test_the_second_takes_over_and_resumes_the_sweep(pair: Netmesh) -> None:
+    assert len(_controllers(pair)) == 2
+    options = ("--tests", "tcp-bandwidth", "--duration", "4s", "--omit", "0s", "--name", "moved")
+    running = pair.start("sweep", *options)
+    wait_until("A tool runs", lambda: any(left.startswith("process") for left in pair.left_behind()), 90)
+    first, term = _holder(pair)
+    (leader,) = [name for name in _controllers(pair) if first.startswith(name)]
+    died = time.monotonic()
+    pair.cluster.kubectl("delete", "pod", leader, "-n", NAMESPACE, "--grace-period=0", "--force")
+    wait_until("Another leads", lambda: not _holder(pair)[0].startswith((leader, " ")) and _holder(pair)[0], 60)
+    assert time.monotonic() - died < TAKE_OVER_SECONDS
+    assert _holder(pair)[1] > term
+    said, errors = running.communicate(timeout=300)
+    assert running.returncode == 0, said + errors
+    document = pair.run("moved")
+    assert pairs(document, "pod-to-pod", "tcp-bandwidth") == every_pair(local=True)
+    pair.wait_ready()
+    pair.wait_clean()

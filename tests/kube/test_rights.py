@@ -1,0 +1,61 @@
+"""The controller's rights are the least: of the audit log of all tests before, each verb was used and none refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.kube.installed import CONTROLLER_USER, NAMESPACE, Netmesh
+
+pytestmark = pytest.mark.timeout(300)
+
+Right = tuple[str, str, str]
+"""API group, resource, verb."""
+
+
+def _asked(netmesh: Netmesh) -> list[dict[str, Any]]:
+    lines = netmesh.cluster.control_plane.audit_log.read_text().splitlines()
+    entries = [json.loads(line) for line in lines if CONTROLLER_USER in line]
+    return [entry for entry in entries if entry["user"]["username"] == CONTROLLER_USER and "objectRef" in entry]
+
+
+def _granted(netmesh: Netmesh) -> set[Right]:
+    roles = netmesh.cluster.get("roles,clusterroles", "-A", "-lapp.kubernetes.io/name=netmesh")["items"]
+    return {
+        (group, resource, verb)
+        for role in roles
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def _used(entries: list[dict[str, Any]]) -> set[Right]:
+    return {
+        (entry["objectRef"].get("apiGroup", ""), entry["objectRef"].get("resource", ""), entry["verb"])
+        for entry in entries
+        if entry.get("responseStatus", {}).get("code", 0) < 400 or entry["responseStatus"]["code"] in (404, 409, 410)
+    }
+
+
+def test_nothing_that_the_controller_asked_for_was_refused(netmesh: Netmesh) -> None:
+    refused = {
+        (entry["verb"], entry["requestURI"].partition("?")[0])
+        for entry in _asked(netmesh)
+        if entry.get("responseStatus", {}).get("code") == 403
+    }
+    # Host agents are optional: without their namespace's grant the controller asks, and takes no for an answer.
+    assert refused == set()
+
+
+def test_every_right_that_the_controller_has_was_used(netmesh: Netmesh) -> None:
+    assert _granted(netmesh) - _used(_asked(netmesh)) == set()
+
+
+def test_agents_asked_the_api_server_for_nothing(netmesh: Netmesh) -> None:
+    log = netmesh.cluster.control_plane.audit_log.read_text()
+    mine = f"system:serviceaccount:{NAMESPACE}:"
+    users = {json.loads(line)["user"]["username"] for line in log.splitlines() if mine in line}
+    assert {user for user in users if user.startswith(mine)} == {CONTROLLER_USER}
