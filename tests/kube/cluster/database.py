@@ -24,9 +24,10 @@ class Database:
         if not found:
             raise ClusterError("There is no PostgreSQL: run scripts/install kube.")
         self._programs = found[-1]
-        postgres = [self._programs / "postgres", "-D", self._folder / "data", "-c", "unix_socket_directories="]
+        postgres: list[str | Path] = [self._programs / "postgres", "-D", self._folder / "data", "-c", "unix_socket_directories="]
         options = ["-c", f"listen_addresses={CONTROL_PLANE_V4}", "-c", "fsync=off"]
-        self._server = Daemon(folder, "postgres", [*postgres, *options], lambda: [*enter(CONTROL_PLANE), *_AS_USER])
+        server = [*postgres, *options]
+        self._server = Daemon(folder, "postgres", server, lambda: [*enter(CONTROL_PLANE), *_AS_USER])
 
     def start(self) -> None:
         """Makes the database and waits until it answers."""
