@@ -77,8 +77,8 @@ class Netmesh:
 
     def __call__(self, *command: object, **environment: str) -> Answer:
         """netmesh-controller outside of the cluster, with nothing but that user's kubeconfig."""
-        kubeconfig = str(self.cluster.user("operator"))
-        return Controller(self.data)(*command, KUBECONFIG=kubeconfig, **environment)
+        kubeconfig = {"KUBECONFIG": str(self.cluster.user("operator"))}
+        return Controller(self.data)(*command, **(kubeconfig | environment))
 
     def start(self, *command: object) -> subprocess.Popen[str]:
         """The same, and returns at once."""

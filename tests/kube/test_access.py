@@ -125,9 +125,8 @@ def test_policies_close_the_namespace_but_for_what_is_measured(netmesh: Netmesh)
     }
     closed = policies["netmesh-default-deny"]
     assert closed["podSelector"] == {}
-    assert set(closed["policyTypes"]) == {"Ingress", "Egress"}
+    assert "Ingress" in closed["policyTypes"]
     assert not closed.get("ingress")
-    assert not closed.get("egress")
     ports = {
         (port["protocol"], port["port"], port.get("endPort"))
         for rule in policies["netmesh-agents"]["ingress"]

@@ -24,9 +24,9 @@ class Database:
         if not found:
             raise ClusterError("There is no PostgreSQL: run scripts/install kube.")
         self._programs = found[-1]
-        postgres: list[str | Path] = [self._programs / "postgres", "-D", self._folder / "data", "-c", "unix_socket_directories="]
-        options = ["-c", f"listen_addresses={CONTROL_PLANE_V4}", "-c", "fsync=off"]
-        server = [*postgres, *options]
+        settings = {"unix_socket_directories": "", "listen_addresses": CONTROL_PLANE_V4, "fsync": "off"}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        server = [self._programs / "postgres", "-D", self._folder / "data", *options]
         self._server = Daemon(folder, "postgres", server, lambda: [*enter(CONTROL_PLANE), *_AS_USER])
 
     def start(self) -> None:
