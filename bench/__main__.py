@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import compare, report, rest, stamp, starvation, sweep
+from bench import compare, probing, report, rest, stamp, starvation, sweep
 
 GROUPS: dict[str, Callable[[], None]] = {
     "rest": rest.main,
     "sweep": sweep.main,
     "stamp": stamp.main,
     "starvation": starvation.main,
+    "probing": probing.main,
     "compare": compare.main,
     "report": report.main,
 }

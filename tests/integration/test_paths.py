@@ -60,7 +60,7 @@ def test_qperf_and_sockperf_through_services(controller: Controller, lab: Callab
         controller,
         lab("nodes: 2"),
         *("--paths", "pod-to-service,hairpin", "--tests", "tcp-latency,udp-latency"),
-        *("--tool", "qperf,sockperf", "--duration", "1s"),
+        *("--tool", "qperf,sockperf", "--no-stamp", "--duration", "1s"),
     )
     assert len(document.cells) == 2 * 2 * (4 + 2)
     assert all(one.outcome == "measured" for one in document.cells)

@@ -116,7 +116,7 @@ def test_qperf_and_iperf3_agree_on_a_link(controller: Controller, lab: Callable[
         controller,
         running,
         *("--tests", "tcp-bandwidth,udp-bandwidth,tcp-latency,udp-latency"),
-        *("--tool", "qperf", "--rate", "unlimited", *pair),
+        *("--no-stamp", "--tool", "qperf", "--rate", "unlimited", *pair),
     )
     tcp = cell(by_qperf, "node-1", "node-2", "tcp-bandwidth")
     # qperf has no omit: the bucket's burst, and a slow start, are in its figure.

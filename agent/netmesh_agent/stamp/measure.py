@@ -30,10 +30,11 @@ def _clock_error() -> float | None:
     return clock().error_seconds
 
 
-def report(windows: list[Window], ports: list[int], seconds: float, drops: int) -> dict[str, Any]:
+def report(windows: list[Window], ports: list[int], seconds: float, drops: int = 0, unsent: int = 0) -> dict[str, Any]:
     """What a test of so many seconds found, in SI units, out of the windows of its source ports.
 
-    `drops`: answers that this host had no room for. How much the network lost is not known where there are any.
+    `drops`: answers that this host had no room for; `unsent`: probes that its kernel refused to send. How much the
+    network lost is not known where there are any.
     """
     total = fold(windows)
     series = {
@@ -56,6 +57,8 @@ def report(windows: list[Window], ports: list[int], seconds: float, drops: int) 
         values["return_loss_ratio"] = total.return_lost / (total.sent - total.forward_lost)
     if drops:
         values["loss_ratio"] = values["return_loss_ratio"] = None
+    if unsent:
+        values["loss_ratio"] = values["forward_loss_ratio"] = None
     values["messages_per_second"] = total.received / seconds
     values["duplicate_packets"] = total.duplicates
     values["out_of_order_packets"] = total.out_of_order
@@ -78,6 +81,7 @@ def report(windows: list[Window], ports: list[int], seconds: float, drops: int) 
         "incomplete": total.incomplete,
         "discarded": total.discarded,
         "socket_drops": drops,
+        "not_sent": unsent,
         "stamps": {
             "transmit": "kernel" if total.transmit_kernel else "process",
             "receive": "kernel" if total.receive_kernel else "process",
@@ -112,9 +116,8 @@ async def _client(options: argparse.Namespace) -> dict[str, Any]:
         peer = sender.add(options.address, options.port, options.ssid, **arguments)
         await asyncio.sleep(options.duration)
         windows = await sender.finish(peer)
-        found = report(windows, sender.source_ports, options.duration, sender.dropped())
+        found = report(windows, sender.source_ports, options.duration, sender.dropped(), sender.unsent())
         found["not_sent_in_time"] = peer.skipped
-        found["not_sent"] = sender.unsent()
         return found
     finally:
         sender.close()
@@ -161,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
             its.add_argument("--rate", type=float, default=1000.0, help="probes a second")
             its.add_argument("--source-ports", type=int, default=4, help="how many source ports take turns")
             its.add_argument("--bytes", type=int, help="UDP payload of a probe")
-            its.add_argument("--timeout", type=float, default=1.0, help="seconds until a probe counts as lost")
+            its.add_argument("--timeout", type=float, default=2.0, help="seconds until a probe counts as lost")
             its.add_argument("--same-clock", action="store_true", help="the reflector reads the clock of this host")
     return parser
 

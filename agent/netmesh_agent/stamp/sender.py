@@ -201,6 +201,9 @@ class Sender:
                 port.flush()
             closing -= _CLOSING_AT_ONCE
             await asyncio.sleep(_CLOSING_SECONDS)
+        # A process that did not run for a while has not read all that came in time.
+        for port in self._ports:
+            port.drain()
         self.remove(peer)
         return peer.take(_END_OF_TIME, self._error_seconds)
 

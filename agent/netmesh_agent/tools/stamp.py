@@ -20,7 +20,7 @@ _MAX_RATE = 20_000
 # for an HMAC, take these more. None between, nor so little more that no padding TLV fits.
 _BASE_BYTES, _SEALED_BYTES, _MOST_BYTES = 44, 112, 9000
 _TLV_BYTES, _SEALED_TLV_BYTES, _LEAST_PADDING_BYTES = 28, 48, 4
-# Starting, waiting a second for late answers, and folding the results of a long test.
+# Starting, waiting two seconds for late answers, and folding the results of a long test.
 _OVERHEAD_SECONDS = 6.0
 _COUNTS = ("duplicate_packets", "out_of_order_packets", "late_packets")
 _CODES = frozenset({"refused", "timeout", "unreachable", "busy", "not_supported", "tool_failed"})
@@ -112,7 +112,7 @@ class Stamp:
         values = {name: Summary(**found[name]) for name in _DISTRIBUTIONS if found[name] is not None}
         values.update({name: Summary(float(found[name])) for name in _FIGURES if found[name] is not None})
         reported = {name: float(answer[name]) for name in ("sent", "received", "incomplete", "discarded")}
-        reported.update({name: float(answer[name]) for name in ("not_sent_in_time", "socket_drops")})
+        reported.update({name: float(answer[name]) for name in ("not_sent_in_time", "not_sent", "socket_drops")})
         if answer["one_way_error_seconds"] is not None:
             reported["one_way_error_seconds"] = answer["one_way_error_seconds"]
         told = {key: answer[key] for key in ("stamps", "sent", "received", "one_way_error_seconds")}
