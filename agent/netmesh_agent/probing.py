@@ -189,6 +189,7 @@ class Probing:
                 phase_seconds=self._phase,
                 clock_error=self._clock_error,
                 slot_bytes=_SLOT_BYTES,
+                reads_on_tick=True,
             )
             sender.open(_ANY[family], [0] * SOURCE_PORTS)
             self._senders[family] = sender
@@ -279,7 +280,6 @@ def _fill(report: agent_pb2.ProbeReport, windows: list[Window], peers: list[Peer
         peer.skipped = 0
     for window in windows:
         report.network_nanoseconds.extend(window.network)
-        report.host_nanoseconds.extend(window.host)
 
 
 def _check(wanted: Configuration) -> None:

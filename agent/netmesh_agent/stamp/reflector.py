@@ -191,6 +191,8 @@ class _Port:
         self._family = sock.family
         # By the number of a sendmsg(2): whose answer it was, the answer's sequence number, and when it was made.
         self._number = 0
+        # Transmit stamps that are still to come.
+        self._unstamped = 0
         self._whose: list[Session | None] = [None] * _NUMBERS
         self._which = array("Q", bytes(8 * _NUMBERS))
         self._when = array("q", bytes(8 * _NUMBERS))
@@ -205,6 +207,8 @@ class _Port:
         incoming = self._incoming
         count = incoming.receive(self.descriptor)
         if not count:
+            # Something woke us: what is left of a numbering before, which would do so again and again.
+            self._stamps.read(self.descriptor)
             return
         arrived = time.time_ns()
         reflector = self.reflector
@@ -271,6 +275,7 @@ class _Port:
             # Which numbers were used up is not known: the stamps of this batch go missing.
             kernel.restart_numbering(self.sock)
             self._number = 0
+            self._unstamped += count
             self._whose = [None] * _NUMBERS
             return
         number = self._number
@@ -283,11 +288,16 @@ class _Port:
                 self._when[at] = self._times[slot]
                 number += 1
         counts.reflected += number - self._number
+        self._unstamped += number - self._number
         self._number = number
 
     def _read_stamps(self) -> None:
         """Keeps true transmit times for the answers that will carry them."""
-        for number, stamp in self._stamps.read(self.descriptor):
+        if not self._unstamped:
+            return
+        stamps = self._stamps.read(self.descriptor)
+        self._unstamped -= len(stamps)
+        for number, stamp in stamps:
             at = number % _NUMBERS
             session = self._whose[at]
             # One from before the answer was made is another's, of before the numbering was restarted.

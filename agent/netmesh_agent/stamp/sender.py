@@ -71,7 +71,8 @@ class Sender:
     `tick_seconds`: all probes that are due leave together on a tick; ticks are `phase_seconds` after whole multiples of
     it on the monotonic clock, so that agents with different phases do not send at once. `clock_error`: how far this
     host's clock may be off, in seconds, None where nobody keeps it. `ptp`: stamps in the PTPv2 format. `slot_bytes`:
-    room for a packet.
+    room for a packet. `reads_on_tick`: answers are read on ticks only, which saves waking up for each; what the process
+    sees of a round trip then says nothing.
     """
 
     def __init__(
@@ -82,7 +83,9 @@ class Sender:
         clock_error: Callable[[], float | None] = lambda: None,
         ptp: bool = False,
         slot_bytes: int = SLOT_BYTES,
+        reads_on_tick: bool = False,
     ) -> None:
+        self._reads_on_tick = reads_on_tick
         self._slot_bytes = slot_bytes
         self._tick_seconds = tick_seconds
         self._phase = phase_seconds % tick_seconds
@@ -111,7 +114,16 @@ class Sender:
         """Binds a socket for each source port (0: one is chosen), in the running event loop. Raises OSError."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         for port in ports:
-            self._ports.append(SendingPort(family, address, port, ptp=self._ptp, slot_bytes=self._slot_bytes))
+            self._ports.append(
+                SendingPort(
+                    family,
+                    address,
+                    port,
+                    ptp=self._ptp,
+                    slot_bytes=self._slot_bytes,
+                    wakes=not self._reads_on_tick,
+                )
+            )
 
     def add(
         self,
@@ -236,6 +248,9 @@ class Sender:
         now = asyncio.get_running_loop().time()
         self.latest_seconds = max(self.latest_seconds, now - when)
         self._watch_clock()
+        if self._reads_on_tick:
+            for port in self._ports:
+                port.drain()
         queue = self._queue
         # What a tick left over leaves now; what this process slept through is not made up for in a burst.
         oldest = now - max(2 * self._tick_seconds, _CATCH_UP_SECONDS)
@@ -273,13 +288,12 @@ class Sender:
         apart = time.monotonic_ns() - before
         offset, last = wall - before, self._offset
         self._offset = offset, apart
-        peers = [entry[2] for entry in self._queue]
         if last is not None and abs(offset - last[0]) > apart + last[1] + _CLOCK_SET_NANOSECONDS:
-            for peer in peers:
+            for _, _, peer in self._queue:
                 for link in peer.links:
                     link.flow.discard()
         if before >= self._error_until:
             error = self._error_estimate()
-            for peer in peers:
+            for _, _, peer in self._queue:
                 for link in peer.links:
                     link.state_error(error)

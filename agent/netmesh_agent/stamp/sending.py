@@ -21,10 +21,12 @@ class SendingPort:
     """Sends the probes of many links from one source port, and reads what comes back.
 
     `foreign` counts packets that are no answers, `unsent` probes that the kernel refused to send. A packet takes up to
-    `slot_bytes`.
+    `slot_bytes`. One that does not `wake` is read by whoever calls `drain`.
     """
 
-    def __init__(self, family: int, address: str, port: int, *, ptp: bool, slot_bytes: int = SLOT_BYTES) -> None:
+    def __init__(
+        self, family: int, address: str, port: int, *, ptp: bool, slot_bytes: int = SLOT_BYTES, wakes: bool = True
+    ) -> None:
         self.family = family
         self._ptp = ptp
         self.sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -51,7 +53,11 @@ class SendingPort:
         self._sent = 0
         self._whose: list[Link | None] = [None] * _NUMBERS
         self._which = array("Q", bytes(8 * _NUMBERS))
-        asyncio.get_running_loop().add_reader(self._descriptor, self._ready)
+        # Transmit stamps that are still to come.
+        self._unstamped = 0
+        self._wakes = wakes
+        if wakes:
+            asyncio.get_running_loop().add_reader(self._descriptor, self._ready)
 
     def add(self, link: Link) -> None:
         """Expects answers from that reflector; ValueError where it is expected already, or for too large packets."""
@@ -67,7 +73,8 @@ class SendingPort:
 
     def close(self) -> None:
         """Closes the socket."""
-        asyncio.get_running_loop().remove_reader(self._descriptor)
+        if self._wakes:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
         self.sock.close()
 
     def fill(self, link: Link) -> None:
@@ -99,6 +106,7 @@ class SendingPort:
             # Which numbers were used up is not known: the stamps of this batch go missing.
             kernel.restart_numbering(self.sock)
             self._sent = 0
+            self._unstamped += count
             self._whose = [None] * _NUMBERS
             return
         number = self._sent
@@ -108,10 +116,15 @@ class SendingPort:
             self._which[at] = self._sequences[slot]
             number += 1
         self._sent = number
+        self._unstamped += count
         self._read_stamps()
 
     def _read_stamps(self) -> None:
-        for number, stamp in self._stamps.read(self._descriptor):
+        if not self._unstamped:
+            return
+        stamps = self._stamps.read(self._descriptor)
+        self._unstamped -= len(stamps)
+        for number, stamp in stamps:
             link = self._whose[number % _NUMBERS]
             if link is not None:
                 link.flow.transmitted(self._which[number % _NUMBERS], stamp)
@@ -126,6 +139,9 @@ class SendingPort:
         incoming = self._incoming
         count = incoming.receive(self._descriptor)
         if not count:
+            if self._wakes:
+                # Something woke us: what is left of a numbering before, which would do so again and again.
+                self._stamps.read(self._descriptor)
             return 0
         now = time.time_ns()
         payload, names, slot_bytes, name_bytes = (

@@ -1274,7 +1274,6 @@ class ProbeReport(_message.Message):
     SKIPPED_FIELD_NUMBER: _builtins.int
     MEASURED_FIELD_NUMBER: _builtins.int
     NETWORK_NANOSECONDS_FIELD_NUMBER: _builtins.int
-    HOST_NANOSECONDS_FIELD_NUMBER: _builtins.int
     LATEST_SECONDS_FIELD_NUMBER: _builtins.int
     SOCKET_DROPS_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
@@ -1326,10 +1325,6 @@ class ProbeReport(_message.Message):
         """network round trips, peer after peer, each in the order of sending"""
 
     @_builtins.property
-    def host_nanoseconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """what both hosts added to each"""
-
-    @_builtins.property
     def host(self) -> Global___HostSample:
         """at the window's end"""
 
@@ -1353,14 +1348,13 @@ class ProbeReport(_message.Message):
         skipped: _abc.Iterable[_builtins.int] | None = ...,
         measured: _abc.Iterable[_builtins.int] | None = ...,
         network_nanoseconds: _abc.Iterable[_builtins.int] | None = ...,
-        host_nanoseconds: _abc.Iterable[_builtins.int] | None = ...,
         latest_seconds: _builtins.float = ...,
         socket_drops: _builtins.int = ...,
         host: Global___HostSample | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["host", b"host"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "ended_unix_nanoseconds", b"ended_unix_nanoseconds", "forgotten", b"forgotten", "forward_lost", b"forward_lost", "host", b"host", "host_nanoseconds", b"host_nanoseconds", "incomplete", b"incomplete", "instance", b"instance", "late", b"late", "latest_seconds", b"latest_seconds", "lost", b"lost", "measured", b"measured", "network_nanoseconds", b"network_nanoseconds", "out_of_order", b"out_of_order", "return_lost", b"return_lost", "seconds", b"seconds", "sent", b"sent", "skipped", b"skipped", "socket_drops", b"socket_drops", "version", b"version", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "ended_unix_nanoseconds", b"ended_unix_nanoseconds", "forgotten", b"forgotten", "forward_lost", b"forward_lost", "host", b"host", "incomplete", b"incomplete", "instance", b"instance", "late", b"late", "latest_seconds", b"latest_seconds", "lost", b"lost", "measured", b"measured", "network_nanoseconds", b"network_nanoseconds", "out_of_order", b"out_of_order", "return_lost", b"return_lost", "seconds", b"seconds", "sent", b"sent", "skipped", b"skipped", "socket_drops", b"socket_drops", "version", b"version", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,11 +8,17 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from netmesh_agent.stamp import kernel, packets, timestamps, tlvs
 from netmesh_agent.stamp.datagrams import SLOT_BYTES
+from netmesh_agent.stamp.flow import Flow
+from netmesh_agent.stamp.link import Link
+from netmesh_agent.stamp.reflection import Received, Session
 from netmesh_agent.stamp.reflector import SESSIONS_PER_PEER, Reflector
 from netmesh_agent.stamp.sender import Sender
+from netmesh_agent.stamp.sending import SendingPort
 from netmesh_agent.stamp.window import Window, fold
 
 KEY = b"l" * 32
@@ -219,3 +225,87 @@ async def test_impossible_sizes_and_peers() -> None:
             sender.add("127.0.0.1", 9, SSID + 1, interval_seconds=1)
     finally:
         sender.close()
+
+
+async def test_probes_that_the_kernel_refuses_disturb_no_others(
+    reflector: Reflector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whether a refused probe used up a number of the error queue differs, so that the numbering begins again: what is
+    # left in the queue must not keep the process awake.
+    woken = 0
+    ready = SendingPort._ready
+
+    def counted(port: SendingPort) -> int:
+        nonlocal woken
+        woken += 1
+        return ready(port)
+
+    monkeypatch.setattr(SendingPort, "_ready", counted)
+    reflector.provision("127.0.0.1", SSID)
+    port = reflector.open("127.0.0.1", 0)
+    sender = Sender(tick_seconds=0.01)
+    sender.open("127.0.0.1", [0])
+    try:
+        good = sender.add("127.0.0.1", port, SSID, interval_seconds=0.01)
+        # EACCES: nobody allowed this socket to broadcast.
+        bad = sender.add("255.255.255.255", port, SSID, interval_seconds=0.02)
+        await asyncio.sleep(0.6)
+        sender.remove(bad)
+        total = fold(await sender.finish(good))
+        unsent = sender.unsent()
+    finally:
+        sender.close()
+    assert unsent > 5
+    assert total.received == total.sent > 20
+    assert len(total.network) > 5
+    assert woken < 10 * total.sent
+
+
+_LINK = Link(
+    Flow(capacity=64, timeout_nanoseconds=10**9, settle_nanoseconds=2 * 10**9),
+    b"",
+    SSID,
+    key=None,
+    packet_bytes=None,
+    error=0x0101,
+)
+_SEALED_LINK = Link(
+    Flow(capacity=64, timeout_nanoseconds=10**9, settle_nanoseconds=2 * 10**9),
+    b"",
+    SSID,
+    key=KEY,
+    packet_bytes=None,
+    error=0x0101,
+)
+
+
+@settings(max_examples=3_000, deadline=None)
+@given(
+    st.booleans(),
+    st.binary(max_size=220),
+    st.integers(0, 3),
+    st.lists(st.tuples(st.integers(0, 159), st.integers(0, 255)), max_size=6),
+)
+def test_hostile_replies_to_a_sender(sealed: bool, raw: bytes, kind: int, changes: list[tuple[int, int]]) -> None:
+    """Whatever comes back, the sender goes on, and counts no more answers than it sent probes."""
+    link = _SEALED_LINK if sealed else _LINK
+    flow = link.flow
+    now = 1_795_000_000_000_000_000 + flow.sequence * 1_000_000
+    stamp = timestamps.ntp_from_nanoseconds(now)
+    wire = flow.sent(stamp, now)
+    buffer = bytearray(512)
+    link.write(buffer, 0, wire, stamp)
+    received = Received(now + 1000, kernel=True, ttl=64, tos=0)
+    length = Session(key=link.key).reflect(buffer, 0, link.length, received, 0x0101, now + 2000)
+    if kind == 0:
+        buffer[: len(raw)], length = raw, len(raw)
+    elif kind == 1:
+        length = min(length, len(raw))
+    for place, value in changes:
+        buffer[place] = value
+    link.read(buffer, 0, length, now + 3000, now + 4000)
+    flow.settle(now + 10**12)
+    window = flow.take(None)
+    assert window.received + window.lost == window.sent == 1
+    assert window.lost in {0, 1}
+    assert len(window.network) + window.incomplete == window.received
