@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 
-from tests.support.cli import Controller
+import pytest
+from tests.support.cli import Controller, mean
 
 from netmesh_controller import lab as labs
 from netmesh_controller.lab import Lab
 from netmesh_controller.mesh.document import RunDocument
+from netmesh_controller.mesh.statistics import mean_interval
 
 COUNT = 5
 LINKS = ", ".join(f"node-{number}: {{rate: 100M}}" for number in range(1, COUNT + 1))
 SLOW = LINKS.replace("node-2: {rate: 100M}", "node-2: {rate: 40M}")
 
 
+@pytest.mark.measures
 def test_one_slow_link_is_found_and_none_where_there_is_none(controller: Controller, lab: Callable[[str], Lab]) -> None:
     running = lab(f"nodes: {COUNT}\nlinks: {{{LINKS}}}")
 
@@ -25,6 +28,16 @@ def test_one_slow_link_is_found_and_none_where_there_is_none(controller: Control
     healthy = sweep()
     assert [finding.sentence for finding in healthy.findings if finding.kind != "cpu_bound"] == []
     assert "alone" not in healthy.run.facts, "nothing was found, and so nothing was measured again"
+
+    # On the same lab: a pair whose link is shaped is known within 5 % after the least number of repeats, or soon after.
+    known = sweep("--until", "ci < 5 %", "--max-repeat", "5", "--pairs", "node-1:node-3")
+    means = [mean(cell, "bits_per_second") for cell in known.cells]
+    assert 3 <= len(means) <= 5
+    assert sorted(cell.repeat for cell in known.cells) == list(range(1, len(means) + 1))
+    interval = mean_interval(means)
+    assert interval is not None
+    assert interval.relative is not None
+    assert interval.relative < 0.05 or len(means) == 5
 
     labs.set_lab(running.name, labs.load_spec(f"nodes: {COUNT}\nlinks: {{{SLOW}}}"))
     slow = sweep()

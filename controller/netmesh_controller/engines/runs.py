@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,13 +21,15 @@ from netmesh_controller.mesh.findings import find
 from netmesh_controller.mesh.matrix import Pair, Series, expected_pairs, gathered, matrices, tables
 from netmesh_controller.mesh.plan import Plan, make_plan, remaining
 from netmesh_controller.mesh.table import Table
+from netmesh_controller.mesh.until import Repeating
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A run that is ready to start: its record, its plan, and the plan of what is still to do.
 
-    `alone` takes up what is measured again before findings are stated.
+    `alone` takes up what is measured again before findings are stated, `repeating` decides what is repeated beyond
+    the plan.
     """
 
     run: Run
@@ -35,6 +37,7 @@ class Prepared:
     whole: Plan
     todo: Plan
     alone: Alone
+    repeating: Repeating | None = None
 
 
 def utc_now() -> str:
@@ -55,14 +58,14 @@ def prepare(
         state="running",
         started_at=started,
         netmesh_version=version("netmesh"),
-        plan=PlanRecord(asked=dict(asked), resolved=ask.model_dump(mode="json")),
+        plan=PlanRecord(asked=dict(asked), resolved=plan.ask.model_dump(mode="json")),
         facts={
             **facts,
             "shared_host": survey.shared_host,
             "remarks": list(survey.remarks),
         },
     )
-    return Prepared(run, survey, plan, plan, Alone(plan))
+    return Prepared(run, survey, plan, plan, Alone(plan), _repeating(ask))
 
 
 def prepare_resume(stored: StoredRun, ask: Ask, survey: Survey) -> Prepared:
@@ -82,12 +85,28 @@ def prepare_resume(stored: StoredRun, ask: Ask, survey: Survey) -> Prepared:
     plan = make_plan(ask, nodes, unreachable=missing, services=survey.has_services)
     done = {cell.key for cell in stored.cells if cell.outcome == "measured"}
     run = stored.run.model_copy(update={"state": "running", "finished_at": None})
-    return Prepared(run, survey, plan, remaining(plan, done), Alone(plan, stored.cells))
+    todo, repeating = remaining(plan, done), _repeating(ask, stored.cells)
+    if repeating is not None:
+        wide = repeating.wide(plan.measurements, ask.repeat, len(todo.measurements))
+        todo = replace(todo, measurements=(*todo.measurements, *wide))
+    return Prepared(run, survey, plan, todo, Alone(plan, stored.cells), repeating)
+
+
+def _repeating(ask: Ask, before: Iterable[Cell] = ()) -> Repeating | None:
+    return None if ask.precision is None else Repeating(ask.precision, ask.most_repeats, before)
 
 
 def sweep_of(prepared: Prepared, store: Store, on_cell: Callable[[Cell], None]) -> Sweep:
     """The engine of a prepared run."""
-    return Sweep(prepared.run.id, prepared.todo, prepared.survey.agents, store, on_cell, alone=prepared.alone)
+    return Sweep(
+        prepared.run.id,
+        prepared.todo,
+        prepared.survey.agents,
+        store,
+        on_cell,
+        alone=prepared.alone,
+        repeating=prepared.repeating,
+    )
 
 
 async def begin(prepared: Prepared, store: Store, *, take_over: bool = False) -> None:
@@ -106,7 +125,9 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
         stored = await store.load(prepared.run.id)
     measured = {cell.key for cell in stored.cells if cell.outcome == "measured"}
     keys = planned_keys(prepared.whole)
-    state: RunState = interrupted or ("complete" if keys <= measured else "partial")
+    # What was repeated beyond the plan belongs to the run too.
+    wanted = keys | {cell.key for cell in stored.cells} if prepared.repeating is not None else keys
+    state: RunState = interrupted or ("complete" if wanted <= measured else "partial")
     facts = dict(prepared.run.facts)
     if prepared.alone.records:
         # A cell that was measured again now is not what it was in an earlier part of a resumed run.

@@ -30,6 +30,7 @@ from netmesh_controller.mesh.plan import Measurement, Plan
 from netmesh_controller.mesh.progress import Progress, Running
 from netmesh_controller.mesh.retry import may_retry, retry_delay_seconds
 from netmesh_controller.mesh.schedule import Schedule
+from netmesh_controller.mesh.until import Repeating
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ Agents = Mapping[tuple[str, str], AgentHandle]
 class Sweep:
     """One run of a plan. `agents` goes by (node, role); `on_cell` is called with each cell once it is stored.
 
-    `alone` takes up what is measured again when all is done; without it nothing is.
+    `alone` takes up what is measured again when all is done; without it nothing is. `repeating` decides which cells are
+    repeated beyond the plan.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Sweep:
         on_cell: Callable[[Cell], None] = lambda _: None,
         *,
         alone: Alone | None = None,
+        repeating: Repeating | None = None,
     ) -> None:
         self._run_id = run_id
         self._plan = plan
@@ -62,6 +65,8 @@ class Sweep:
         self._store = store
         self._on_cell = on_cell
         self._alone = alone
+        self._repeating = repeating
+        self._added: list[Measurement] = []
         self._schedule = Schedule(plan.measurements, max_concurrent=plan.ask.max_concurrent)
         self._attempts: dict[int, int] = {}
         self._ahead: dict[int, tuple[Attempt, asyncio.Task[None]]] = {}
@@ -220,6 +225,22 @@ class Sweep:
         else:
             await self._keep([self._cell(one) for one in evidence])
             self._schedule.finish(measurement.index)
+            self._repeat(measurement)
+
+    def _repeat(self, measurement: Measurement) -> None:
+        """Adds the next repeat of what is not known well enough yet, while the budget has room for it."""
+        if self._repeating is None:
+            return
+        index, ask = len(self._plan.measurements) + len(self._added), self._plan.ask
+        following = self._repeating.once_more(measurement, index, ask.repeat)
+        if following is None:
+            return
+        now = time.monotonic()
+        left = self._left_seconds(now) or 0.0
+        if ask.budget is not None and now - self._begun + left + following.seconds > ask.budget:
+            return
+        self._added.append(following)
+        self._schedule.add(following)
 
     def _cell(self, evidence: Evidence) -> Cell:
         spec = measure.spec_for(evidence.key.test, evidence.key.parameters, self._plan.ask)
@@ -236,6 +257,8 @@ class Sweep:
         for cell in batch:
             if self._alone is not None:
                 self._alone.add(cell)
+            if self._repeating is not None:
+                self._repeating.add(cell)
             self._done += 1
             self._failed += cell.outcome != "measured"
             self._on_cell(cell)
@@ -317,7 +340,7 @@ class Sweep:
             )
             for measurement, begun in self._started.values()
         )
-        total = sum(len(measurement.cells) for measurement in self._plan.measurements)
+        total = sum(len(measurement.cells) for measurement in (*self._plan.measurements, *self._added))
         total += len(self._plan.gaps) + len(self._plan.idle)
         return Progress(
             total=total,

@@ -13,6 +13,7 @@ from netmesh_controller.mesh import fields
 from netmesh_controller.mesh.catalogue import TESTS, TestKind
 from netmesh_controller.mesh.fields import Pause, Target
 from netmesh_controller.mesh.paths import PATHS
+from netmesh_controller.mesh.precision import LEAST_REPEATS, MOST_REPEATS, Until, parse_until
 from netmesh_controller.mesh.selection import Selection
 
 # What a target outside of the mesh is measured by.
@@ -37,7 +38,9 @@ class Ask(BaseModel):
     the default: 100M for UDP by iperf3, as much as goes through for TCP. `max_rate` bounds what any test offers.
     `streams`, `message_sizes`, `mss` and `family` each make an axis of the run: every combination is measured.
     `message_rate` is for instruments that send at a rate; None is their default. `targets` are
-    `PATH:NAME=ADDRESS:PORT`. `max_traffic` is bytes. `max_concurrent` None means as many tests as there are free nodes.
+    `PATH:NAME=ADDRESS:PORT`. `max_traffic` is bytes. `until` repeats each cell beyond `repeat` until its interval is
+    narrow enough, `max_repeat` times at most. `budget` is the seconds that a sweep may take. `max_concurrent`
+    None means as many tests as there are free nodes.
     `nodes`, `zones`, `selector` and `exclude` choose nodes; those of a control plane have no bandwidth tests, unless
     `include_control_plane`.
     """
@@ -63,6 +66,9 @@ class Ask(BaseModel):
     max_traffic: Annotated[int | None, BeforeValidator(fields.max_traffic)] = None
     pause_if: Annotated[str | None, BeforeValidator(fields.pause_if)] = None
     repeat: Annotated[int, BeforeValidator(fields.repeat)] = 1
+    until: Annotated[str | None, BeforeValidator(fields.until)] = None
+    max_repeat: Annotated[int | None, BeforeValidator(fields.max_repeat)] = None
+    budget: Annotated[float | None, BeforeValidator(fields.budget)] = None
     pairs: Annotated[str, BeforeValidator(fields.pairs)] = "all"
     max_concurrent: Annotated[int | None, BeforeValidator(fields.max_concurrent)] = None
     family: Annotated[Literal[4, 6, "both"], BeforeValidator(fields.family)] = 4
@@ -99,6 +105,16 @@ class Ask(BaseModel):
         return Selection(self.nodes, self.zones, self.selector, self.exclude or ())
 
     @property
+    def precision(self) -> Until | None:
+        """How well each cell is to be known."""
+        return None if self.until is None else parse_until(self.until)
+
+    @property
+    def most_repeats(self) -> int:
+        """How often a cell is measured at most."""
+        return self.repeat if self.until is None else self.max_repeat or max(MOST_REPEATS, self.repeat)
+
+    @property
     def pause(self) -> Pause | None:
         """When no test is started."""
         return None if self.pause_if is None else fields.parse_pause(self.pause_if)
@@ -125,6 +141,8 @@ def ask_from(mapping: Mapping[str, Any]) -> Ask:
         raise AskError(_option(str(first["loc"][0])), str(first["ctx"]["error"])) from None
     paths = dict.fromkeys((*ask.paths, *(target.path for target in ask.outside)))
     ask = ask.model_copy(update={"paths": tuple(paths)})
+    if ask.until is not None and given.get("repeat") is None:
+        ask = ask.model_copy(update={"repeat": min(LEAST_REPEATS, ask.max_repeat or LEAST_REPEATS)})
     _check(ask)
     return ask
 
@@ -169,6 +187,12 @@ def _check(ask: Ask) -> None:
             raise AskError(_option(field), f"none of the tests {named} {what}")
     if isinstance(ask.rate, int) and ask.max_rate is not None and ask.rate > ask.max_rate:
         raise AskError("rate", f"{format_rate(ask.rate)} is above the max-rate of {format_rate(ask.max_rate)}")
+    if ask.max_repeat is not None and ask.until is None:
+        raise AskError("max-repeat", "it bounds what --until repeats, which is not asked for")
+    if ask.until is not None and ask.repeat < LEAST_REPEATS:
+        raise AskError("until", f"it takes at least {LEAST_REPEATS} repeats to know how far they differ")
+    if ask.most_repeats < ask.repeat:
+        raise AskError("max-repeat", f"{ask.max_repeat} is less than the {ask.repeat} repeats that are always made")
     _check_targets(ask)
 
 

@@ -40,6 +40,13 @@ class Board:
         self.pair_seconds = array("f", [0.0]) * (count * count)
         self.following = array("i", [_NONE]) * len(self.seconds)
 
+    def append(self, ends: tuple[int, int], seconds: float) -> None:
+        """One more measurement, which does not wait yet; its number is the next."""
+        self.first.append(min(ends))
+        self.second.append(max(ends))
+        self.seconds.append(seconds)
+        self.following.append(_NONE)
+
     def copy(self) -> Board:
         """A board that can be played on without a change to this one; measurements are shared."""
         other = Board.__new__(Board)

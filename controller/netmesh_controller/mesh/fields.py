@@ -17,6 +17,7 @@ from netmesh_common.units import format_rate, parse_duration, parse_rate, parse_
 from netmesh_controller.mesh.catalogue import ALL_TESTS, TESTS
 from netmesh_controller.mesh.pairs import parse_pairs
 from netmesh_controller.mesh.paths import MESH_PATHS, PATHS, TARGET_PATHS
+from netmesh_controller.mesh.precision import parse_until
 from netmesh_controller.mesh.selection import parse_selector
 
 TOOLS: tuple[str, ...] = tuple(dict.fromkeys(name for test in TESTS.values() for name in test.instruments))
@@ -154,6 +155,26 @@ def streams(value: object) -> tuple[int, ...]:
 def repeat(value: object) -> int:
     """A number of repeats."""
     return _count(value, 1, _MOST_REPEATS, "repeats")
+
+
+def max_repeat(value: object) -> int | None:
+    """The most repeats, or None."""
+    return None if value is None else _count(value, 2, _MOST_REPEATS, "repeats")
+
+
+def until(value: object) -> str | None:
+    """A condition as `parse_until` understands it, or None."""
+    return None if value is None else str(parse_until(str(value)))
+
+
+def budget(value: object) -> float | None:
+    """Seconds that a sweep may take, or None."""
+    if value is None:
+        return None
+    found = seconds(value)
+    if found < 1:
+        raise ValueError(f"{value} is not a time of at least 1s")
+    return found
 
 
 def max_concurrent(value: object) -> int | None:

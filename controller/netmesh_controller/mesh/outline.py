@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from pydantic import BaseModel, ConfigDict
@@ -44,6 +45,7 @@ class OutlineTest(BaseModel):
 class Outline(BaseModel):
     """A plan in short; times in seconds, traffic in bytes, null where it is not known.
 
+    `until` repeats each cell up to `most_repeats` times, which takes `most_seconds` at most, the budget included.
     `gaps` has the commonest reasons first, and no more than ten of them; `gap_cells` counts all.
     """
 
@@ -68,6 +70,10 @@ class Outline(BaseModel):
     gap_cells: int
     gaps: list[OutlineGap]
     further_reasons: int
+    until: str | None = None
+    most_repeats: int | None = None
+    most_seconds: Finite | None = None
+    budget_seconds: Finite | None = None
 
 
 def outline_of(plan: Plan, cost: Estimate | None = None) -> Outline:
@@ -98,4 +104,8 @@ def outline_of(plan: Plan, cost: Estimate | None = None) -> Outline:
         gap_cells=len(plan.gaps),
         gaps=[OutlineGap(code=reason.code, message=reason.message, cells=number) for reason, number in common],
         further_reasons=len(reasons) - len(common),
+        until=ask.until,
+        most_repeats=ask.most_repeats if ask.until else None,
+        most_seconds=(min(plan.most.expected_seconds, ask.budget or math.inf)) if ask.until else None,
+        budget_seconds=ask.budget,
     )

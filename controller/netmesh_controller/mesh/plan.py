@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from netmesh_common.units import format_bytes
+from netmesh_common.units import format_bytes, format_duration
 from netmesh_controller.mesh import cells, pairs, refusals
 from netmesh_controller.mesh.ask import TARGET_TESTS, Ask, AskError
 from netmesh_controller.mesh.catalogue import TESTS
@@ -123,6 +123,23 @@ class Plan:
             idle_seconds=self.idle_seconds,
         )
 
+    @property
+    def most(self) -> Estimate:
+        """What it will cost at most: where every cell is repeated as often as `--until` may."""
+        return _at_most(self.estimate, self.ask.most_repeats / self.ask.repeat, self.idle_seconds)
+
+
+def _at_most(cost: Estimate, factor: float, idle_seconds: float) -> Estimate:
+    """The cost where everything but watching idle hosts is done so many times."""
+    return replace(
+        cost,
+        measurements=round(cost.measurements * factor),
+        cells=round(cost.cells * factor),
+        lower_bound_seconds=idle_seconds + (cost.lower_bound_seconds - idle_seconds) * factor,
+        expected_seconds=idle_seconds + (cost.expected_seconds - idle_seconds) * factor,
+        traffic_bytes=None if cost.traffic_bytes is None else round(cost.traffic_bytes * factor),
+    )
+
 
 def make_plan(
     ask: Ask, nodes: Sequence[Node], *, unreachable: Mapping[str, Reason] | None = None, services: bool = False
@@ -136,12 +153,49 @@ def make_plan(
     """
     if not nodes:
         raise AskError("pairs", "there is no node to measure")
+    made = _made(ask, nodes, unreachable or {}, services=services)
+    if ask.budget is not None and made.estimate.expected_seconds > ask.budget:
+        made = _within(ask.budget, ask, made, lambda fewer: _made(fewer, nodes, unreachable or {}, services=services))
+    _check_traffic(made)
+    return made
+
+
+def _within(budget: float, ask: Ask, whole: Plan, made: Callable[[Ask], Plan]) -> Plan:
+    """As many rounds of perfect matchings as a budget of seconds allows: every node is then measured equally.
+
+    AskError where not even one fits, or where the pairs were chosen otherwise.
+    """
+    choice = pairs.parse_pairs(ask.pairs)
+    needs = format_duration(whole.estimate.expected_seconds)
+    if choice.kind not in ("all", "sample") or len(whole.nodes) < 2:
+        raise AskError("budget", f"the pairs {ask.pairs} need about {needs}, more than {format_duration(budget)}")
+    rounds = len(whole.nodes) - 1 + len(whole.nodes) % 2
+    rounds = min(rounds, choice.rounds) if choice.kind == "sample" else rounds
+    fewest = made(ask.model_copy(update={"pairs": "sample:1"}))
+    if fewest.estimate.expected_seconds > budget:
+        least = format_duration(fewest.estimate.expected_seconds)
+        raise AskError("budget", f"one round of pairs needs about {least}, more than {format_duration(budget)}")
+    # Each round adds the same work to each node, all but exactly.
+    fit, plan = 1, fewest
+    if rounds > 1:
+        second = made(ask.model_copy(update={"pairs": "sample:2"})).estimate.expected_seconds
+        spare = budget - fewest.estimate.expected_seconds
+        fit = 1 + min(rounds - 1, int(spare / max(second - fewest.estimate.expected_seconds, 1e-9)))
+    while fit > 1:
+        plan = made(ask.model_copy(update={"pairs": f"sample:{fit}"}))
+        if plan.estimate.expected_seconds <= budget:
+            return plan
+        fit -= 1
+    return fewest
+
+
+def _made(ask: Ask, nodes: Sequence[Node], unreachable: Mapping[str, Reason], *, services: bool) -> Plan:
     names = [node.name for node in nodes]
     targets = {target.name: (target.address, target.port) for target in ask.outside}
     for name in names:
         if name in targets:
             raise AskError("targets", f"a node is called '{name}' already")
-    builder = _Builder(ask, nodes, unreachable or {}, services=services)
+    builder = _Builder(ask, nodes, unreachable, services=services)
     choice = pairs.parse_pairs(ask.pairs)
     for repeat in range(1, ask.repeat + 1):
         try:
@@ -161,7 +215,6 @@ def make_plan(
                 "all of these nodes run the control plane, which bandwidth tests leave alone without it",
             )
         raise AskError("pairs", f"{ask.pairs} has no cell on {', '.join(ask.paths)} for {', '.join(ask.tests)}")
-    _check_traffic(plan)
     return plan
 
 
@@ -169,7 +222,7 @@ def _check_traffic(plan: Plan) -> None:
     most = plan.ask.max_traffic
     if most is None:
         return
-    cost = plan.estimate
+    cost = plan.most
     if cost.traffic_unknown:
         raise AskError("max-traffic", f"the traffic is not known ({cost.traffic_note}); limit it by --max-rate")
     if cost.traffic_bytes is not None and cost.traffic_bytes > most:

@@ -43,7 +43,7 @@ class Schedule:
     """
 
     def __init__(self, measurements: Sequence[Measurement], max_concurrent: int | None = None) -> None:
-        self._measurements = measurements
+        self._measurements = list(measurements)
         self._number: dict[str, int] = {}
         for one in measurements:
             for node in one.nodes:
@@ -122,6 +122,21 @@ class Schedule:
         for one in sorted(measurements, key=lambda one: one.index, reverse=True):
             self._expect(one.index, _SETTLED)
             self._wait_again(one.index)
+
+    def add(self, one: Measurement) -> None:
+        """A further measurement, of nodes that have some already; its index is the number of those that there are.
+
+        ValueError for another index, or a node that the schedule does not know.
+        """
+        if one.index != len(self._measurements):
+            raise ValueError(f"the next measurement is number {len(self._measurements)}, not {one.index}")
+        for node in one.nodes:
+            if node not in self._number:
+                raise ValueError(f"no measurement was planned on {node}")
+        self._measurements.append(one)
+        self._board.append((self._number[one.nodes[0]], self._number[one.nodes[-1]]), one.seconds)
+        self._state.append(_SETTLED)
+        self._wait_again(one.index)
 
     def ahead(self, index: int) -> Measurement | None:
         """What will most probably run next on nodes of a running measurement, so that it can be made ready.

@@ -89,6 +89,13 @@ def sweep(
         bool | None,
         typer.Option("--include-control-plane", help="Bandwidth tests on control-plane nodes of a cluster too."),
     ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Repeat each cell until its 95 % interval is so narrow: 'ci < 2 %'.")
+    ] = None,
+    max_repeat: Annotated[int | None, typer.Option(help="Most repeats of a cell with --until. [10]")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Time that a sweep may take, such as 20m: as many rounds of pairs as fit.")
+    ] = None,
     pairs: Annotated[str | None, typer.Option(help="all, sample:K, zones, or SOURCE:TARGET,… [all]")] = None,
     max_concurrent: Annotated[int | None, typer.Option(help="Most tests at one time. [no limit]")] = None,
     family: Annotated[str | None, typer.Option(help="IP version: 4, 6 or both. [4]")] = None,
@@ -143,6 +150,9 @@ def sweep(
         "selector": selector,
         "exclude": exclude,
         "include_control_plane": include_control_plane,
+        "until": until,
+        "max_repeat": max_repeat,
+        "budget": budget,
         "pairs": pairs,
         "max_concurrent": max_concurrent,
         "family": family,

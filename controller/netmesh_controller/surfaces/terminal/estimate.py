@@ -28,6 +28,11 @@ def show_estimate(console: Console, outline: Outline) -> None:
         work += f", at most {outline.max_concurrent} at once"
     expected, least = format_duration(outline.expected_seconds), format_duration(outline.lower_bound_seconds)
     time = f"about {expected}, at least {least}" if outline.measurements else "nothing to measure"
+    if outline.until is not None and outline.most_seconds is not None:
+        work += f", each cell up to {outline.most_repeats} times until {outline.until}"
+        time += f", at most about {format_duration(outline.most_seconds)}"
+    if outline.budget_seconds is not None:
+        time += f", within {format_duration(outline.budget_seconds)}"
     rows = [("nodes", _nodes(outline)), ("tests", _tests(outline)), ("plan", work), ("time", time)]
     if outline.measurements:
         rows.append(("traffic", _traffic(outline)))
