@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from netmesh_common.errors import BadUsageError
+from netmesh_controller.mesh.chunks import ZSTANDARD, lines_of, unpacked
 from netmesh_controller.mesh.document import SCHEMA, Node, Run, RunDocument
 from netmesh_controller.mesh.lines import Line, LineError, LineReader, first_wrong
 
@@ -27,7 +28,6 @@ DOCUMENT, LINES = ".json", ".jsonl.zst"
 ENDINGS = (DOCUMENT, LINES, ".jsonl")
 _CELLS_AT_ONCE = 5000
 _BYTES_AT_ONCE = 1 << 20
-_ZSTANDARD = b"\x28\xb5\x2f\xfd"
 
 
 class RunFileError(BadUsageError):
@@ -69,7 +69,7 @@ class RunFile:
 
     def _begin(self) -> tuple[list[Any] | None, RunDocument]:
         with self._open() as chunks:
-            lines = _lines(chunks)
+            lines = lines_of(chunks)
             first = next(lines, b"")
             try:
                 head = from_json(first, allow_inf_nan=False)
@@ -101,7 +101,7 @@ class RunFile:
                 yield self._whole[begin : begin + _CELLS_AT_ONCE]
             return
         with self._open() as chunks:
-            lines = _lines(chunks)
+            lines = lines_of(chunks)
             next(lines)
             batch = []
             for line in lines:
@@ -115,9 +115,12 @@ class RunFile:
     @contextmanager
     def _open(self) -> Iterator[Iterator[bytes]]:
         with self.path.open("rb") as file:
-            packed = file.read(len(_ZSTANDARD)) == _ZSTANDARD
+            packed = file.read(len(ZSTANDARD)) == ZSTANDARD
             file.seek(0)
-            yield _unpacked(file) if packed else iter(lambda: file.read(_BYTES_AT_ONCE), b"")
+            # What is compressed grows by a factor of ten.
+            size = _BYTES_AT_ONCE // 4 if packed else _BYTES_AT_ONCE
+            chunks = iter(lambda: file.read(size), b"")
+            yield unpacked(chunks) if packed else chunks
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -127,34 +130,6 @@ class RunFile:
             raise RunFileError(f"{self.path} cannot be read: {error.strerror}") from error
         except (zstandard.ZstdError, EOFError) as error:
             raise RunFileError(f"{self.path} is damaged or cut short: {error}") from error
-
-
-def _unpacked(file: IO[bytes]) -> Iterator[bytes]:
-    """What a file holds, frame by frame; EOFError where the last one does not end."""
-    frame = zstandard.ZstdDecompressor().decompressobj()
-    while chunk := file.read(_BYTES_AT_ONCE // 4):
-        while chunk:
-            if frame.eof:
-                frame = zstandard.ZstdDecompressor().decompressobj()
-            yield frame.decompress(chunk)
-            chunk = frame.unused_data if frame.eof else b""
-    if not frame.eof:
-        raise EOFError("its end is missing")
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines, without their ends; empty ones are left out."""
-    parts: list[bytes] = []
-    for chunk in chunks:
-        *ended, rest = chunk.split(b"\n")
-        if ended:
-            ended[0] = b"".join([*parts, ended[0]])
-            parts = []
-            yield from (line for line in ended if line)
-        parts.append(rest)
-    last = b"".join(parts)
-    if last.strip():
-        yield last
 
 
 def is_run_file(reference: str) -> bool:

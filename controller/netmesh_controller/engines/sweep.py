@@ -205,7 +205,10 @@ class Sweep:
 
     async def _close_ahead(self, indexes: Iterable[int]) -> None:
         for index in indexes:
-            attempt, opening = self._ahead.pop(index)
+            held = self._ahead.pop(index, None)
+            if held is None:
+                continue  # another measurement on one of its nodes closes it already
+            attempt, opening = held
             await asyncio.wait([opening])
             await measure.close_endpoints(attempt)
 
