@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import compare, probing, report, rest, stamp, starvation, sweep
+from bench import answers, compare, probing, report, rest, stamp, starvation, sweep
 
 GROUPS: dict[str, Callable[[], None]] = {
     "rest": rest.main,
@@ -14,6 +14,7 @@ GROUPS: dict[str, Callable[[], None]] = {
     "starvation": starvation.main,
     "probing": probing.main,
     "compare": compare.main,
+    "answers": answers.main,
     "report": report.main,
 }
 
