@@ -90,20 +90,21 @@ def test_loss_is_seen_where_it_is_and_nowhere_else(controller: Controller, lab: 
 
 def test_both_directions_at_once_and_one_after_the_other(controller: Controller, lab: Callable[[str], Lab]) -> None:
     running = lab("nodes: 2\nlinks: {node-1: {rate: 200M}, node-2: {rate: 200M}}")
-    options = ("--tests", "tcp-bandwidth", "--duration", "2s", "--bidirectional")
+    # Not by the machine's default: where that is bbr, one direction takes the link and the other is left a part of it.
+    options = ("--tests", "tcp-bandwidth", "--duration", "2s", "--bidirectional", "--congestion", "cubic")
     document = sweep(controller, running, *options)
     there = cell(document, "node-1", "node-2", "tcp-bandwidth", direction="bidirectional")
     back = cell(document, "node-2", "node-1", "tcp-bandwidth", direction="bidirectional")
     for one in (there, back):
-        # How two senders share queues with each other's acknowledgements is theirs; what is said is what arrived.
+        # Acknowledgements of the other direction take 2.3 % of the link, and the queue that both share may lose some.
         rate = mean(one, "bits_per_second")
-        assert 10e6 < rate < 1.01 * 200e6 * TCP_SHARE
+        assert 0.85 * 200e6 * TCP_SHARE < rate < 1.01 * 200e6 * TCP_SHARE
         host = one.hosts.target
         assert host is not None
         assert host.window_seconds is not None
         counted = host.device["received_bytes"]
         assert isinstance(counted, int)
-        assert 0.85 * rate < counted * 8 / host.window_seconds < 1.25 * rate
+        assert 0.9 * rate < counted * 8 / host.window_seconds < 1.15 * rate
     assert overlap_seconds(there, back) > 2.5
     assert len({(one.source, one.target) for one in document.cells}) == 4
 
