@@ -74,17 +74,18 @@ class Cluster:
         body: Object | None = None,
         seconds: float = CALL_SECONDS,
         retry_seconds: float = 0.0,
+        content_type: str | None = None,
     ) -> Object:
         """One call; the answer's object.
 
-        `retry_seconds` is how long passing failures are tried again, with growing pauses; for calls that may be made
-        twice. Raises ClusterError, or the kind of it that fits.
+        `content_type` is the body's where it is not plain JSON. `retry_seconds` is how long passing failures are tried
+        again, with growing pauses; for calls that may be made twice. Raises ClusterError, or the kind of it that fits.
         """
         until = time.monotonic() + retry_seconds
         pause = Backoff(most_seconds=5.0)
         while True:
             try:
-                return await self._once(method, path, query, body, seconds)
+                return await self._once(method, path, query, body, seconds, content_type)
             except ClusterError as error:
                 delay = pause.next(error)
                 if not error.is_passing or time.monotonic() + delay > until:
@@ -93,11 +94,18 @@ class Cluster:
             await asyncio.sleep(delay)
 
     async def _once(
-        self, method: str, path: str, query: Mapping[str, str] | None, body: Object | None, seconds: float
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Object | None,
+        seconds: float,
+        content_type: str | None,
     ) -> Object:
         what = f"{method} {path}"
         try:
-            answer = await self._open(method, path, query, body, aiohttp.ClientTimeout(total=seconds))
+            timeout = aiohttp.ClientTimeout(total=seconds)
+            answer = await self._open(method, path, query, body, timeout, content_type)
             async with answer:
                 text = await answer.text()
         except TimeoutError as error:
@@ -135,12 +143,13 @@ class Cluster:
         query: Mapping[str, str] | None,
         body: Object | None,
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # aiohttp's own, for each part of the call
+        content_type: str | None = None,
     ) -> aiohttp.ClientResponse:
         answer: aiohttp.ClientResponse = await self._api.call_api(
             path,
             method,
             query_params=list((query or {}).items()),
-            header_params={"Accept": "application/json"},
+            header_params={"Accept": "application/json", "Content-Type": content_type or "application/json"},
             body=body,
             auth_settings=["BearerToken"],
             _preload_content=False,

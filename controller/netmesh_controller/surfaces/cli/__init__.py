@@ -22,6 +22,8 @@ COMMANDS = {
     "report": ("report:report", "Show a run, or write it as HTML, PNG, SVG, CSV, JSON, YAML or JUnit XML."),
     "runs": ("runs:runs", "Stored runs: list, rename, tag, delete, export and import them."),
     "nodes": ("nodes:nodes", "Show the nodes that are there, what their agents say, and where they differ."),
+    "install": ("install:install", "Install netmesh in a Kubernetes cluster."),
+    "uninstall": ("install:uninstall", "Remove netmesh from a Kubernetes cluster."),
     "certificates": ("certificates:certificates", "Make the certificates of agents outside Kubernetes."),
     "lab": ("lab:lab", "A small cluster network out of network namespaces, on this machine."),
 }
