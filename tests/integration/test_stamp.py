@@ -3,6 +3,8 @@
 import asyncio
 import dataclasses
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import aclosing, suppress
@@ -21,7 +23,7 @@ from netmesh_common.tls import Certificates
 from netmesh_controller.clients.agents import AgentClient, AgentError, Opened, Spec, close_all
 from netmesh_controller.clients.stamp import ProbePeer, Probing, StampSession
 from netmesh_controller.engines.reach import service_ready
-from netmesh_controller.lab import Lab, namespaces
+from netmesh_controller.lab import Lab, exec_argv, namespaces
 from netmesh_controller.lab.addressing import fabric_namespace
 from netmesh_controller.mesh.document import Cell, Reason, RunDocument
 from netmesh_controller.mesh.evidence import Side
@@ -222,6 +224,31 @@ def test_udp_latency_has_stamp_beside_its_tool_unless_refused(
     assert text.code == 0, text.stderr
     assert "network round trip" in text.stdout
     assert "in the hosts" in text.stdout
+
+
+def test_a_reflector_outside_of_the_mesh(controller: Controller, lab: Callable[[str], Lab]) -> None:
+    """Any standard reflector, asked without a session identifier."""
+    running = lab("nodes: 2")
+    place = next(agent for agent in running.targets() if (agent.node, agent.role) == ("node-2", "peer")).address
+    reflect = [sys.executable, "-m", "netmesh_agent.stamp.measure", "reflect", "--ssid", "0"]
+    command = exec_argv(running.name, "node-2", "peer", [*reflect, "--address", place, "--port", "862"])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reflector:
+        try:
+            document = sweep(
+                controller,
+                running,
+                *("--tests", "udp-latency", "--tool", "stamp", "--duration", "1s", "--pairs", "node-1:node-2"),
+                *("--target", f"router={place}:862", "--target", f"nobody={place}:863"),
+                code=3,
+            )
+        finally:
+            reflector.terminate()
+    outside = {one.target: one for one in document.cells if one.path == "pod-to-external"}
+    assert p50(outside["router"], "network_round_trip_seconds") > 0
+    assert mean(outside["router"], "loss_ratio") == 0
+    reason = outside["nobody"].reason
+    assert reason is not None
+    assert reason.code == "unreachable"
 
 
 async def test_agents_probe_each_other_all_the_time_over_grpc(asked: AgentClient) -> None:

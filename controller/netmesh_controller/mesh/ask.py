@@ -16,7 +16,8 @@ from netmesh_controller.mesh.paths import PATHS
 from netmesh_controller.mesh.precision import LEAST_REPEATS, MOST_REPEATS, Until, parse_until
 from netmesh_controller.mesh.selection import Selection
 
-# What a target outside of the mesh is measured by.
+# What a target outside of the mesh is measured by; one that has a STAMP reflector also by `udp-latency`, where STAMP is
+# named.
 TARGET_TESTS: tuple[str, ...] = ("tcp-connect",)
 
 
@@ -88,6 +89,10 @@ class Ask(BaseModel):
     def is_beside(self, test: str, instrument: str) -> bool:
         """Whether the instrument runs the test unasked: where it cannot, nothing is missing."""
         return instrument == TESTS[test].beside and instrument not in (self.tool or ())
+
+    def reaches_targets(self, test: str, instrument: str) -> bool:
+        """Whether targets outside of the mesh are measured by the instrument's test."""
+        return test in TARGET_TESTS or (instrument == "stamp" and not self.is_beside(test, instrument))
 
     @property
     def families(self) -> tuple[Literal[4, 6], ...]:
@@ -201,8 +206,10 @@ def _check_targets(ask: Ask) -> None:
     for path in ask.paths:
         if PATHS[path].outside is not None and path not in reached:
             raise AskError("paths", f"{path} needs a target: {path}:NAME=ADDRESS:PORT")
-    if ask.targets and not any(test in TARGET_TESTS for test in ask.tests):
-        raise AskError("targets", f"targets are measured by {', '.join(TARGET_TESTS)}, which is not among the tests")
+    measured = [test for test in ask.tests if any(ask.reaches_targets(test, tool) for tool in ask.instruments(test))]
+    if ask.targets and not measured:
+        sentence = "targets are measured by tcp-connect, or by udp-latency with tool stamp; neither is asked for"
+        raise AskError("targets", sentence)
 
 
 def _option(field: str) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from netmesh_common.units import format_bytes, format_duration
 from netmesh_controller.mesh import cells, pairs, refusals
-from netmesh_controller.mesh.ask import TARGET_TESTS, Ask, AskError
+from netmesh_controller.mesh.ask import Ask, AskError
 from netmesh_controller.mesh.catalogue import TESTS
 from netmesh_controller.mesh.cells import Case, End, Load
 from netmesh_controller.mesh.document import Cell, CellKey, Node, Parameters, Reason
@@ -279,8 +279,8 @@ class _Builder:
             (target, _Series(ask, nodes, unreachable, target.path, case, local=False, services=services))
             for target in ask.outside
             for test in tests
-            if test in TARGET_TESTS
             for case in dict.fromkeys(replace(case, family=target.family) for case in _wanted(test, ask))
+            if case.load is None and ask.reaches_targets(test, case.instrument)
         ]
 
     def add(self, block: pairs.Block, repeat: int) -> None:

@@ -223,7 +223,10 @@ def test_segment_sizes_are_a_list_or_a_range(text: object, sizes: tuple[int, ...
             "targets: 'pod-to-pod' is no path to a target; these are pod-to-node",
         ),
         ({"targets": "a=192.0.2.1:80,a=192.0.2.2:80"}, "targets: two targets are called 'a'"),
-        ({"targets": "a=192.0.2.1:80"}, "targets: targets are measured by tcp-connect, which is not among the tests"),
+        (
+            {"targets": "a=192.0.2.1:80"},
+            "targets: targets are measured by tcp-connect, or by udp-latency with tool stamp",
+        ),
         ({"paths": "pod-to-external"}, "paths: pod-to-external needs a target: pod-to-external:NAME=ADDRESS:PORT"),
         ({"duraton": 5}, "duraton: there is no option 'duraton'; did you mean duration? The options are"),
         ({"max-concurrent": 1, "max_concurrent": 2}, "max-concurrent: it is given twice"),

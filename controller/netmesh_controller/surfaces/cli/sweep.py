@@ -100,7 +100,7 @@ def sweep(
     max_concurrent: Annotated[int | None, typer.Option(help="Most tests at one time. [no limit]")] = None,
     family: Annotated[str | None, typer.Option(help="IP version: 4, 6 or both. [4]")] = None,
     target: Annotated[
-        list[str] | None, typer.Option(help="A target outside: [PATH:]NAME=ADDRESS:PORT, for tcp-connect.")
+        list[str] | None, typer.Option(help="A target outside: [PATH:]NAME=ADDRESS:PORT, for tcp-connect or stamp.")
     ] = None,
     max_rate: Annotated[str | None, typer.Option(help="Most that any test offers, such as 1G. [no limit]")] = None,
     max_traffic: Annotated[
