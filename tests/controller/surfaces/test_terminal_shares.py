@@ -64,6 +64,12 @@ def test_a_cost_that_cannot_be_told_from_none_has_no_number_of_its_own() -> None
     assert f"sender CPU, host: {said} (± 12.0 CPU s/GB)" in text
 
 
+def test_a_cost_that_no_test_has_is_said_to_be_unknown() -> None:
+    alone = Share("pod-to-pod", "tcp-bandwidth", PARAMETERS, HOST, "added", "s/GB", None, 0)
+    text = " ".join(shown(share("bits_per_second", "ratio", 0.9, "1"), alone, width=200).split())
+    assert "sender CPU, host: too small to be told" in text
+
+
 def test_no_pair_in_common_is_said_not_zero() -> None:
     text = shown(share("bits_per_second", "ratio", None, "1"))
     assert "no pair has both" in " ".join(text.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -43,6 +44,10 @@ def told(shares: Sequence[Share]) -> list[Share]:
     chosen = [share for share in shares if share.value not in COST_VALUES]
     for _, host, tool in _ENDS:
         known = [by_value[value] for value in (host, tool) if value in by_value and by_value[value].pairs]
+        if not known and host in by_value and any(share.pairs for share in chosen):
+            known = [
+                replace(by_value[host], reason="too small to be told, or not this test's alone; nor is the tool's")
+            ]
         chosen += known[:1]
     return chosen
 
