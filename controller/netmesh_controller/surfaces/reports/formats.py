@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from netmesh_common.errors import BadUsageError
-from netmesh_controller.mesh.catalogue import TESTS
 from netmesh_controller.mesh.document import RunDocument
 from netmesh_controller.mesh.table import Table
 from netmesh_controller.surfaces import reports
@@ -76,12 +75,10 @@ class Wanted:
         """What reports show of the chosen part."""
         return content_of(replace(self.source, tables=self.tables))
 
-    def headline(self, test: str, values: Iterable[str]) -> list[str]:
-        """The values that a format with little room shows: those that were asked for, else the test's first."""
+    def headline(self, values: Iterable[str]) -> list[str]:
+        """The values that a format with little room shows: those asked for, else the weightiest, the first."""
         there = list(values)
-        if self.choice.values:
-            return there
-        return [TESTS[test].headline] if TESTS[test].headline in there else there[:1]
+        return there if self.choice.values else there[:1]
 
 
 @dataclass(frozen=True, slots=True)

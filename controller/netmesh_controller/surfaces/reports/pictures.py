@@ -48,7 +48,7 @@ def render(wanted: Wanted, ending: str) -> Iterator[bytes]:
 def _panels(wanted: Wanted) -> list[Table]:
     statistic, found, there = wanted.choice.statistic, [], set[str]()
     for one in wanted.content.series:
-        for value in wanted.headline(one.series.test, one.tables):
+        for value in wanted.headline(one.tables):
             there |= one.tables[value].keys()
             if statistic in one.tables[value]:
                 found.append(one.tables[value][statistic])
