@@ -179,7 +179,7 @@ def test_postgresql_has_a_second_controller_and_a_url(tmp_path: Path) -> None:
     controller = named(render_with(tmp_path, "postgresql"), "Deployment", "netmesh-controller")
     assert controller["spec"]["replicas"] == 2
     variables = environment(controller)
-    assert variables["NETMESH_DATABASE_URL"]["valueFrom"]["secretKeyRef"] == {"name": "netmesh-database", "key": "url"}
+    assert variables["NETMESH_STORE"]["valueFrom"]["secretKeyRef"] == {"name": "netmesh-database", "key": "url"}
     assert variables["NETMESH_DATA_KEPT"]["value"] == "database"
     assert violations(pod_of(controller)["spec"]) == []
 

@@ -115,6 +115,10 @@ class AgentClient:
             self._stub_of_channel = agent_pb2_grpc.AgentStub(self._channel)
         return self._stub_of_channel
 
+    def at(self, address: str) -> AgentClient:
+        """A client of the agent at another address, with the same identity and term."""
+        return AgentClient(address, self._current, term=self._term)
+
     async def close(self) -> None:
         """Ends the connection; calls under way are cancelled."""
         for each in (*self._old, self._channel):

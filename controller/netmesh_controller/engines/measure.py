@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from netmesh_common.tasks import cancelled
 from netmesh_controller.clients.agents import Accepted, AgentClient, AgentError, Opened, Spec
@@ -47,6 +48,18 @@ class AgentHandle:
     def name(self) -> tuple[str, str]:
         """Its node and role."""
         return self.node, self.role
+
+
+def addresses_of(facts: Mapping[str, Any], asked_at: str) -> dict[int, str]:
+    """Where tests of each family go to an agent that said `facts` at the address "host:port"."""
+    addresses: dict[int, str] = {}
+    for text in facts["addresses"]:
+        addresses.setdefault(ipaddress.ip_address(text).version, text)
+    if not addresses:
+        # The agent could not tell; where it answers is where its tests go.
+        host = asked_at.rpartition(":")[0].strip("[]")
+        addresses[ipaddress.ip_address(host).version] = host
+    return addresses
 
 
 class AtTargetError(Exception):

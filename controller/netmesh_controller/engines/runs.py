@@ -98,6 +98,11 @@ def _repeating(ask: Ask, before: Iterable[Cell] = ()) -> Repeating | None:
 
 def sweep_of(prepared: Prepared, store: Store, on_cell: Callable[[Cell], None]) -> Sweep:
     """The engine of a prepared run."""
+
+    def on_joined(nodes: frozenset[str]) -> None:
+        # Not in this run, whose plan was made before; a reader should know that the mesh was larger at its end.
+        prepared.run.facts["joined_meanwhile"] = sorted(nodes)
+
     return Sweep(
         prepared.run.id,
         prepared.todo,
@@ -106,6 +111,8 @@ def sweep_of(prepared: Prepared, store: Store, on_cell: Callable[[Cell], None]) 
         on_cell,
         alone=prepared.alone,
         repeating=prepared.repeating,
+        presence=prepared.survey.presence,
+        on_joined=on_joined,
     )
 
 

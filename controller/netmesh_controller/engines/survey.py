@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 from netmesh_common.tls import Certificates
 from netmesh_controller.clients.agents import AgentClient, AgentError, close_all
-from netmesh_controller.engines.measure import AgentHandle
+from netmesh_controller.engines.measure import AgentHandle, addresses_of
 from netmesh_controller.inventory.located import InventoryError, Located, Presence
 from netmesh_controller.mesh import hostwindow
 from netmesh_controller.mesh.ask import AskError
@@ -162,18 +161,11 @@ def _check_selection(selection: Selection, zones: Mapping[str, str | None]) -> N
 
 def handle_of(client: AgentClient, entry: Located, facts: dict[str, Any]) -> AgentHandle:
     """The handle of an agent that said `facts` of itself."""
-    addresses: dict[int, str] = {}
-    for text in facts["addresses"]:
-        addresses.setdefault(ipaddress.ip_address(text).version, text)
-    if not addresses:
-        # The agent could not tell; where it answers is where its tests go.
-        host = entry.address.rpartition(":")[0].strip("[]")
-        addresses[ipaddress.ip_address(host).version] = host
     return AgentHandle(
         facts["node"],
         facts["role"],
         client,
-        addresses,
+        addresses_of(facts, entry.address),
         facts["tools"],
         facts["boot_id"],
         services=entry.services,

@@ -10,22 +10,22 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from netmesh_common.tasks import cancelled, guarded_task
-from netmesh_controller.clients.agents import AgentError
 from netmesh_controller.clients.store import Store
 from netmesh_controller.engines import calm, measure
+from netmesh_controller.engines.absence import RETURN_SECONDS, Absences
 from netmesh_controller.engines.alone import Alone
 from netmesh_controller.engines.idle import idle_cells
 from netmesh_controller.engines.measure import AgentHandle, AtTargetError, Attempt, Link, Others
+from netmesh_controller.inventory.located import Presence
 from netmesh_controller.mesh.assemble import cell_from, counted
 from netmesh_controller.mesh.document import Cell, Reason
 from netmesh_controller.mesh.evidence import Evidence
 from netmesh_controller.mesh.occupancy import Occupancy
-from netmesh_controller.mesh.paths import agents_of
 from netmesh_controller.mesh.plan import Measurement, Plan
 from netmesh_controller.mesh.progress import Progress, Running
 from netmesh_controller.mesh.retry import may_retry, retry_delay_seconds
@@ -34,18 +34,18 @@ from netmesh_controller.mesh.until import Repeating
 
 log = logging.getLogger(__name__)
 
-RETURN_SECONDS = 2.0
 # What a measurement may take beyond its expected time before the endpoints of the next are opened anew.
 HANDOVER_SECONDS = 5.0
 
-Agents = Mapping[tuple[str, str], AgentHandle]
+Agents = dict[tuple[str, str], AgentHandle]
 
 
 class Sweep:
     """One run of a plan. `agents` goes by (node, role); `on_cell` is called with each cell once it is stored.
 
     `alone` takes up what is measured again when all is done; without it nothing is. `repeating` decides which cells are
-    repeated beyond the plan.
+    repeated beyond the plan. A source that watches its nodes has a `presence`; `on_joined` is called with nodes that came
+    since the plan was made: they are in the next sweep.
     """
 
     def __init__(
@@ -58,6 +58,8 @@ class Sweep:
         *,
         alone: Alone | None = None,
         repeating: Repeating | None = None,
+        presence: Presence | None = None,
+        on_joined: Callable[[frozenset[str]], None] = lambda _: None,
     ) -> None:
         self._run_id = run_id
         self._plan = plan
@@ -72,13 +74,12 @@ class Sweep:
         self._ahead: dict[int, tuple[Attempt, asyncio.Task[None]]] = {}
         self._started: dict[int, tuple[Measurement, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lost: dict[tuple[str, str], Reason] = {}
-        self._away: dict[int, Measurement] = {}
         self._done = 0
         self._failed = 0
         self._begun = time.monotonic()
         self._occupancy = Occupancy()
         self._changed = asyncio.Event()
+        self._absences = Absences(agents, self._schedule, self._spawn, presence, on_joined)
 
     async def run(self) -> None:
         """Runs to the end; every planned cell is then stored, measured or with its reason.
@@ -88,20 +89,23 @@ class Sweep:
         await self._keep(self._plan.gaps)
         self._begun = time.monotonic()
         await self._keep(await idle_cells(self._plan, self._agents))
+        following = self._absences.start()
         try:
             self._start_ready()
-            while self._schedule.running or self._schedule.waiting:
+            while self._schedule.running or self._schedule.waiting or self._absences.expected_back:
                 self._changed.clear()
-                await self._changed.wait()
+                with suppress(TimeoutError):
+                    # Not every change wakes: an agent may be waited for in vain.
+                    await asyncio.wait_for(self._changed.wait(), RETURN_SECONDS)
                 self._raise_errors()
                 self._start_ready()
         finally:
-            await cancelled(*self._tasks)
+            await cancelled(*self._tasks, *([following] if following is not None else []))
             await asyncio.shield(asyncio.ensure_future(self._close_ahead(list(self._ahead))))
-        await self._keep(self._cells_of_lost())
+        await self._keep(self._absences.cells(self._attempts))
         if self._alone is not None:
             for measurement in self._alone.asked():
-                if not _agents_of(measurement) & self._lost.keys():
+                if not self._absences.misses(measurement):
                     await self._once_more(measurement, self._alone)
 
     async def _once_more(self, measurement: Measurement, alone: Alone) -> None:
@@ -216,12 +220,11 @@ class Sweep:
 
     async def _settle(self, measurement: Measurement, evidence: Sequence[Evidence]) -> None:
         for agent in {agent for one in evidence for agent in one.lost}:
-            await self._look_after(agent)
+            await self._absences.look_after(agent)
         reasons = [one.reason for one in evidence if one.reason is not None]
-        if _agents_of(measurement) & self._lost.keys():
-            self._schedule.finish(measurement.index)
-            self._away[measurement.index] = measurement
-        elif reasons and all(may_retry(reason.code, self._attempts[measurement.index]) for reason in reasons):
+        if reasons and self._absences.keeps(measurement):
+            return
+        if reasons and all(may_retry(reason.code, self._attempts[measurement.index]) for reason in reasons):
             log.info("tried again: %s", reasons[0].message)
             delay = max(retry_delay_seconds(reason.code) for reason in reasons)
             self._spawn(self._requeue(measurement, delay), f"requeue {measurement.index}")
@@ -265,49 +268,6 @@ class Sweep:
             self._done += 1
             self._failed += cell.outcome != "measured"
             self._on_cell(cell)
-
-    # Agents that go away and come back.
-
-    async def _look_after(self, agent: tuple[str, str]) -> None:
-        """Decides whether an agent is lost; if so, what waits for it is set aside until it returns."""
-        if agent in self._lost or await self._answers(agent) or agent in self._lost:
-            # The last again: another measurement may have found out while this one asked.
-            return
-        node, role = agent
-        since = datetime.now(UTC).strftime("%H:%M:%S")
-        message = f"{node}: its {role} agent stopped answering at {since} UTC"
-        self._lost[agent] = Reason(code="agent_lost", message=message)
-        log.warning("%s", message)
-        withdrawn = self._schedule.withdraw(node)
-        self._away.update({one.index: one for one in withdrawn if agent in _agents_of(one)})
-        # What needs other agents of that node only goes on.
-        self._schedule.restore([one for one in withdrawn if agent not in _agents_of(one)])
-        self._spawn(self._await_return(agent), f"wait for {node}")
-
-    async def _answers(self, agent: tuple[str, str]) -> bool:
-        try:
-            await self._agents[agent].client.describe()
-        except AgentError:
-            return False
-        return True
-
-    async def _await_return(self, agent: tuple[str, str]) -> None:
-        while not await self._answers(agent):
-            await asyncio.sleep(RETURN_SECONDS)
-        log.warning("%s: its %s agent answers again", *agent)
-        del self._lost[agent]
-        back = [one for one in self._away.values() if not _agents_of(one) & self._lost.keys()]
-        for measurement in back:
-            del self._away[measurement.index]
-        self._schedule.restore(back)
-
-    def _cells_of_lost(self) -> list[Cell]:
-        cells = []
-        for measurement in self._away.values():
-            reason = next(reason for agent, reason in self._lost.items() if agent in _agents_of(measurement))
-            number = max(1, self._attempts.get(measurement.index, 0))
-            cells += [Cell(**dict(key), attempt=number, outcome="failed", reason=reason) for key in measurement.cells]
-        return cells
 
     # Tests on one kernel, or at one node, at the same time.
 
@@ -362,7 +322,3 @@ class Sweep:
         if planned == 0:
             return 0.0
         return work / planned * self._plan.estimate.expected_seconds
-
-
-def _agents_of(measurement: Measurement) -> frozenset[tuple[str, str]]:
-    return frozenset(agent for key in measurement.cells for agent in agents_of(key))
