@@ -44,7 +44,7 @@ class Sweep:
     """One run of a plan. `agents` goes by (node, role); `on_cell` is called with each cell once it is stored.
 
     `alone` takes up what is measured again when all is done; without it nothing is. `repeating` decides which cells are
-    repeated beyond the plan. A source that watches its nodes has a `presence`; `on_joined` is called with nodes that came
+    repeated beyond the plan. A source that watches its nodes has a `presence`; `on_joined` is told of nodes that came
     since the plan was made: they are in the next sweep.
     """
 
