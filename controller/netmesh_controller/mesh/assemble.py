@@ -35,11 +35,11 @@ def cell_from(evidence: Evidence, *, duration_seconds: float, omit_seconds: floa
     seen: Witness | None = None
     outcome: Outcome = "measured" if measured else "failed"
     if measured and client is not None:
-        hosts = _hosts(evidence, client, values, duration_seconds, omit_seconds)
+        hosts = _hosts(evidence, values, *_inside(evidence, client, duration_seconds, omit_seconds))
         seen, reason = witness(
             evidence.key,
             values,
-            hosts,
+            _seen(evidence, client, values, hosts),
             shared_kernel=evidence.other_test or evidence.one_kernel,
             own_traffic=evidence.own_traffic,
             load_bits_per_second=evidence.under_load,
@@ -142,22 +142,23 @@ def _about(mean: float, spread: Summary) -> Summary:
     return spread.model_copy(update={"mean": mean, "min": least, "max": most})
 
 
-def _hosts(
-    evidence: Evidence,
-    client: Side,
-    values: dict[str, Summary | None],
-    duration_seconds: float,
-    omit_seconds: float,
-) -> Hosts:
-    # Setting up and tearing down took `overhead` in all, of which it is known what some tools take before and after
-    # their test. A window that leaves all of the rest out at the front, and ends with the test's own seconds, lies
-    # inside the measurement whichever end that was at.
+def _inside(evidence: Evidence, client: Side, duration_seconds: float, omit_seconds: float) -> tuple[float, float]:
+    """The window of the measured seconds, on the source's clock.
+
+    Setting up and tearing down took `overhead` in all, of which it is known what some tools take before and after their
+    test. A window that leaves all of the rest out at the front, and ends with the test's own seconds, lies inside the
+    measurement whichever end that was at.
+    """
     instrument = INSTRUMENTS.get(evidence.key.parameters.instrument)
     before, after = (instrument.before_seconds, instrument.after_seconds) if instrument else (0.0, 0.0)
     ran = client.ended_seconds - client.started_seconds
     overhead = max(0.0, ran - before - after - omit_seconds - duration_seconds)
     begin = client.started_seconds + before + omit_seconds
-    start, end = begin + overhead, begin + duration_seconds
+    return begin + overhead, begin + duration_seconds
+
+
+def _hosts(evidence: Evidence, values: dict[str, Summary | None], start: float, end: float) -> Hosts:
+    """Both ends from `start` to `end` on the source's clock; None where an end was not watched for half of that."""
     rate = values.get("bits_per_second")
     bits_per_second = rate.mean if rate is not None else None
 
@@ -183,6 +184,14 @@ def _hosts(
                 shared=evidence.other_test,
             )
     return Hosts(source=source, target=target)
+
+
+def _seen(evidence: Evidence, client: Side, values: dict[str, Summary | None], hosts: Hosts) -> Hosts:
+    """The ends as the witness sees them: in the window of the host figures, or in all of the test's time where that was
+    too short for one.
+    """
+    whole = _hosts(evidence, values, client.started_seconds, client.ended_seconds)
+    return Hosts(source=hosts.source or whole.source, target=hosts.target or whole.target)
 
 
 def counted(evidence: Sequence[Evidence]) -> list[Evidence]:

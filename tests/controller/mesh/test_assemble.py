@@ -1,5 +1,7 @@
 """From what both sides said to a cell: who is believed for what, and when nothing is."""
 
+import dataclasses
+
 import pytest
 
 from netmesh_controller.mesh.assemble import both_or_none, cell_from, counted
@@ -122,6 +124,37 @@ def test_host_windows_lie_inside_the_measurement_on_each_hosts_own_clock() -> No
     assert one.hosts.source.tool_cpu_cores == pytest.approx(0.25)
     assert one.hosts.target is not None
     assert one.hosts.target.tool_cpu_cores is None
+
+
+def test_a_test_too_short_for_a_window_is_witnessed_over_all_of_its_time() -> None:
+    """Half a second, of which the tool's seconds would be one: no host figures, and still a witness."""
+    held_up = tuple(
+        dataclasses.replace(sample(at / 10, at / 20, at / 10, 0.0), throttled_seconds=(at - 1000) / 20)
+        for at in range(1000, 1006)
+    )
+    short = client(ended_seconds=100.5)
+    latency = KEY.model_copy(update={"test": "path-mtu", "parameters": Parameters(instrument="netmesh")})
+    one = cell_from(
+        Evidence(latency, 1, "", 0.5, client=short, source_samples=held_up), duration_seconds=0, omit_seconds=0
+    )
+    assert one.hosts.source is None
+    assert one.outcome == "measured"
+    assert one.witness is not None
+    assert one.witness.figures["source.throttled"] == pytest.approx(0.5)
+
+
+def test_what_a_throttled_process_timed_is_discarded_with_its_values() -> None:
+    source = tuple(
+        dataclasses.replace(sample(at / 10, at / 20, at / 10, 0.0), throttled_seconds=(at - 1000) / 20)
+        for at in range(1000, 1062)
+    )
+    values = {"round_trip_seconds": Summary(mean=1e-3)}
+    latency = KEY.model_copy(update={"test": "tcp-latency", "parameters": Parameters(instrument="qperf")})
+    one = cell(key=latency, client=client(values=values, intervals={}), server=None, source_samples=source)
+    assert one.outcome == "discarded"
+    assert one.reason is not None
+    assert (one.reason.code, one.reason.message) == ("starved", "a: its CPU limit held it up for 50% of the test")
+    assert one.values["round_trip_seconds"] == Summary(mean=1e-3)
 
 
 def test_where_another_test_ran_the_whole_hosts_cost_is_unknown() -> None:
