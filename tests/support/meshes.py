@@ -35,7 +35,7 @@ def run_of(count: int) -> Run:
         started_at="2026-01-01T12:00:00.000Z",
         finished_at="2026-01-01T12:10:00.000Z",
         netmesh_version="0.1.0",
-        plan=PlanRecord(asked={"paths": "pod-to-pod"}, resolved={"repeat": 1}),
+        plan=PlanRecord(asked={"paths": "pod-to-pod"}, resolved={"repeat": 1, "pairs": "all"}),
     )
 
 

@@ -151,15 +151,15 @@ def planned_keys(plan: Plan) -> set[CellKey]:
 
 def stored_document(stored: StoredRun) -> RunDocument:
     """The document of a run out of the store; what its plan had and no cell has become is a gap in the matrices."""
-    return document(stored, _expected(stored))
+    return document(stored, expected_of(stored))
 
 
 def stored_tables(stored: StoredRun) -> list[Table]:
     """The matrices of a run out of the store, as arrays; gaps as in `stored_document`."""
-    return tables(stored.nodes, stored.cells, _expected(stored))
+    return tables(stored.nodes, stored.cells, expected_of(stored))
 
 
-def _expected(stored: StoredRun) -> Mapping[Series, set[Pair]]:
+def expected_of(stored: StoredRun) -> Mapping[Series, set[Pair]]:
     """The pairs that a stored run was to measure; none where its plan cannot be made again, as by another version."""
     asked = {key: value for key, value in stored.run.plan.asked.items() if key.replace("-", "_") != "max_traffic"}
     try:

@@ -55,6 +55,11 @@ class Gathered:
         return tuple(self._readings)
 
     @property
+    def measured(self) -> int:
+        """How many cells were measured, all repeats counted."""
+        return int(self._measured.sum(dtype=np.int64))
+
+    @property
     def _shape(self) -> tuple[int, int]:
         return len(self.names), len(self._column)
 

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from netmesh_controller.clients.store import open_store
+from netmesh_controller.clients.runfile import RunFile, is_run_file
+from netmesh_controller.clients.store import StoredRun, open_store
 from netmesh_controller.engines import runs
+from netmesh_controller.engines.exchange import RunArrays, load_arrays, load_run
+from netmesh_controller.mesh.alone import ALONE, measured_again
 from netmesh_controller.mesh.curves import curves
 from netmesh_controller.mesh.document import RunDocument
+from netmesh_controller.mesh.findings import find
+from netmesh_controller.mesh.matrix import tables
 from netmesh_controller.mesh.share import shares
+from netmesh_controller.mesh.table import Table
 from netmesh_controller.surfaces.cli.errors import one_sentence
 from netmesh_controller.surfaces.cli.outputs import check_outputs, write_outputs
-from netmesh_controller.surfaces.reports.formats import Choice, CsvLayout, Wanted
+from netmesh_controller.surfaces.reports.content import LARGE_MESH, Source
+from netmesh_controller.surfaces.reports.formats import Choice, CsvLayout, ReportError, Wanted
 from netmesh_controller.surfaces.terminal.closing import show_closing
 from netmesh_controller.surfaces.terminal.curves import show_curves
+from netmesh_controller.surfaces.terminal.findings import show_findings
 from netmesh_controller.surfaces.terminal.matrices import show_matrices
 from netmesh_controller.surfaces.terminal.shares import show_shares
 
 
 def report(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="An id, the beginning of one, a name, or latest.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="An id, the beginning of one, a name, latest, or a run file.")
+    ],
     output: Annotated[
         list[Path] | None,
         typer.Option(
@@ -49,29 +60,74 @@ def report(
     )
     with one_sentence():
         check_outputs(output or ())
-        wanted = Wanted.of(asyncio.run(_document(run)), choice)
+        wanted = asyncio.run(_wanted(run, choice))
         if not output:
-            _show(wanted)
+            _show(wanted, stored=not is_run_file(run))
             return
         write_outputs(wanted, output)
         for file in output:
             typer.echo(f"{file} is written.")
 
 
-async def _document(reference: str) -> RunDocument:
+async def _wanted(reference: str, choice: Choice) -> Wanted:
     store = await open_store()
     try:
-        return runs.stored_document(await store.load(await store.find(reference)))
+        if is_run_file(reference):
+            large = len(RunFile(Path(reference)).nodes) > LARGE_MESH
+        else:
+            large = len((await store.info(await store.find(reference))).nodes) > LARGE_MESH
+        if not large:
+            return Wanted.of(runs.stored_document(await load_run(store, reference)), choice)
+        return _of_arrays(await load_arrays(store, reference), choice)
     finally:
         await store.close()
 
 
-def _show(wanted: Wanted) -> None:
+def _of_arrays(run: RunArrays, choice: Choice) -> Wanted:
+    """A mesh of a million pairs: means and reasons, and no object a cell."""
+    found = _tables(run)
+    findings = find(
+        run.nodes,
+        run.series,
+        duration_seconds=float(run.run.plan.resolved.get("duration", 1)),
+        again=measured_again(run.run.facts.get(ALONE, ())),
+    )
+    measured = sum(one.measured for one in run.series.values())
+    outcomes = {"measured": measured, "failed": run.cells - measured}
+    return Wanted(Source(run.run, run.nodes, findings, found, (), outcomes), _too_large, choice)
+
+
+def _tables(run: RunArrays) -> list[Table]:
+    """Who was to be measured matters only where somebody was not; a plan of all pairs left nobody out."""
+    if run.run.state == "complete":
+        return tables(run.nodes, run.series)
+    if run.run.plan.resolved.get("pairs") != "all":
+        return tables(run.nodes, run.series, runs.expected_of(StoredRun(run.run, run.nodes, ())))
+    return [
+        replace(table, codes=tuple("cancelled" if code == "not_scheduled" else code for code in table.codes))
+        for table in tables(run.nodes, run.series)
+    ]
+
+
+def _too_large() -> RunDocument:
+    raise ReportError(
+        f"--output: the document of a mesh of more than {LARGE_MESH} nodes is written by "
+        "netmesh-controller runs export RUN FILE.jsonl.zst"
+    )
+
+
+def _show(wanted: Wanted, *, stored: bool) -> None:
     console = Console()
-    document = wanted.document()
-    matrices = [table.document() for table in wanted.tables]
-    shown = document.model_copy(update={"matrices": matrices})
+    source, matrices = wanted.source, [table.document() for table in wanted.tables]
+    shown = RunDocument(
+        run=source.run,
+        nodes=list(source.nodes),
+        cells=list(source.cells),
+        matrices=matrices,
+        findings=list(source.findings),
+    )
     show_matrices(console, shown, wanted.choice.values)
     show_curves(console, curves(matrices))
-    show_shares(console, shares(matrices, document.cells))
-    show_closing(console, document)
+    show_shares(console, shares(matrices, source.cells))
+    show_findings(console, shown)
+    show_closing(console, shown, outcomes=source.outcomes, stored=stored)

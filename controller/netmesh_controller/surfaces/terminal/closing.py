@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 
 from rich.console import Console
@@ -15,16 +16,23 @@ from netmesh_controller.surfaces.terminal.words import count, wrapped
 
 
 def show_closing(
-    console: Console, document: RunDocument, planned: int | None = None, output: str | None = None
+    console: Console,
+    document: RunDocument,
+    planned: int | None = None,
+    output: str | None = None,
+    *,
+    outcomes: Mapping[str, int] | None = None,
+    stored: bool = True,
 ) -> None:
     """Prints the run's state, measured cells and gaps, wall time, and how to find the run again.
 
     `planned` is the number of cells of the plan, where some may be missing; `output` the file that was written.
+    `outcomes` counts the cells where the document is without them; a run that is not `stored` is not found again.
     """
     run = document.run
-    outcomes = Counter(cell.outcome for cell in document.cells)
-    measured = outcomes.pop("measured", 0)
-    total = max(planned or 0, len(document.cells))
+    counts = Counter(cell.outcome for cell in document.cells) if outcomes is None else outcomes
+    measured = counts.get("measured", 0)
+    total = max(planned or 0, sum(counts.values()))
     gaps = total - measured
     words = [f"{measured} of {count(total, 'cell')} measured", count(gaps, "gap") if gaps else "no gaps"]
     took = wall_seconds(run)
@@ -35,6 +43,8 @@ def show_closing(
     console.print(line, soft_wrap=True, highlight=False)
     for text in _marked(document, console.width):
         console.print(Text(text, palette.QUIET), soft_wrap=True, highlight=False)
+    if not stored:
+        return
     name = f" ({run.name})" if run.name else ""
     where = f" and written to {output}." if output else "; --output FILE writes it to a file."
     lines = wrapped(f"Run {run.id}{name} is stored{where}", console.width)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 
 from netmesh_common.units import format_duration
 from netmesh_controller.mesh.catalogue import COST_VALUES
 from netmesh_controller.mesh.differences import differences
 from netmesh_controller.mesh.document import Finding
+from netmesh_controller.mesh.findings.places import LEAST_NODES
 from netmesh_controller.mesh.paths import BASELINE_PATH
 from netmesh_controller.surfaces.reports.content import Content, SeriesContent
 from netmesh_controller.surfaces.reports.figures import in_words, middle, shares_in_words
 from netmesh_controller.surfaces.reports.page.markup import Markup, element, facts, joined, table
 from netmesh_controller.surfaces.terminal.closing import wall_seconds
+from netmesh_controller.surfaces.terminal.findings import without_twins
 from netmesh_controller.surfaces.terminal.words import count, parameters_in_words
 
 _NAMES = 12
+_FINDINGS = 50
 _GOOD = {"complete": "good"}
 
 
@@ -43,24 +45,32 @@ def heading(content: Content) -> Markup:
     )
 
 
-def findings(found: Iterable[Finding]) -> Markup:
+def findings(content: Content) -> Markup:
     """What an engineer should know, first."""
+    found = without_twins(content.findings)
     items = [
         element(
             "li",
             element("span", finding.kind.replace("_", " "), class_="kind"),
             finding.sentence,
-            *(
-                [element("span", f" (confidence {finding.confidence:.1%})", class_="muted")]
-                if finding.confidence is not None
-                else []
-            ),
+            *([] if finding.confidence is None else [element("span", _confidence(finding.confidence), class_="muted")]),
             *([_evidence(finding)] if finding.evidence else []),
         )
-        for finding in found
+        for finding in found[:_FINDINGS]
     ]
-    body = element("ul", *items, class_="findings") if items else element("p", "The run has no findings.")
-    return _section("findings", "Findings", body)
+    if not items:
+        small = len(content.nodes) < LEAST_NODES
+        more = f" Slow nodes and pairs are told apart from {LEAST_NODES} nodes on." if small else ""
+        return _section("findings", "Findings", element("p", f"None.{more}"))
+    body = element("ul", *items, class_="findings")
+    rest = len(found) - len(items)
+    further = [element("p", f"And {count(rest, 'further finding')}, in the run document.")] if rest else []
+    return _section("findings", "Findings", body, *further)
+
+
+def _confidence(confidence: float) -> str:
+    # As near to certainty as it is, it is none.
+    return f" (confidence {'over 99.9' if confidence >= 0.999 else f'{confidence * 100:.1f}'} %)"
 
 
 def _evidence(finding: Finding) -> Markup:

@@ -30,7 +30,7 @@ def page(content: Content) -> str:
         sections.heading(content),
         element(
             "main",
-            sections.findings(content.findings),
+            sections.findings(content),
             _mesh(content),
             sections.beside_hosts(content),
             sections.cost(content),
