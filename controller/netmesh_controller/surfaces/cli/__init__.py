@@ -24,6 +24,7 @@ COMMANDS = {
     "nodes": ("nodes:nodes", "Show the nodes that are there, what their agents say, and where they differ."),
     "install": ("install:install", "Install netmesh in a Kubernetes cluster."),
     "uninstall": ("install:uninstall", "Remove netmesh from a Kubernetes cluster."),
+    "compare": ("compare:compare", "Compare runs: better, worse, or not distinguishable."),
     "certificates": ("certificates:certificates", "Make the certificates of agents outside Kubernetes."),
     "lab": ("lab:lab", "A small cluster network out of network namespaces, on this machine."),
 }

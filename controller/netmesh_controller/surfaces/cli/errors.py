@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     COULD_NOT_RUN = 1
     BAD_USAGE = 2
     GAPS = 3
+    FAILED = 4  # an expectation, or a comparison that was told to fail
     INTERRUPTED = 130
 
 

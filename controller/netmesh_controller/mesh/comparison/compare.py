@@ -1,0 +1,277 @@
+"""The comparison itself: every value of every series that runs have in common, as a whole and cell by cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from netmesh_controller.mesh.catalogue import UNITS
+from netmesh_controller.mesh.comparison.aligned import Aligned, aligned, remarks_on
+from netmesh_controller.mesh.comparison.directions import BETTER, BY_DIFFERENCE, EXACT
+from netmesh_controller.mesh.comparison.facts import different_facts
+from netmesh_controller.mesh.comparison.noise import Noise, noise_of
+from netmesh_controller.mesh.comparison.shapes import (
+    Cells,
+    Comparison,
+    Effect,
+    Group,
+    How,
+    PairDifference,
+    Side,
+    Verdict,
+)
+from netmesh_controller.mesh.comparison.significance import (
+    Floats,
+    discoveries,
+    error_over_pairs,
+    signed_rank,
+    two_sided,
+)
+from netmesh_controller.mesh.statistics.student import quantile
+from netmesh_controller.mesh.table import Series
+
+# Half of the 5 % for what is said of whole paths, half for what is said of single cells.
+RATE = 0.025
+# How far two runs of one test each may lie apart by what nobody repeated: the hour, the CPU's clock, a neighbour.
+SINGLE_REPEAT_FLOOR = 0.05
+_FEWEST_PAIRS = 6
+_STRAY = 3.0
+# Beyond this p no discovery is possible, however many tests there are: it need not be known exactly.
+_UNLIKELY_T = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Studied:
+    """A group before the verdicts: its cells' effects (log ratios or differences), errors and p."""
+
+    group: Group
+    data: Aligned
+    effects: Floats
+    errors: Floats
+    dfs: Floats
+    p: Floats
+
+
+def compare(sides: Sequence[Side]) -> Comparison:
+    """Each run held against the first; ValueError for fewer than two.
+
+    Verdicts are such that two runs of one unchanged mesh are told apart in at most 5 % of all comparisons.
+    """
+    if len(sides) < 2:
+        raise ValueError("a comparison is of two runs at least")
+    studied: list[_Studied] = []
+    remarks: list[str] = []
+    for place, second in enumerate(sides[1:], 1):
+        remarks += remarks_on(sides[0], second)
+        studied += _study(sides[0], second, place)
+    groups, pairs = _verdicts(studied)
+    return Comparison(tuple(sides), different_facts(sides), tuple(dict.fromkeys(remarks)), groups, pairs)
+
+
+def _study(first: Side, second: Side, place: int) -> Iterator[_Studied]:
+    for series, gathered in first.series.items():
+        other = second.series.get(series)
+        if other is None:
+            continue
+        for value in gathered.value_names:
+            if value not in BETTER:
+                continue
+            data = aligned(gathered, other, value)
+            kinds: tuple[Cells, ...] = ("remote", "local")
+            for cells in kinds:
+                part = data.of(cells)
+                found = _study_group(series, value, cells, place, part)
+                if found is not None:
+                    yield found
+
+
+def _study_group(series: Series, value: str, cells: Cells, place: int, data: Aligned) -> _Studied | None:
+    how: How = "difference" if value in BY_DIFFERENCE else "ratio"
+    first, second = (repeats.reshape(len(repeats), -1) for repeats in (data.first, data.second))
+    means = tuple(_mean(repeats) for repeats in (first, second))
+    both = np.isfinite(means[0]) & np.isfinite(means[1])
+    if not both.any():
+        return None
+    scaled = (first, second)
+    if how == "ratio":
+        if not ((means[0][both] > 0).all() and (means[1][both] > 0).all()):
+            how = "difference"
+        else:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                scaled = tuple(np.where(repeats > 0, np.log(repeats), np.nan) for repeats in (first, second))  # type: ignore[assignment]
+    effects = np.where(both, _mean(scaled[1]) - _mean(scaled[0]), np.nan)
+    counts = tuple(np.isfinite(repeats).sum(axis=0) for repeats in scaled)
+    most = (int(counts[0][both].max()), int(counts[1][both].max()))
+    noise = None if value in EXACT else noise_of((scaled[0][:, both], scaled[1][:, both]))
+    errors, dfs = np.full(effects.shape, np.nan), np.full(effects.shape, np.nan)
+    if noise is not None:
+        errors[both], dfs[both] = _cell_errors(noise, counts[0][both], counts[1][both], most)
+    p_cells = _cell_p(effects, errors, dfs)
+    if value in EXACT:
+        p_cells = np.where(both, np.where(effects == 0, 1.0, 0.0), np.nan)
+    size, low, high, p, why = _whole(effects.reshape(len(data.sources), -1), noise, most, how, exact=value in EXACT)
+    group = Group(
+        against=place,
+        series=series,
+        value=value,
+        unit=UNITS[value],
+        cells=cells,
+        pairs=int(both.sum()),
+        repeats=most,
+        first=float(np.median(means[0][both])),
+        second=float(np.median(means[1][both])),
+        effect=_effect(how, size, low, high),
+        p=p,
+        verdict="not distinguishable",
+        why=why,
+        better=0,
+        worse=0,
+        untold=int((both & ~np.isfinite(p_cells)).sum()),
+    )
+    return _Studied(group, data, effects, errors, dfs, p_cells)
+
+
+def _cell_errors(noise: Noise, first: Floats, second: Floats, most: tuple[int, int]) -> tuple[Floats, Floats]:
+    """The standard error of each cell's effect, and its degrees of freedom (Satterthwaite)."""
+    own = noise.variance * (1 / first + 1 / second)
+    common = noise.common * (1 / most[0] + 1 / most[1])
+    total = own + common
+    with np.errstate(invalid="ignore", divide="ignore"):
+        df = total**2 / (own**2 / noise.df + (common**2 / noise.common_df if noise.common_df else 0.0))
+    known = noise.df > 0
+    return np.where(known, np.sqrt(total), np.nan), np.where(known, df, np.nan)
+
+
+def _cell_p(effects: Floats, errors: Floats, dfs: Floats) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = np.abs(effects / errors)
+    # 0 over 0: nothing ever varied, and nothing did now.
+    t = np.where((effects == 0) & np.isfinite(errors), 0.0, t)
+    p = np.where(np.isnan(t), np.nan, 1.0)
+    for place in np.nonzero(t > _UNLIKELY_T)[0]:
+        p[place] = two_sided(float(t[place]), float(dfs[place])) if np.isfinite(dfs[place]) else 0.0
+    return p
+
+
+def _whole(
+    effects: Floats, noise: Noise | None, most: tuple[int, int], how: How, *, exact: bool
+) -> tuple[float, float | None, float | None, float, str | None]:
+    """The mean effect of a group with its interval, its p, and why nothing can be told where that is so."""
+    # One pair that changed by itself is told as a cell; it neither moves nor hides what all the others did.
+    effects = effects if exact else _without_strays(effects)
+    there = effects[np.isfinite(effects)]
+    count, size = len(there), float(there.mean())
+    if exact:
+        return size, None, None, 0.0 if (there != 0).any() else 1.0, None
+    square = effects.shape[0] == effects.shape[1]
+    scatter = error_over_pairs(effects) if square else _independent_error(there)
+    nodes = int((np.isfinite(effects).any(axis=0) | np.isfinite(effects).any(axis=1)).sum()) if square else count
+    repeated = noise is not None and noise.common_df > 0 and min(most) > 1
+    if repeated and noise is not None:
+        common = noise.common * (1 / most[0] + 1 / most[1])
+        scatter = 0.0 if math.isnan(scatter) else scatter
+        error = math.sqrt(scatter**2 + common)
+        parts = (scatter**2) ** 2 / max(1, nodes - 1) + common**2 / noise.common_df
+        df = error**4 / parts if parts > 0 else float(noise.common_df)
+        ranked = signed_rank(there) if count >= _FEWEST_PAIRS else 0.0
+    else:
+        error, df, ranked = scatter, float(nodes - 1), signed_rank(there)
+    if math.isnan(error) or df <= 0:
+        return size, None, None, 1.0, "a single pair, measured once, shows no noise"
+    half = quantile(0.975, max(1.0, df)) * error
+    p = max(ranked, two_sided(size / error if error > 0 else math.copysign(math.inf, size), df) if size else 1.0)
+    low, high = size - half, size + half
+    if repeated:
+        return size, low, high, p, None
+    if count < _FEWEST_PAIRS:
+        return size, low, high, 1.0, f"{count} pairs without repeats are too few to tell; use --repeat"
+    if how == "ratio" and p <= RATE and abs(math.expm1(size)) < SINGLE_REPEAT_FLOOR:
+        why = f"the pairs agree, but runs without repeats may differ by {SINGLE_REPEAT_FLOOR:.0%} anyway; use --repeat"
+        return size, low, high, 1.0, why
+    return size, low, high, p, None
+
+
+def _without_strays(effects: Floats) -> Floats:
+    """Effects that are far out are drawn in to `_STRAY` robust deviations from the median (Winsor)."""
+    there = effects[np.isfinite(effects)]
+    middle = float(np.median(there))
+    # 1.4826 times the median deviation is the standard deviation of a normal.
+    reach = _STRAY * 1.4826 * float(np.median(np.abs(there - middle)))
+    return np.clip(effects, middle - reach, middle + reach) if len(there) >= _FEWEST_PAIRS and reach > 0 else effects
+
+
+def _independent_error(there: Floats) -> float:
+    return float(there.std(ddof=1) / math.sqrt(len(there))) if len(there) > 1 else math.nan
+
+
+def _effect(how: How, size: float, low: float | None, high: float | None) -> Effect:
+    def shown(number: float | None) -> float | None:
+        if number is None or how == "difference":
+            return number
+        return math.exp(min(number, 700.0))
+
+    return Effect(how, shown(size) or 0.0, shown(low), shown(high))
+
+
+def _verdicts(studied: Sequence[_Studied]) -> tuple[tuple[Group, ...], tuple[PairDifference, ...]]:
+    """Discoveries among all groups, and among all cells: every comparison that was made counts."""
+    whole = discoveries(np.array([one.group.p for one in studied]), RATE)
+    told = [np.isfinite(one.p) for one in studied]
+    flat = np.concatenate([one.p[known] for one, known in zip(studied, told, strict=True)]) if studied else np.zeros(0)
+    found = discoveries(flat, RATE)
+    groups, pairs, begin = [], [], 0
+    for one, known, of_group in zip(studied, told, whole, strict=True):
+        count = int(known.sum())
+        places = np.nonzero(known)[0][found[begin : begin + count]]
+        begin += count
+        mine = [_pair(one, int(place)) for place in places]
+        pairs += mine
+        size = one.group.effect.size - (1.0 if one.group.effect.how == "ratio" else 0.0)
+        groups.append(
+            replace(
+                one.group,
+                verdict=_verdict(one.group.value, size) if of_group else "not distinguishable",
+                better=sum(pair.verdict == "better" for pair in mine),
+                worse=sum(pair.verdict == "worse" for pair in mine),
+            )
+        )
+    return tuple(groups), tuple(pairs)
+
+
+def _verdict(value: str, size: float) -> Verdict:
+    if size == 0:
+        return "different"
+    return "better" if (size > 0) == (BETTER[value] == "more") else "worse"
+
+
+def _pair(studied: _Studied, place: int) -> PairDifference:
+    group, data = studied.group, studied.data
+    row, column = divmod(place, len(data.targets))
+    size, error, df = (float(array[place]) for array in (studied.effects, studied.errors, studied.dfs))
+    low, high = None, None
+    if math.isfinite(error) and math.isfinite(df):
+        half = quantile(0.975, max(1.0, df)) * error
+        low, high = size - half, size + half
+    return PairDifference(
+        against=group.against,
+        series=group.series,
+        value=group.value,
+        unit=group.unit,
+        source=data.sources[row],
+        target=data.targets[column],
+        first=float(_mean(data.first[:, row, column][:, None])[0]),
+        second=float(_mean(data.second[:, row, column][:, None])[0]),
+        effect=_effect(group.effect.how, size, low, high),
+        p=float(studied.p[place]),
+        verdict=_verdict(group.value, size),
+    )
+
+
+def _mean(repeats: Floats) -> Floats:
+    counts = np.isfinite(repeats).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        made: Floats = np.where(counts > 0, np.nansum(repeats, axis=0) / counts, np.nan)
+    return made
