@@ -105,7 +105,9 @@ def _starved(key: CellKey, shown: Mapping[str, float], *, shared_kernel: bool) -
     for name, figure in shown.items():
         end, _, sign = name.partition(".")
         limit = THRESHOLDS[sign]
-        if limit.starve is None or figure < limit.starve or (shared_kernel and sign == "run_queue_wait"):
+        if limit.starve is None or figure < limit.starve:
+            continue
+        if sign == "run_queue_wait" and (shared_kernel or (end == "source" and _spins(key))):
             continue
         node = key.source if end == "source" else key.target
         return Reason(code="starved", message=f"{node}: {limit.said.format(figure)}")
@@ -149,19 +151,23 @@ def _timed_part(key: CellKey, values: Values, end: End) -> float:
     rate = next((found.mean for name in _RATE if (found := values.get(name)) is not None), None)
     if rate is None and key.parameters.offered_per_second is not None:
         rate = float(key.parameters.offered_per_second)
-    spins = key.parameters.instrument in _SPINNING and end == "source"
-    if not timed_by_a_process(key) or spins or took is None or rate is None:
+    if not timed_by_a_process(key) or (end == "source" and _spins(key)) or took is None or rate is None:
         return 1.0
     part = rate * took.mean
     paced = part < _PACED_PART
     return min(max(2 * part if paced and end == "source" else part, _LEAST_PART), 1.0)
 
 
+def _spins(key: CellKey) -> bool:
+    """Whether the client waits for its next message by asking the clock without a pause.
+
+    Whenever another wants its core it waits, also where nothing is timed: that is a mark, and proves no figure wrong.
+    """
+    return key.parameters.instrument == "sockperf"
+
+
 _TOOK = ("round_trip_seconds", "connect_seconds")
 _RATE = ("messages_per_second", "transactions_per_second")
-# Clients that wait for their next message by asking the clock without a pause: whenever another wants their core they
-# wait, also where nothing is timed.
-_SPINNING = frozenset({"sockperf"})
 # A tool that times for less than this part of its window pauses in between.
 _PACED_PART = 0.5
 # Where next to nothing was timed, a moment's waiting is not all of it.

@@ -121,6 +121,8 @@ def test_waiting_is_held_against_what_was_timed() -> None:
     spins = key("udp-latency", "sockperf", offered_per_second=1000)
     seen, _ = judged(source=host(tool_wait=0.04), target=host(tool_wait=0.04), of=spins, values=dict(values))
     assert seen.figures == {"target.run_queue_wait": pytest.approx(0.4)}
+    assert judged(source=host(tool_wait=0.9), of=spins, values=dict(values))[0].verdict == "marked"
+    assert judged(target=host(tool_wait=0.9), of=spins, values=dict(values))[0].verdict == "starved"
 
 
 def device(sent: float, received: float) -> Host:
