@@ -91,7 +91,7 @@ async def test_a_session_comes_and_goes_over_grpc_and_its_key_is_nowhere(
     server = await asked.close_endpoint(endpoint.id, finished=True)
     assert side.failure is None, side.failure
     assert side.values["loss_ratio"].mean == 0
-    assert side.values["forward_delay_seconds"].count == side.values["network_round_trip_seconds"].count > 300
+    assert side.values["forward_delay_seconds"].count == side.values["network_round_trip_seconds"].count > 100
     assert server.reported["reflected"] >= side.reported["sent"]
     assert "--authenticated" in seen
     told = [*seen, side.command, server.command, str(side), str(server), reflecting.log.read_text(), repr(session)]
@@ -173,6 +173,7 @@ def test_a_sweep_by_stamp_on_all_kinds_of_paths(controller: Controller, lab: Cal
         assert 0 < network < whole
         # One clock on one machine: ways are told apart without an error.
         assert one.tool.reported["one_way_error_seconds"] == 0
+        assert one.tool.reported["kernel_stamps"] == 4
         assert p50(one, "forward_delay_seconds") + p50(one, "return_delay_seconds") == pytest.approx(network, rel=0.2)
         if remote:
             slow, fast = ("forward", "return") if there else ("return", "forward")
@@ -188,11 +189,17 @@ def test_a_sweep_by_stamp_on_all_kinds_of_paths(controller: Controller, lab: Cal
         assert len(one.tool.source_ports) == 16
         assert sum(port.sent for port in one.tool.source_ports) == one.tool.reported["sent"] > 200
         # Where the machine was busy, the sender says how many of its 500 it could not send in their time.
-        assert one.tool.reported["sent"] + one.tool.reported["not_sent_in_time"] == pytest.approx(500, abs=25)
+        assert one.tool.reported["sent"] + one.tool.reported["not_sent_in_time"] == pytest.approx(
+            500 * one.tool.reported["seconds"], abs=25
+        )
         assert sum(port.lost for port in one.tool.source_ports) == pytest.approx(
             mean(one, "loss_ratio") * one.tool.reported["sent"]
         )
-        assert percentile(one.histograms["network_round_trip_seconds"], 50) == pytest.approx(network * 1e9, rel=0.01)
+        summary = one.values["network_round_trip_seconds"]
+        assert summary is not None
+        assert summary.max is not None
+        longest = percentile(one.histograms["network_round_trip_seconds"], 100)
+        assert longest == pytest.approx(summary.max * 1e9, rel=1e-3)
         assert one.tool.reported["reflector_socket_drops"] == 0
         assert one.tool.command_target is not None
         assert "61862" in one.tool.command_target

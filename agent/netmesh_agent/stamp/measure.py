@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,6 +81,7 @@ def report(windows: list[Window], ports: list[int], seconds: float, drops: int =
         "received": total.received,
         "incomplete": total.incomplete,
         "discarded": total.discarded,
+        "seconds": seconds,
         "socket_drops": drops,
         "not_sent": unsent,
         "stamps": {
@@ -114,9 +116,13 @@ async def _client(options: argparse.Namespace) -> dict[str, Any]:
             await asyncio.sleep(options.omit)
             sender.remove(warm)
         peer = sender.add(options.address, options.port, options.ssid, **arguments)
+        began = time.monotonic()
         await asyncio.sleep(options.duration)
+        sender.pause(peer)
+        # On a busy machine a sleep is longer than it was to be.
+        seconds = time.monotonic() - began
         windows = await sender.finish(peer)
-        found = report(windows, sender.source_ports, options.duration, sender.dropped(), sender.unsent())
+        found = report(windows, sender.source_ports, seconds, sender.dropped(), sender.unsent())
         found["not_sent_in_time"] = peer.skipped
         return found
     finally:

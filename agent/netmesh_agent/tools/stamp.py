@@ -111,8 +111,9 @@ class Stamp:
         found = answer["values"]
         values = {name: Summary(**found[name]) for name in _DISTRIBUTIONS if found[name] is not None}
         values.update({name: Summary(float(found[name])) for name in _FIGURES if found[name] is not None})
-        reported = {name: float(answer[name]) for name in ("sent", "received", "incomplete", "discarded")}
+        reported = {name: float(answer[name]) for name in ("sent", "received", "incomplete", "discarded", "seconds")}
         reported.update({name: float(answer[name]) for name in ("not_sent_in_time", "not_sent", "socket_drops")})
+        reported["kernel_stamps"] = float(sum(taken == "kernel" for taken in answer["stamps"].values()))
         if answer["one_way_error_seconds"] is not None:
             reported["one_way_error_seconds"] = answer["one_way_error_seconds"]
         told = {key: answer[key] for key in ("stamps", "sent", "received", "one_way_error_seconds")}

@@ -108,10 +108,13 @@ async def test_the_instrument_measures(message_bytes: int | None, key: bytes | N
         assert values[name].mean == 0
     assert values["jitter_seconds"].mean > 0
     assert set(client.histograms) == {"network_round_trip_seconds", "host_seconds", "round_trip_seconds"}
-    assert percentile(client.histograms["round_trip_seconds"], 50) == pytest.approx(whole.p50 * 1e9, rel=0.02)
+    # Both ends of the histogram are observations, whichever the way of counting between them.
+    for share, end in ((100, whole.max), (1e-6, whole.min)):
+        assert end is not None
+        assert percentile(client.histograms["round_trip_seconds"], share) == pytest.approx(end * 1e9, rel=1e-3)
     told = json.loads(client.raw)
     assert len(client.source_ports) == 16
-    assert sum(port.sent for port in client.source_ports) == client.reported["sent"] > 300
+    assert sum(port.sent for port in client.source_ports) == client.reported["sent"] > 100
     assert sum(port.lost for port in client.source_ports) == 0
     least = [port.min_seconds for port in client.source_ports]
     assert min(seconds for seconds in least if seconds is not None) == network.min
@@ -120,7 +123,11 @@ async def test_the_instrument_measures(message_bytes: int | None, key: bytes | N
     assert told["stamps"]["reflector_transmit"] == ("process" if message_bytes in {44, 112} else "kernel")
     # Those that end a test are answered too; the warm-up's are another session's.
     assert client.reported["sent"] <= server.reported["reflected"] <= client.reported["sent"] + 16 * 128
-    assert values["messages_per_second"].mean == pytest.approx(500, rel=0.1)
+    seconds = client.reported["seconds"]
+    assert values["messages_per_second"].mean == client.reported["received"] / seconds
+    # What a busy machine kept the sender from sending it says.
+    due = client.reported["sent"] + client.reported["not_sent_in_time"]
+    assert due == pytest.approx(500 * seconds, abs=25)
     if told["one_way_error_seconds"] is None:
         assert "forward_delay_seconds" not in values
 
