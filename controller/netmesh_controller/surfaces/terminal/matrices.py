@@ -14,9 +14,11 @@ from netmesh_controller.mesh.document import Cell, Matrix, RunDocument
 from netmesh_controller.mesh.matrix import Series
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.grid import Entry, grid
+from netmesh_controller.surfaces.terminal.map import map_lines
 from netmesh_controller.surfaces.terminal.names import without_domain
 from netmesh_controller.surfaces.terminal.overview import (
     gap_entry,
+    node_lines,
     other_lines,
     spread_lines,
     worst_lines,
@@ -130,8 +132,10 @@ def _block(
     else:
         said = f"The matrix of {len(matrix.sources)} nodes is wider than {width} columns; in short:"
         lines += [Text(line, palette.QUIET) for line in wrapped(said, width, "  ")]
+        lines += map_lines(matrix, seen, width)
         lines += spread_lines(seen, scale, width)
         lines += worst_lines(seen.remote, scale, matrix.value, width)
+        lines += node_lines(seen.remote, scale, matrix.value, width)
         lines += zone_lines(seen, zones, scale, matrix.value, width)
     coloured = any(entry.style and entry.style not in (palette.QUIET, palette.GAP) for row in entries for entry in row)
     if drawn is not None and coloured and palette.has_colour(console):

@@ -14,9 +14,12 @@ from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.grid import Entry, grid
 from netmesh_controller.surfaces.terminal.units import Scale
 from netmesh_controller.surfaces.terminal.view import Figure, View, spread
-from netmesh_controller.surfaces.terminal.words import QUIET_CODES, joined, short
+from netmesh_controller.surfaces.terminal.words import QUIET_CODES, joined, short, wrapped
 
 WORST_PAIRS = 10
+WORST_NODES = 3
+# Of fewer nodes the pairs say it all.
+LEAST_NODES = 6
 
 
 def spread_lines(seen: View, scale: Scale, width: int) -> list[Text]:
@@ -55,6 +58,35 @@ def worst_lines(figures: Sequence[Figure], scale: Scale, value: str, width: int)
         line.truncate(width, overflow="ellipsis")
         lines.append(line)
     return lines
+
+
+def node_lines(figures: Sequence[Figure], scale: Scale, value: str, width: int) -> list[Text]:
+    """The nodes whose median, of what they send or of what they receive, is clearly worse than that of all pairs."""
+    found = spread(figures)
+    if found is None:
+        return []
+    more = value in MORE_IS_BETTER
+    lines: list[Text] = []
+    for head, end in (("sends", "source"), ("receives", "target")):
+        by_node: dict[str, list[float]] = defaultdict(list)
+        for figure in figures:
+            by_node[getattr(figure, end)].append(figure.number)
+        if len(by_node) < LEAST_NODES:
+            return []
+        medians = sorted(((median(numbers), name) for name, numbers in by_node.items()), reverse=not more)
+        told = [
+            f"{name} {scale.text(number)}{_beside(number, found.middle)}"
+            for number, name in medians[:WORST_NODES]
+            if palette.worse_by(number, found.middle, more=more) >= palette.NOTABLE
+        ]
+        lines += [Text(line) for line in joined(told, width, f"  {head:<8} ")] if told else []
+    if not lines:
+        return []
+    return [Text("  worst nodes: their median, and beside that of all pairs", "bold"), *lines]
+
+
+def _beside(number: float, middle: float) -> str:
+    return f" ({number / middle:.2f})" if middle else ""
 
 
 def zone_lines(seen: View, zones: Mapping[str, str | None], scale: Scale, value: str, width: int) -> list[Text]:
@@ -102,17 +134,23 @@ def other_lines(others: Sequence[tuple[str, View, Scale]], known: Counter[str], 
     head = max(len("also, remote"), *(len(name) for name, _, _ in others))
     kind = "also, remote" if any(seen.remote for _, seen, _ in others) else "also"
     lines = [Text(f"  {kind:<{head}}  {'min':>8}  {'median':>8}  {'max':>8}", "bold")]
+    without: dict[tuple[str, ...], list[str]] = {}
     for name, seen, scale in others:
         found = spread(seen.peers)
         if found is None:
-            said = _reasons(seen.gaps - known) or _reasons(seen.gaps)
-            lines += [Text(line, palette.QUIET) for line in joined(said, width, f"  {name:<{head}}  ")]
+            without.setdefault(tuple(_reasons(seen.gaps - known) or _reasons(seen.gaps)), []).append(name)
             continue
         ends = (scale.text(found.lowest.number), scale.text(found.middle), scale.text(found.highest.number))
         row = f"  {name:<{head}}  " + "  ".join(f"{text:>8}" for text in ends)
         tail = [scale.unit] if scale.unit else []
         tail += _reasons((seen.remote_gaps if seen.remote else seen.local_gaps) - known)
         lines += [Text(line) for line in (joined(tail, width, row + "  ") if tail else [row])]
+    if len(lines) == 1:
+        # No number stands below the heads.
+        lines = []
+    for reasons, names in without.items():
+        said = f"no number, {', '.join(reasons)}: {'; '.join(names)}"
+        lines += [Text(line, palette.QUIET) for line in wrapped(said, width, "  ", "    ")]
     return lines
 
 

@@ -13,7 +13,7 @@ VERY_BAD = "color(208)"
 GAP = "color(208) italic"
 QUIET = "dim"
 
-_NOTABLE = 1.1
+NOTABLE = 1.1
 _STRONG = 1.5
 
 NOTE = "blue: better than the median by over 10 %; orange: worse; bold: the worst"
@@ -30,9 +30,9 @@ def worse_by(number: float, middle: float, *, more: bool) -> float:
 def style(number: float, middle: float, worst: float, *, more: bool) -> str:
     """The style of a number among its peers."""
     factor = worse_by(number, middle, more=more)
-    if factor <= 1 / _NOTABLE:
+    if factor <= 1 / NOTABLE:
         return GOOD
-    if factor < _NOTABLE:
+    if factor < NOTABLE:
         return ""
     colour = VERY_BAD if factor >= _STRONG else BAD
     return f"bold {colour}" if number == worst else colour
