@@ -17,9 +17,13 @@
   }
 
   /** Text for plotly, which reads some HTML in labels. */
+  function safe(text) {
+    return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  }
+
+  /** The same, no longer than an axis has room for. */
   function escaped(text) {
-    const safe = text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-    return safe.length > 28 ? `${safe.slice(0, 12)}…${safe.slice(-13)}` : safe;
+    return safe(text.length > 28 ? `${text.slice(0, 12)}…${text.slice(-13)}` : text);
   }
 
   /** Runs of neighbours in one zone: [{zone, from, to}, …]; empty where there are no two zones. */
@@ -57,5 +61,5 @@
       }));
   }
 
-  netmesh.axes = { ticks, borders, zoneNames, escaped };
+  netmesh.axes = { ticks, borders, zoneNames, escaped, safe };
 })((window.netmesh = window.netmesh || {}));

@@ -7,7 +7,7 @@
 
   /** Blue and orange first: everybody tells them apart; dashes tell the rest apart too. */
   const LINES = [
-    ["#0072b2", "solid"], ["#e69f00", "solid"], ["#009e73", "dash"], ["#cc79a7", "dash"], ["#56b4e9", "dot"], ["#d55e00", "dot"],
+    ["#0072b2", "solid"], ["#e69f00", "dash"], ["#009e73", "dot"], ["#cc79a7", "dashdot"], ["#56b4e9", "dot"], ["#d55e00", "dot"],
   ];
 
   function layout(xTitle, yTitle, more) {
@@ -48,9 +48,9 @@
     const traces = curves.map(({ name, values, above, count }, index) => {
       const [color, dash] = LINES[index % LINES.length];
       return {
-        type: "scatter", mode: "lines", name: axes.escaped(name), x: values.map((value) => value * scale.factor), y: above,
+        type: "scatter", mode: "lines", name: axes.safe(name), x: values.map((value) => value * scale.factor), y: above,
         line: { color, dash, width: 2, shape: "hv" },
-        hovertemplate: `${axes.escaped(name)}<br>%{y:.3%} of ${count} above %{x:.3~g} ${axes.escaped(scale.unit)}<extra></extra>`,
+        hovertemplate: `${axes.safe(name)}<br>%{y:.3%} of ${count} above %{x:.3~g} ${axes.escaped(scale.unit)}<extra></extra>`,
       };
     });
     const more = {
