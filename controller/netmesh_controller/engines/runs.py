@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeAlias
 
 from netmesh_controller.clients.store import Store, StoredRun
 from netmesh_controller.engines.alone import Alone
@@ -16,12 +16,15 @@ from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.mesh.alone import ALONE, measured_again
 from netmesh_controller.mesh.ask import Ask, AskError, ask_from
 from netmesh_controller.mesh.discard import discarded
-from netmesh_controller.mesh.document import Cell, CellKey, PlanRecord, Reason, Run, RunDocument, RunState
+from netmesh_controller.mesh.document import Cell, CellKey, Finding, PlanRecord, Reason, Run, RunDocument, RunState
 from netmesh_controller.mesh.findings import find
+from netmesh_controller.mesh.gather import Gathered
 from netmesh_controller.mesh.matrix import Pair, Series, expected_pairs, gathered, matrices, tables
 from netmesh_controller.mesh.plan import Plan, make_plan, remaining
 from netmesh_controller.mesh.table import Table
 from netmesh_controller.mesh.until import Repeating
+
+History: TypeAlias = Sequence[Mapping[tuple[Series, str], Table]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Prepared:
     """A run that is ready to start: its record, its plan, and the plan of what is still to do.
 
     `alone` takes up what is measured again before findings are stated, `repeating` decides what is repeated beyond
-    the plan.
+    the plan, `history` has the tables of earlier runs of the same mesh.
     """
 
     run: Run
@@ -38,6 +41,7 @@ class Prepared:
     todo: Plan
     alone: Alone
     repeating: Repeating | None = None
+    history: History = ()
 
 
 def utc_now() -> str:
@@ -141,7 +145,11 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
         facts[ALONE] = prepared.alone.records
     run = prepared.run.model_copy(update={"state": state, "finished_at": utc_now(), "facts": facts})
     await store.put_run(run, prepared.survey.nodes)
-    return document(StoredRun(run, tuple(prepared.survey.nodes), stored.cells), expected_pairs(keys))
+    whole = StoredRun(run, tuple(prepared.survey.nodes), stored.cells)
+    by_series = gathered(whole.nodes, whole.cells)
+    found = _found(whole, by_series, prepared.history)
+    await store.put_findings(run.id, found)
+    return _document(whole, by_series, found, expected_pairs(keys))
 
 
 def planned_keys(plan: Plan) -> set[CellKey]:
@@ -170,19 +178,43 @@ def expected_of(stored: StoredRun) -> Mapping[Series, set[Pair]]:
 
 
 def document(stored: StoredRun, expected: Mapping[Series, set[Pair]] | None = None) -> RunDocument:
-    """The run document, with its matrices and findings; pairs that were `expected` and have no cell are gaps there."""
+    """The run document, with its matrices and findings; pairs that were `expected` and have no cell are gaps there.
+
+    Findings are those that were stored at the run's end; of a run that has none, they are made of what there is.
+    """
+    by_series = gathered(stored.nodes, stored.cells)
+    return _document(stored, by_series, list(stored.findings) or _found(stored, by_series), expected)
+
+
+def _document(
+    stored: StoredRun,
+    by_series: Mapping[Series, Gathered],
+    found: Sequence[Finding],
+    expected: Mapping[Series, set[Pair]] | None,
+) -> RunDocument:
     nodes = list(stored.nodes)
-    cells = list(stored.cells)
-    by_series = gathered(nodes, cells)
-    found = find(
-        nodes,
+    return RunDocument(
+        run=stored.run,
+        nodes=nodes,
+        cells=list(stored.cells),
+        matrices=matrices(nodes, by_series, expected),
+        findings=list(found),
+    )
+
+
+def history_of(earlier: Iterable[StoredRun]) -> History:
+    """The matrices of earlier runs, as findings are told from them."""
+    return [{(table.series, table.value): table for table in stored_tables(stored)} for stored in earlier]
+
+
+def _found(stored: StoredRun, by_series: Mapping[Series, Gathered], history: History = ()) -> list[Finding]:
+    return find(
+        stored.nodes,
         by_series,
-        cells=cells,
+        cells=stored.cells,
         duration_seconds=float(stored.run.plan.resolved.get("duration", 1)),
         again=measured_again(stored.run.facts.get(ALONE, ())),
-    )
-    return RunDocument(
-        run=stored.run, nodes=nodes, cells=cells, matrices=matrices(nodes, by_series, expected), findings=found
+        history=history,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +25,7 @@ from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.ask import ask_from
 from netmesh_controller.mesh.curves import curves
 from netmesh_controller.mesh.document import Cell, RunDocument
+from netmesh_controller.mesh.findings.history import LEAST_RUNS
 from netmesh_controller.mesh.outline import outline_of
 from netmesh_controller.mesh.share import shares
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
@@ -118,6 +119,9 @@ def sweep(
     controller: Annotated[
         str | None, typer.Option(metavar="URL", help="A controller that stays measures; NETMESH_TOKEN is its token.")
     ] = None,
+    history: Annotated[
+        str | None, typer.Option(metavar="RUN,RUN,RUN", help="Earlier runs: what has become worse is found.")
+    ] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Measure what is missing of a run.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
     output: Annotated[
@@ -172,6 +176,9 @@ def sweep(
         check_outputs(output or ())
         if controller is not None and not (lab is None and agents is None):
             raise BadUsageError("--controller: the agents are that controller's; leave --lab and --agents out")
+        earlier = asyncio.run(_earlier(history)) if history is not None else ()
+        if history is not None and lab is None and agents is None:
+            raise BadUsageError("--history: earlier runs are this machine's; a controller elsewhere has its own")
         stored = asyncio.run(_stored(resume)) if resume is not None and controller is None else None
         if stored is None and lab is None and agents is None:
             asked = _asked(given, plan, None)
@@ -188,10 +195,22 @@ def sweep(
             lab, agents = source_names.get("lab"), source_names.get("agents")
             if certificates is None and "certificates" in source_names:
                 certificates = Path(source_names["certificates"])
-        command = _Command(asked, stored, name, tuple(output or ()), output_format == "json", dry_run)
+        command = _Command(asked, stored, name, tuple(output or ()), output_format == "json", dry_run, earlier)
         with agent_source(lab, agents, certificates) as source:
             code = asyncio.run(command.run(source))
     raise typer.Exit(code)
+
+
+async def _earlier(references: str) -> runs.History:
+    """The matrices of earlier runs; BadUsageError where they are too few to tell how far runs differ."""
+    named = [reference.strip() for reference in references.split(",")]
+    if len(set(named)) < LEAST_RUNS:
+        raise BadUsageError(f"--history: it takes at least {LEAST_RUNS} earlier runs to know how far runs differ")
+    store = await open_store()
+    try:
+        return runs.history_of([await stored_run(store, reference) for reference in named])
+    finally:
+        await store.close()
 
 
 async def _check_store() -> None:
@@ -242,6 +261,7 @@ class _Command:
     outputs: tuple[Path, ...]
     json: bool
     dry_run: bool
+    history: runs.History = ()
 
     async def run(self, source: Source) -> ExitCode:
         async with source.running():
@@ -266,6 +286,7 @@ class _Command:
                 )
             else:
                 prepared = runs.prepare_resume(self.stored, ask, found)
+            prepared = replace(prepared, history=self.history)
             for sentence in found.remarks:
                 console.print(sentence, highlight=False, soft_wrap=True)
             show_estimate(console, outline_of(prepared.todo))

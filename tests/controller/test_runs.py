@@ -1,0 +1,84 @@
+"""From stored cells to the run document: its findings, and what becomes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from tests.controller.mesh.findings.faults import name, node_fault, nodes_of, put
+from tests.controller.mesh.findings.healthy import Mesh, healthy
+from tests.controller.mesh.simulate import nodes
+from tests.support.stored import a_cell, a_run
+
+from netmesh_controller.clients.store import StoredRun, open_store
+from netmesh_controller.engines import runs
+from netmesh_controller.engines.alone import Alone
+from netmesh_controller.engines.survey import Survey
+from netmesh_controller.mesh.ask import ask_from
+from netmesh_controller.mesh.document import Cell, Summary
+from netmesh_controller.mesh.plan import make_plan
+
+ASK = ask_from({"tests": "tcp-bandwidth"})
+
+
+def cells_of(mesh: Mesh) -> tuple[Cell, ...]:
+    return tuple(
+        a_cell(name(row), name(column), values={"bits_per_second": Summary(mean=float(mesh.bandwidth[0, row, column]))})
+        for row, column in np.argwhere(~mesh.missing).tolist()
+    )
+
+
+def faulty() -> tuple[Mesh, str]:
+    mesh = healthy(np.random.default_rng(5), 6, zones=1)
+    fault = node_fault(mesh, "bandwidth", "out")
+    put(mesh, fault, "bandwidth", 0.4)
+    return mesh, fault.where["node"]
+
+
+def test_a_document_of_a_run_without_findings_has_those_of_its_cells() -> None:
+    mesh, slow = faulty()
+    made = runs.document(StoredRun(a_run(), tuple(nodes_of(mesh)), cells_of(mesh)))
+    assert [(finding.kind, finding.where["node"]) for finding in made.findings] == [("slow_node", slow)]
+
+
+async def test_what_is_found_at_the_end_is_stored_and_shown_again(tmp_path: Path) -> None:
+    mesh, slow = faulty()
+    found = tuple(nodes_of(mesh))
+    plan = make_plan(ASK, found)
+    alone = Alone(plan, cells_of(mesh))
+    alone.records.append(
+        {
+            "path": "pod-to-pod",
+            "test": "tcp-bandwidth",
+            "parameters": cells_of(mesh)[0].parameters.model_dump(mode="json"),
+            "source": slow,
+            "target": "node-1" if slow != "node-1" else "node-2",
+            "bits_per_second": 9.9e9,
+            "started_at": None,
+        }
+    )
+    earlier = runs.history_of([StoredRun(a_run(str(number)), found, cells_of(mesh)) for number in range(3)])
+    prepared = runs.Prepared(a_run(), Survey(found, {}, {}, (), False), plan, plan, alone, history=earlier)
+    store = await open_store(tmp_path)
+    try:
+        await runs.begin(prepared, store)
+        await store.put_cells(prepared.run.id, cells_of(mesh))
+        ended = await runs.finish(prepared, store)
+        # The cell that was measured again alone was as fast as the others' are.
+        assert [(finding.kind, finding.where["node"]) for finding in ended.findings] == [("contention", slow)]
+        shown = runs.stored_document(await store.load(prepared.run.id))
+    finally:
+        await store.close()
+    assert shown.findings == ended.findings
+    assert shown.run.facts["alone"] == alone.records
+
+
+def test_the_worst_cells_are_asked_for_once_more() -> None:
+    mesh, slow = faulty()
+    plan = make_plan(ASK, nodes(6))
+    cells = [cell.model_copy(update={"parameters": plan.measurements[0].variant.parameters}) for cell in cells_of(mesh)]
+    (again,) = Alone(plan, cells).asked()
+    assert again.source == slow
+    assert again in plan.measurements
+    one_at_a_time = make_plan(ask_from({"tests": "tcp-bandwidth", "max_concurrent": 1}), nodes(6))
+    assert Alone(one_at_a_time, cells).asked() == [], "each was measured alone already"
