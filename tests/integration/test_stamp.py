@@ -183,8 +183,11 @@ def test_a_sweep_by_stamp_on_all_kinds_of_paths(controller: Controller, lab: Cal
         losses = {name: one.values[name] for name in one.values if name.endswith(("loss_ratio", "late_packets"))}
         said = (one.path, one.source, one.target, losses, one.tool.reported, one.witness)
         assert mean(one, "loss_ratio") == pytest.approx(0.2 if lossy else 0, abs=0.01), said
-        assert mean(one, "forward_loss_ratio") == pytest.approx(0.2 if lossy else 0, abs=0.01)
         assert mean(one, "return_loss_ratio") == 0
+        # All that was lost was lost there; but where the last probe of a port went, no answer tells.
+        sent = one.tool.reported["sent"]
+        untold = sent * (mean(one, "loss_ratio") - mean(one, "forward_loss_ratio"))
+        assert -0.5 < untold < (16.5 if lossy else 0.5), said
         # Each source port may take a way of its own: its counts add up to the cell's.
         assert len(one.tool.source_ports) == 16
         assert sum(port.sent for port in one.tool.source_ports) == one.tool.reported["sent"] > 200
