@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,9 @@ from netmesh_controller.mesh.comparison import Side
 def _write(side: Side, path: Path, cni: str) -> Path:
     run = side.run.model_copy(update={"facts": {"cni": cni}}).model_dump(mode="json")
     nodes = [node.model_dump(mode="json") for node in side.nodes]
-    lines = [{"schema": "netmesh.run/1", "run": run, "nodes": nodes, "matrices": [], "findings": []}]
+    lines: list[dict[str, Any]] = [
+        {"schema": "netmesh.run/1", "run": run, "nodes": nodes, "matrices": [], "findings": []}
+    ]
     for series, gathered in side.series.items():
         value = gathered.value_names[0]
         for (repeat, row, column), number in np.ndenumerate(gathered.repeats(value)):

@@ -58,3 +58,15 @@ def test_what_is_wrong_is_one_sentence(
     assert answer.code == code
     for word in words:
         assert word in sentence
+
+
+def test_a_stored_run_is_held_against_expectations(controller: Controller, tmp_path: Path) -> None:
+    file = tmp_path / "expected.txt"
+    file.write_text("# what the racks must give\ntcp-bandwidth.mean@pod-to-pod/remote >= 900 Mbit/s\n")
+    junit = tmp_path / "junit.xml"
+    answer = controller("report", SAMPLE, "--expect-file", file, "--output", junit)
+    assert answer.code == 4, answer.stderr
+    assert "not in 1 of 2 cells, 1 of them without a figure" in answer.stdout.replace("\n    ", " ")
+    assert 'failures="1"' in junit.read_text()
+    wrong = controller("sweep", "--lab", "2", "--expect", "tcp-bandwidth.mean > 1 GB")
+    assert (wrong.code, "UNIT" in one_sentence(wrong)) == (2, True)

@@ -55,7 +55,7 @@ class Mesh:
         run = Run(
             id=name,
             name=name,
-            state=state,  # type: ignore[arg-type]  # as a test says
+            state=state,
             started_at="2026-11-23T06:00:00Z",
             netmesh_version="0",
             plan=PlanRecord(),
@@ -66,4 +66,5 @@ class Mesh:
         shape = self.truth.shape
         own = self.noise * self.dice.standard_t(5, shape) / np.sqrt(5 / 3)
         by_node = self.dice.normal(0, self.nodes_noise, self.count)
-        return own + self.dice.normal(0, self.passes) + by_node[:, None] + by_node[None, :]
+        noise: Floats = own + self.dice.normal(0, self.passes) + by_node[:, None] + by_node[None, :]
+        return noise

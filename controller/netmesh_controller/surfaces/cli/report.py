@@ -21,7 +21,8 @@ from netmesh_controller.mesh.findings import find
 from netmesh_controller.mesh.matrix import tables
 from netmesh_controller.mesh.share import shares
 from netmesh_controller.mesh.table import Table
-from netmesh_controller.surfaces.cli.errors import one_sentence
+from netmesh_controller.surfaces.cli.errors import ExitCode, one_sentence
+from netmesh_controller.surfaces.cli.expectations import expected, show_expected
 from netmesh_controller.surfaces.cli.outputs import check_outputs, write_outputs
 from netmesh_controller.surfaces.reports.content import LARGE_MESH, Source
 from netmesh_controller.surfaces.reports.formats import Choice, CsvLayout, ReportError, Wanted
@@ -47,26 +48,33 @@ def report(
     value: Annotated[list[str] | None, typer.Option(help="Only this value, such as loss_ratio. [all]")] = None,
     statistic: Annotated[str, typer.Option(help="The statistic of pictures and wide CSV.")] = "mean",
     csv: Annotated[CsvLayout, typer.Option(help="A row a pair and value, or a matrix a section.")] = "long",
-    expect: Annotated[list[str] | None, typer.Option(help="An expectation, for .xml.")] = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(help="'TEST[.VALUE].STATISTIC[@PATH] OP NUMBER UNIT' must hold in every planned cell."),
+    ] = None,
+    expect_file: Annotated[Path | None, typer.Option(help="A file of such expectations, one a line.")] = None,
 ) -> None:
     """Shows a run, or writes it as files, each in the format that its ending names."""
+    with one_sentence():
+        expectations = expected(expect, expect_file)
     choice = Choice(
         paths=tuple(path or ()),
         tests=tuple(test or ()),
         values=tuple(value or ()),
         statistic=statistic,
         csv=csv,
-        expectations=tuple(expect or ()),
+        expectations=expectations,
     )
     with one_sentence():
         check_outputs(output or ())
         wanted = asyncio.run(_wanted(run, choice))
         if not output:
             _show(wanted, stored=not is_run_file(run))
-            return
-        write_outputs(wanted, output)
-        for file in output:
+        write_outputs(wanted, output or ())
+        for file in output or ():
             typer.echo(f"{file} is written.")
+        if not show_expected(Console(), wanted):
+            raise typer.Exit(ExitCode.FAILED)
 
 
 async def _wanted(reference: str, choice: Choice) -> Wanted:

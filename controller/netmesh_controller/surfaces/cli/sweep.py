@@ -29,10 +29,11 @@ from netmesh_controller.mesh.findings.history import LEAST_RUNS
 from netmesh_controller.mesh.outline import outline_of
 from netmesh_controller.mesh.share import shares
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
+from netmesh_controller.surfaces.cli.expectations import expected, show_expected
 from netmesh_controller.surfaces.cli.outputs import check_outputs, write_outputs
 from netmesh_controller.surfaces.cli.remote import controller_at, may_have_cluster, sweep_there
 from netmesh_controller.surfaces.cli.sources import agent_source
-from netmesh_controller.surfaces.reports.formats import Wanted
+from netmesh_controller.surfaces.reports.formats import Choice, Wanted
 from netmesh_controller.surfaces.terminal.closing import show_closing
 from netmesh_controller.surfaces.terminal.curves import show_curves
 from netmesh_controller.surfaces.terminal.estimate import show_estimate
@@ -123,6 +124,11 @@ def sweep(
         str | None, typer.Option(metavar="RUN,RUN,RUN", help="Earlier runs: what has become worse is found.")
     ] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Measure what is missing of a run.")] = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(help="'TEST[.VALUE].STATISTIC[@PATH] OP NUMBER UNIT' must hold in every cell."),
+    ] = None,
+    expect_file: Annotated[Path | None, typer.Option(help="A file of such expectations, one a line.")] = None,
     name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
     output: Annotated[
         list[Path] | None,
@@ -174,6 +180,7 @@ def sweep(
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     with one_sentence():
         check_outputs(output or ())
+        expectations = expected(expect, expect_file)
         if controller is not None and not (lab is None and agents is None):
             raise BadUsageError("--controller: the agents are that controller's; leave --lab and --agents out")
         earlier = asyncio.run(_earlier(history)) if history is not None else ()
@@ -183,7 +190,7 @@ def sweep(
         if stored is None and lab is None and agents is None:
             asked = _asked(given, plan, None)
             ask_from(asked)
-            command = _Command(asked, None, name, tuple(output or ()), output_format == "json", dry_run)
+            command = _Command(asked, None, name, tuple(output or ()), output_format == "json", dry_run, expectations)
             raise typer.Exit(asyncio.run(command.run_there(controller, resume)))
         asked = _asked(given, plan, stored)
         # What is wrong is told before a lab is built.
@@ -195,7 +202,9 @@ def sweep(
             lab, agents = source_names.get("lab"), source_names.get("agents")
             if certificates is None and "certificates" in source_names:
                 certificates = Path(source_names["certificates"])
-        command = _Command(asked, stored, name, tuple(output or ()), output_format == "json", dry_run, earlier)
+        command = _Command(
+            asked, stored, name, tuple(output or ()), output_format == "json", dry_run, expectations, earlier
+        )
         with agent_source(lab, agents, certificates) as source:
             code = asyncio.run(command.run(source))
     raise typer.Exit(code)
@@ -261,6 +270,7 @@ class _Command:
     outputs: tuple[Path, ...]
     json: bool
     dry_run: bool
+    expectations: tuple[str, ...]
     history: runs.History = ()
 
     async def run(self, source: Source) -> ExitCode:
@@ -312,10 +322,8 @@ class _Command:
             ended = await sweep_there(client, request, console)
         if ended is None:
             return ExitCode.COMPLETE
-        self._write(ended.document, console, planned=ended.planned)
-        if ended.interrupted:
-            return ExitCode.INTERRUPTED
-        return ExitCode.COMPLETE if ended.document.run.state == "complete" else ExitCode.GAPS
+        held = self._write(ended.document, console, planned=ended.planned)
+        return _code(ended.document, held=held, interrupted=ended.interrupted)
 
     async def _sweep(self, prepared: runs.Prepared, store: Store, console: Console) -> ExitCode:
         await runs.begin(prepared, store)
@@ -351,13 +359,13 @@ class _Command:
             await runs.finish(prepared, store, interrupted="failed")
             work.result()
         document = await runs.finish(prepared, store, interrupted="cancelled" if interrupted else None)
-        self._write(document, console, planned=len(runs.planned_keys(prepared.whole)))
-        if interrupted:
-            return ExitCode.INTERRUPTED
-        return ExitCode.COMPLETE if document.run.state == "complete" else ExitCode.GAPS
+        held = self._write(document, console, planned=len(runs.planned_keys(prepared.whole)))
+        return _code(document, held=held, interrupted=interrupted)
 
-    def _write(self, document: RunDocument, console: Console, *, planned: int) -> None:
-        write_outputs(Wanted.of(document), self.outputs)
+    def _write(self, document: RunDocument, console: Console, *, planned: int) -> bool:
+        """Whether what is expected holds."""
+        wanted = Wanted.of(document, Choice(expectations=self.expectations))
+        write_outputs(wanted, self.outputs)
         if self.json:
             typer.echo(document.model_dump_json(by_alias=True, indent=1))
         if not self.json:
@@ -365,7 +373,17 @@ class _Command:
             show_curves(console, curves(document.matrices))
             show_shares(console, shares(document.matrices, document.cells))
             show_findings(console, document)
+        held = show_expected(console, wanted)
         show_closing(console, document, planned, ", ".join(map(str, self.outputs)) or None)
+        return held
+
+
+def _code(document: RunDocument, *, held: bool, interrupted: bool) -> ExitCode:
+    if interrupted:
+        return ExitCode.INTERRUPTED
+    if not held:
+        return ExitCode.FAILED
+    return ExitCode.COMPLETE if document.run.state == "complete" else ExitCode.GAPS
 
 
 async def _show(engine: Sweep, live: ProgressDisplay) -> None:
