@@ -22,11 +22,16 @@ async def answer(url: str, method: str, path: str, headers: dict[str, str] | Non
 
 async def test_every_operation_but_health_needs_the_token(api: Api) -> None:
     for operation in OPERATIONS:
-        path = operation.path.replace("{run}", "latest").replace("{index}", "0").replace("{format}", "html")
+        path = (
+            operation.path.replace("{run}", "latest")
+            .replace("{index}", "0")
+            .replace("{format}", "html")
+            .replace("{file}", "style.css")
+        )
         status = await answer(api.url, operation.method, path)
         if operation.access == "open":
             assert status == 200, operation.path
-            assert operation.path in ("/healthz", "/readyz")
+            assert operation.path in ("/healthz", "/readyz", "/", "/pages/words", "/pages/{file}")
         else:
             assert status == 401, operation.path
 

@@ -22,6 +22,7 @@ from netmesh_controller.surfaces.web import (
     metrics,
     nodes,
     openapi,
+    pages,
     reports,
     runs,
     sweeps,
@@ -48,6 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *matrices.OPERATIONS,
     *exchange.OPERATIONS,
     *reports.OPERATIONS,
+    *pages.OPERATIONS,
 )
 
 
