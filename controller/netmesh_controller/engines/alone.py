@@ -9,6 +9,7 @@ from typing import Any
 
 from netmesh_controller.engines import measure
 from netmesh_controller.engines.measure import AgentHandle, Attempt, Others
+from netmesh_controller.engines.servicepaths import ServicePaths
 from netmesh_controller.mesh.alone import record
 from netmesh_controller.mesh.assemble import cell_from, counted
 from netmesh_controller.mesh.catalogue import TESTS
@@ -59,16 +60,29 @@ class Alone:
                 found.setdefault(key, one)
         return list(found.values())
 
-    async def measure(self, run_id: str, one: Measurement, agents: Mapping[tuple[str, str], AgentHandle]) -> None:
+    async def measure(
+        self,
+        run_id: str,
+        one: Measurement,
+        agents: Mapping[tuple[str, str], AgentHandle],
+        services: ServicePaths | None = None,
+    ) -> None:
         """Runs a measurement once more; what it cannot say now is not said."""
         links = measure.links_for(one, self._plan.ask, agents, self._plan.targets)
         attempt = Attempt(one, 1, f"{run_id}/{one.index}/alone", links)
         nothing: Callable[[], None] = lambda: None  # noqa: E731  # there is no next test to open ahead
         try:
+            reason = None if services is None else await services.through(attempt)
+            if reason is not None:
+                log.info("not measured again: %s", reason.message)
+                return
             evidence = await measure.run_attempt(attempt, lambda _: Others(on_kernel=False, at_node=False), nothing)
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(measure.close_endpoints(attempt)))
             raise
+        finally:
+            if services is not None:
+                await services.done(attempt)
         for said in counted(evidence)[: len(one.cells)]:
             spec = measure.spec_for(said.key.test, said.key.parameters, self._plan.ask)
             cell = cell_from(said, duration_seconds=spec.duration_seconds, omit_seconds=spec.omit_seconds)

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from netmesh_common.tls import CertificateError, Certificates
-from netmesh_controller.clients.cluster import Cluster, connect
+from netmesh_controller.clients.cluster import Cluster, ClusterError, connect
 from netmesh_controller.clients.cluster.facts import configured_proxy_mode, server_version
+from netmesh_controller.clients.cluster.services import Made, Owner, make_service, remove_leftovers, remove_service
 from netmesh_controller.engines.identity import IdentityKeeper
 from netmesh_controller.identity.rotation import Lifetimes
 from netmesh_controller.inventory.kubernetes import KubernetesInventory
 from netmesh_controller.inventory.located import InventoryError, Located
+from netmesh_controller.inventory.services import MakerError
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.network import agreed, cni_of
+
+log = logging.getLogger(__name__)
 
 IDENTITY_SECONDS = 30.0
 
 
 class Mesh:
-    """netmesh in one cluster, while `running`."""
+    """netmesh in one cluster, while `running`. One that `stays` first removes what an earlier process left behind."""
 
-    def __init__(self, lifetimes: Lifetimes | None = None) -> None:
+    def __init__(self, lifetimes: Lifetimes | None = None, *, stays: bool = False) -> None:
         self._lifetimes = lifetimes
+        self._stays = stays
+        self._owner = Owner.this_pod()
+        self._made: dict[str, Made] = {}
         self._cluster: Cluster | None = None
         self._inventory: KubernetesInventory | None = None
         self._identity: IdentityKeeper | None = None
@@ -37,7 +45,15 @@ class Mesh:
             self._cluster = await stack.enter_async_context(await connect())
             self._identity = await stack.enter_async_context(IdentityKeeper(self._cluster, self._lifetimes))
             self._inventory = await stack.enter_async_context(KubernetesInventory(self._cluster))
+            if self._stays:
+                await self._tidy(self._cluster)
             yield
+
+    async def _tidy(self, cluster: Cluster) -> None:
+        try:
+            await remove_leftovers(cluster, self._owner)
+        except ClusterError as error:
+            log.warning("it cannot be told whether Services were left behind: %s", error)
 
     @property
     def presence(self) -> KubernetesInventory:
@@ -51,6 +67,27 @@ class Mesh:
         if self._identity is None:
             raise CertificateError("certificates: there are none yet")
         return self._identity.certificates()
+
+    async def make(self, name: str, run: str, node: str, addresses: Mapping[int, str]) -> Mapping[int, str]:
+        """Makes a Service for a run; MakerError where it cannot be had."""
+        if self._cluster is None:
+            raise MakerError("the cluster is not connected")
+        try:
+            made = await make_service(self._cluster, name, run=run, node=node, addresses=addresses, owner=self._owner)
+        except ClusterError as error:
+            raise MakerError(f"no Service to {node} could be made: {error}") from error
+        self._made[name] = made
+        return made.addresses
+
+    async def remove(self, name: str) -> None:
+        """Removes a Service that was made here."""
+        made = self._made.pop(name, None)
+        if made is None or self._cluster is None:
+            return
+        try:
+            await remove_service(self._cluster, made)
+        except ClusterError as error:
+            log.warning("Service %s is left behind, for the next start to remove: %s", name, error)
 
     async def locate(self) -> list[Located]:
         """The agents as they are now, and `facts` anew; InventoryError or CertificateError where they cannot be had."""
@@ -78,9 +115,9 @@ class Mesh:
         }
 
 
-def cluster_source(lifetimes: Lifetimes | None = None) -> Source:
-    """The agents of the cluster that this process runs in."""
-    mesh = Mesh(lifetimes)
+def cluster_source(lifetimes: Lifetimes | None = None, *, stays: bool = False) -> Source:
+    """The agents of the cluster that this process runs in, for a command or for a controller that `stays`."""
+    mesh = Mesh(lifetimes, stays=stays)
     return Source(
         mesh.locate,
         mesh.certificates,
@@ -88,4 +125,5 @@ def cluster_source(lifetimes: Lifetimes | None = None) -> Source:
         mesh.facts,
         running=mesh.running,
         presence=lambda: mesh.presence,
+        maker=lambda: mesh,
     )

@@ -110,7 +110,10 @@ class Others:
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt at a measurement: its links, and the server sides opened for them."""
+    """One attempt at a measurement: its links, and the server sides opened for them.
+
+    The address of a link through a Service that is yet to be made is "".
+    """
 
     measurement: Measurement
     number: int
@@ -118,6 +121,7 @@ class Attempt:
     links: tuple[Link, ...]
     opened: list[Opened | None] = field(default_factory=list)
     opened_until: float = 0.0
+    held: list[tuple[str, str]] = field(default_factory=list)  # the agents whose Services it uses
 
 
 def spec_for(test: str, parameters: Parameters, ask: Ask, duration_seconds: int | None = None) -> Spec:
@@ -160,9 +164,10 @@ def links_for(
             continue
         source_role, target_role = roles(key.path, local=is_local(key))
         source, target = agents[key.source, source_role], agents[key.target, target_role]
-        addresses = target.services if path.via_service else target.addresses
+        # A Service that is made for the run is not there yet, and no other address may stand in for it.
+        address = target.services.get(spec.family, "") if path.via_service else target.addresses[spec.family]
         session = _session(path, spec, source, target) if spec.instrument == STAMP else None
-        link = Link(key, spec, source, target, addresses[spec.family], session=session)
+        link = Link(key, spec, source, target, address, session=session)
         links.append(link)
         if is_local(key) and key.parameters.direction == "bidirectional":
             links.append(replace(link, source=target, target=source, address=source.addresses[spec.family]))

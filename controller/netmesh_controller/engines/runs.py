@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from netmesh_controller.clients.store import Store, StoredRun
 from netmesh_controller.engines.alone import Alone
+from netmesh_controller.engines.servicepaths import ServicePaths
 from netmesh_controller.engines.survey import Survey
 from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.mesh.alone import ALONE, measured_again
@@ -107,6 +108,11 @@ def sweep_of(prepared: Prepared, store: Store, on_cell: Callable[[Cell], None]) 
         # Not in this run, whose plan was made before; a reader should know that the mesh was larger at its end.
         prepared.run.facts["joined_meanwhile"] = sorted(nodes)
 
+    def on_services(made: int, most: int) -> None:
+        prepared.run.facts["services"] = {"made": made, "most_at_once": most}
+
+    maker = prepared.survey.maker
+
     return Sweep(
         prepared.run.id,
         prepared.todo,
@@ -117,6 +123,7 @@ def sweep_of(prepared: Prepared, store: Store, on_cell: Callable[[Cell], None]) 
         repeating=prepared.repeating,
         presence=prepared.survey.presence,
         on_joined=on_joined,
+        services=None if maker is None else ServicePaths(maker, prepared.run.id, on_services),
     )
 
 

@@ -14,6 +14,7 @@ from netmesh_common.tls import Certificates
 from netmesh_controller.clients.agents import AgentClient, AgentError, close_all
 from netmesh_controller.engines.measure import AgentHandle, addresses_of
 from netmesh_controller.inventory.located import InventoryError, Located, Presence
+from netmesh_controller.inventory.services import ServiceMaker
 from netmesh_controller.mesh import hostwindow
 from netmesh_controller.mesh.ask import AskError
 from netmesh_controller.mesh.document import Agent, Node, Reason
@@ -41,11 +42,12 @@ class Survey:
     remarks: tuple[str, ...]
     shared_host: bool
     presence: Presence | None = None
+    maker: ServiceMaker | None = None
 
     @property
     def has_services(self) -> bool:
-        """Whether there are Services in front of the agents."""
-        return any(agent.services for agent in self.agents.values())
+        """Whether there are Services in front of the agents, or can be."""
+        return self.maker is not None or any(agent.services for agent in self.agents.values())
 
     async def close(self) -> None:
         """Ends the connections."""
@@ -60,6 +62,7 @@ async def survey(
     term: int = 0,
     selection: Selection | None = None,
     presence: Presence | None = None,
+    maker: ServiceMaker | None = None,
 ) -> Survey:
     """Asks every agent what it is, then watches all hosts for `idle_seconds` as the baseline of their cost.
 
@@ -130,7 +133,7 @@ async def survey(
     names = sorted(entries_of, key=lambda name: order.get(name, len(order)))
     nodes = tuple(_node(name, entries_of[name][0], agents, facts_of) for name in names)
     shared = _share_a_kernel(nodes, facts_of)
-    return Survey(nodes, agents, unreachable, (*differences(nodes), *restless(nodes)), shared, presence)
+    return Survey(nodes, agents, unreachable, (*differences(nodes), *restless(nodes)), shared, presence, maker)
 
 
 def _share_a_kernel(nodes: Sequence[Node], facts_of: Mapping[tuple[str, str], dict[str, Any]]) -> bool:

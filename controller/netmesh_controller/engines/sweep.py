@@ -21,6 +21,7 @@ from netmesh_controller.engines.absence import RETURN_SECONDS, Absences
 from netmesh_controller.engines.alone import Alone
 from netmesh_controller.engines.idle import idle_cells
 from netmesh_controller.engines.measure import AgentHandle, AtTargetError, Attempt, Link, Others
+from netmesh_controller.engines.servicepaths import ServicePaths
 from netmesh_controller.inventory.located import Presence
 from netmesh_controller.mesh.assemble import cell_from, counted
 from netmesh_controller.mesh.document import Cell, Reason
@@ -45,7 +46,7 @@ class Sweep:
 
     `alone` takes up what is measured again when all is done; without it nothing is. `repeating` decides which cells are
     repeated beyond the plan. A source that watches its nodes has a `presence`; `on_joined` is told of nodes that came
-    since the plan was made: they are in the next sweep.
+    since the plan was made: they are in the next sweep. `services` makes Services where there are none.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Sweep:
         repeating: Repeating | None = None,
         presence: Presence | None = None,
         on_joined: Callable[[frozenset[str]], None] = lambda _: None,
+        services: ServicePaths | None = None,
     ) -> None:
         self._run_id = run_id
         self._plan = plan
@@ -79,6 +81,7 @@ class Sweep:
         self._begun = time.monotonic()
         self._occupancy = Occupancy()
         self._changed = asyncio.Event()
+        self._services = services
         self._absences = Absences(agents, self._schedule, self._spawn, presence, on_joined)
 
     async def run(self) -> None:
@@ -86,6 +89,13 @@ class Sweep:
 
         Cancelling ends all tests under way, closes their server sides, and keeps what is stored.
         """
+        try:
+            await self._run()
+        finally:
+            if self._services is not None:
+                await asyncio.shield(asyncio.ensure_future(self._services.close()))
+
+    async def _run(self) -> None:
         await self._keep(self._plan.gaps)
         self._begun = time.monotonic()
         await self._keep(await idle_cells(self._plan, self._agents))
@@ -111,7 +121,7 @@ class Sweep:
     async def _once_more(self, measurement: Measurement, alone: Alone) -> None:
         self._started[measurement.index] = (measurement, time.monotonic())
         try:
-            await alone.measure(self._run_id, measurement, self._agents)
+            await alone.measure(self._run_id, measurement, self._agents, self._services)
         finally:
             del self._started[measurement.index]
 
@@ -140,9 +150,9 @@ class Sweep:
         index = measurement.index
         attempt = await self._attempt_for(measurement)
         try:
-            reason = await self._pressure(measurement)
+            reason = await self._pressure(measurement) or await self._through_services(attempt)
             evidence = (
-                measure.not_started(attempt, reason)
+                await self._not_started(attempt, reason)
                 if reason
                 else await measure.run_attempt(
                     attempt, self._others(measurement), lambda: self._open_ahead(measurement)
@@ -152,9 +162,18 @@ class Sweep:
             await asyncio.shield(asyncio.ensure_future(measure.close_endpoints(attempt)))
             raise
         finally:
+            if self._services is not None:
+                await self._services.done(attempt)
             self._started.pop(index, None)
             self._occupancy.leave(index, self._places(measurement), time.monotonic())
         await self._settle(measurement, counted(evidence)[: len(measurement.cells)])
+
+    async def _through_services(self, attempt: Attempt) -> Reason | None:
+        return None if self._services is None else await self._services.through(attempt)
+
+    async def _not_started(self, attempt: Attempt, reason: Reason) -> list[Evidence]:
+        await measure.close_endpoints(attempt)
+        return measure.not_started(attempt, reason)
 
     async def _pressure(self, measurement: Measurement) -> Reason | None:
         """Waits until the measurement's nodes are calm, where that is asked for; why not, where one stays busy."""

@@ -89,6 +89,7 @@ async def surveyed(source: Source, selection: Selection, *, term: int = 0, idle_
         term=term,
         selection=selection,
         presence=source.presence(),
+        maker=source.maker(),
         **more,
     )
     if not found.agents:

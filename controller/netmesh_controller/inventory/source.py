@@ -9,6 +9,7 @@ from typing import Any
 
 from netmesh_common.tls import Certificates
 from netmesh_controller.inventory.located import Located, Presence
+from netmesh_controller.inventory.services import ServiceMaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Source:
 
     `certificates` is asked for each time that connections are made, since they may be rotated meanwhile. `facts` are
     what a run should say of the source. `running` is entered before the source is asked and left when it is no longer
-    needed; a source that watches what changes does so meanwhile, and has a `presence`.
+    needed; a source that watches what changes does so meanwhile, and has a `presence`;
+    one that can make Services has a `maker`.
     """
 
     locate: Callable[[], Awaitable[list[Located]]]
@@ -26,3 +28,4 @@ class Source:
     facts: dict[str, Any] = field(default_factory=dict)
     running: Callable[[], AbstractAsyncContextManager[Any]] = nullcontext
     presence: Callable[[], Presence | None] = lambda: None
+    maker: Callable[[], ServiceMaker | None] = lambda: None

@@ -50,7 +50,7 @@ def serve(
         token, where = _token(token_file, in_pod=in_pod)
         # Bound before a lab is entered: the process moves into its network then, the socket stays here.
         listener = _everywhere() if listen is None and in_pod else _bound(listen or f"127.0.0.1:{PORT}")
-        with agent_source(lab, agents, certificates) as source:
+        with agent_source(lab, agents, certificates, stays=True) as source:
             host, port = listener.getsockname()[:2]
             shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             typer.echo(f"The API is at http://{shown}/api/v1; its token is {where}.")

@@ -20,8 +20,11 @@ from netmesh_controller.surfaces.cli.errors import BadUsageError
 
 
 @contextmanager
-def agent_source(lab: str | None, agents: str | None, certificates: Path | None) -> Iterator[Source]:
+def agent_source(
+    lab: str | None, agents: str | None, certificates: Path | None, *, stays: bool = False
+) -> Iterator[Source]:
     """The agents that the options name; a lab that is made for this command is taken down at its end.
+    `stays`: for a controller that stays.
 
     Must be entered before the event loop starts: the process itself moves into the lab's network.
     """
@@ -46,7 +49,7 @@ def agent_source(lab: str | None, agents: str | None, certificates: Path | None)
         # Only here: the client's package takes more than a second to import.
         from netmesh_controller.engines.incluster import cluster_source  # noqa: PLC0415
 
-        yield cluster_source(_lifetimes())
+        yield cluster_source(_lifetimes(), stays=stays)
     else:
         raise BadUsageError("where are the agents? Give --lab N|FILE|NAME or --agents FILE|HOST:PORT,…")
 

@@ -282,7 +282,11 @@ class _Command:
         console = Console(stderr=self.json)
         ask = ask_from(self.asked)
         found = await survey(
-            await source.locate(), source.certificates, selection=ask.selection, presence=source.presence()
+            await source.locate(),
+            source.certificates,
+            selection=ask.selection,
+            presence=source.presence(),
+            maker=source.maker(),
         )
         try:
             if not found.agents:
