@@ -108,8 +108,14 @@ def sweep_of(prepared: Prepared, store: Store, on_cell: Callable[[Cell], None]) 
         # Not in this run, whose plan was made before; a reader should know that the mesh was larger at its end.
         prepared.run.facts["joined_meanwhile"] = sorted(nodes)
 
+    # Of a run that is resumed, those of its earlier parts count too.
+    before = prepared.run.facts.get("services") or {"made": 0, "most_at_once": 0}
+
     def on_services(made: int, most: int) -> None:
-        prepared.run.facts["services"] = {"made": made, "most_at_once": most}
+        prepared.run.facts["services"] = {
+            "made": before["made"] + made,
+            "most_at_once": max(before["most_at_once"], most),
+        }
 
     maker = prepared.survey.maker
 

@@ -54,6 +54,10 @@ def serve(
             host, port = listener.getsockname()[:2]
             shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             typer.echo(f"The API is at http://{shown}/api/v1; its token is {where}.")
+            if os.environ.get("NETMESH_DATA_KEPT") == "pod":
+                typer.echo(
+                    "Results live as long as this pod, on its emptyDir; component storage or postgresql keeps them."
+                )
             settings = Settings(listener, token, public_read, elected=in_pod)
             asyncio.run(serve_until_stopped(settings, source))
 
