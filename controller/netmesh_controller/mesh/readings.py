@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from netmesh_controller.mesh.catalogue import COST_VALUES, TESTS
 from netmesh_controller.mesh.document import Cell, Host
+from netmesh_controller.mesh.witness import starves
 
 Reading: TypeAlias = "Callable[[Cell], float | str]"
 
@@ -24,7 +25,12 @@ def readings_of(test: str, instrument: str) -> dict[str, Reading]:
 
 def _value(name: str, cell: Cell) -> float | str:
     summary = cell.values.get(name)
-    return USUAL if summary is None else summary.mean
+    if summary is None:
+        return USUAL
+    # A rate holds where its jitter does not: that is timed by the process that receives.
+    if name == "jitter_seconds" and TESTS[cell.test].kind == "bandwidth" and starves(cell.witness, "target"):
+        return "starved"
+    return summary.mean
 
 
 def _cost(name: str, cell: Cell) -> float | str:

@@ -90,6 +90,14 @@ def _sign(name: str) -> str:
     return name.partition(".")[2]
 
 
+def starves(seen: Witness | None, end: End) -> bool:
+    """Whether a process at this end was held up by its limit or its hypervisor: what it timed is its own waiting."""
+    if seen is None:
+        return False
+    limits = ((sign, limit.starve) for sign, limit in THRESHOLDS.items() if sign != "run_queue_wait")
+    return any(starve is not None and seen.figures.get(f"{end}.{sign}", 0.0) >= starve for sign, starve in limits)
+
+
 def timed_by_a_process(key: CellKey) -> bool:
     """Whether the cell's figures are times that a process took: its own waiting is in them.
 

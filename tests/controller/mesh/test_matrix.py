@@ -204,6 +204,22 @@ def test_cost_of_both_ends() -> None:
     assert [entry(made, "node-2", "node-1", value) for value in COST_VALUES] == ["not_supported"] * 4
 
 
+def test_a_starved_receivers_jitter_is_no_figure_where_its_rate_is_one() -> None:
+    values = {"bits_per_second": Summary(mean=1e8), "jitter_seconds": Summary(mean=0.02)}
+
+    def seen(end: str) -> dict[str, Any]:
+        return {"verdict": "marked", "signs": ["throttled"], "figures": {f"{end}.throttled": 0.4}}
+
+    udp = {"test": "udp-bandwidth", "values": values}
+    cells = [
+        cell("node-1", "node-2", **udp, witness=seen("target")),
+        cell("node-2", "node-1", **udp, witness=seen("source")),
+    ]
+    made = matrices(NODES, cells)
+    assert [entry(made, "node-1", "node-2", value) for value in values] == [1e8, "starved"]
+    assert [entry(made, "node-2", "node-1", value) for value in values] == [1e8, 0.02]
+
+
 def test_a_stranger_is_refused() -> None:
     with pytest.raises(ValueError, match="node-99"):
         matrices(NODES, [cell("node-1", "node-99", 1e9)])

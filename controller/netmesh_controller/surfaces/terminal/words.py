@@ -62,6 +62,7 @@ QUIET_CODES: frozenset[str] = frozenset({"not_scheduled", "not_applicable", "not
 _SENTENCES: dict[str, str] = {
     "not_supported": "the tool does not give this value",
     "shared_host": "another test ran on the same kernel in the window, so the host's CPU is not this test's alone",
+    "starved": "the process that timed it was held up by its CPU limit or its hypervisor",
     "too_small": "the cost is smaller than what can be told from the host's own noise, or from ticks of 10 ms",
     "cancelled": "this pair was not measured before the run stopped",
     "not_scheduled": "the plan left this pair out",
