@@ -38,7 +38,8 @@ class Candidate:
             text=True,
         )
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listening = threading.Thread(target=self._listen)
+        self._listening.start()
         assert self.says(30) == "takes part"
 
     def says(self, seconds: float) -> str | None:
@@ -50,12 +51,14 @@ class Candidate:
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line.strip())
+        with self.process.stdout as said:
+            for line in said:
+                self._lines.put(line.strip())
 
     def end(self, number: int) -> None:
         self.process.send_signal(number)
         self.process.wait(15)
+        self._listening.join()
 
 
 @pytest.fixture
@@ -73,8 +76,7 @@ def processes() -> Iterator[ExitStack]:
 
 def candidate(processes: ExitStack, kubeconfig: Path, identity: str) -> Candidate:
     made = Candidate(kubeconfig, identity)
-    processes.callback(made.process.wait)
-    processes.callback(made.process.kill)
+    processes.callback(made.end, signal.SIGKILL)
     return made
 
 

@@ -14,7 +14,8 @@ from sqlalchemy.exc import ArgumentError
 from netmesh_controller.clients.store.errors import StoreUrlError
 
 FILE_NAME = "netmesh.sqlite"
-_RIGHT = "give postgresql://USER@HOST/DATABASE or sqlite:///PATH"
+KUBERNETES = "kubernetes"
+_RIGHT = "give postgresql://USER@HOST/DATABASE, sqlite:///PATH, http://CONTROLLER:9412 or kubernetes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ def data_directory() -> Path:
     """Where the store lives: NETMESH_DATA_DIR, else the user's data directory (XDG Base Directory)."""
     named = os.environ.get("NETMESH_DATA_DIR")
     return Path(named) if named else Path(platformdirs.user_data_dir("netmesh", appauthor=False))
+
+
+def is_remote(where: object) -> bool:
+    """Whether a store is that of a controller: its URL, or `kubernetes` for the cluster's."""
+    return isinstance(where, str) and (where == KUBERNETES or where.startswith(("http://", "https://")))
 
 
 def locate(where: Path | str | None) -> Location:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from netmesh_controller.clients.store.engine import WRITES, make_engine
 from netmesh_controller.clients.store.errors import StoreError, in_a_sentence
-from netmesh_controller.clients.store.location import Location, locate
+from netmesh_controller.clients.store.location import Location, is_remote, locate
 from netmesh_controller.clients.store.schema import migrate, standing_of, standing_of_file
 from netmesh_controller.clients.store.store import Store
 
@@ -22,8 +23,13 @@ async def open_store(where: Path | str | None = None) -> Store:
 
     By default it is NETMESH_STORE, else the file `netmesh.sqlite` in `data_directory`. Raises StoreError where it
     cannot be used: not reachable, not writable, damaged, no database of netmesh's, or written by a newer netmesh.
-    Such a database is left as it is.
+    Such a database is left as it is. A controller's URL, or `kubernetes`, is that controller's store.
     """
+    if is_remote(where := where or os.environ.get("NETMESH_STORE")):
+        # Only here: it is made of the store itself.
+        from netmesh_controller.clients.remote_store import open_remote  # noqa: PLC0415
+
+        return await open_remote(str(where))
     location = locate(where)
     engine = make_engine(location)
     try:

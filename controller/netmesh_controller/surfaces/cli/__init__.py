@@ -28,6 +28,8 @@ COMMANDS = {
     "certificates": ("certificates:certificates", "Make the certificates of agents outside Kubernetes."),
     "lab": ("lab:lab", "A small cluster network out of network namespaces, on this machine."),
 }
+# Commands that only read runs.
+READING = ("runs", "report", "compare")
 # Each option's environment variable is NETMESH_<OPTION>, whatever the command.
 ENVIRONMENT = {"auto_envvar_prefix": "NETMESH"}
 
@@ -71,10 +73,12 @@ app = typer.Typer(
 
 @app.callback()
 def _root(
+    context: typer.Context,
     store: Annotated[
         str | None,
         typer.Option(
-            envvar="NETMESH_STORE", help="Where runs are stored: postgresql://… or sqlite:///FILE. [the data directory]"
+            envvar="NETMESH_STORE",
+            help="Where runs are: postgresql://…, sqlite:///FILE, a controller's URL, kubernetes. [the data directory]",
         ),
     ] = None,
 ) -> None:
@@ -82,6 +86,17 @@ def _root(
     if store is not None:
         # Whoever opens the store looks there, programs that are started for this command too.
         os.environ["NETMESH_STORE"] = store
+    elif context.invoked_subcommand in READING:
+        _read_the_cluster_s()
+
+
+def _read_the_cluster_s() -> None:
+    """With nothing but a kubeconfig, runs are those of the cluster's controller."""
+    from netmesh_controller.clients.reach import may_have_cluster  # noqa: PLC0415
+    from netmesh_controller.clients.store.location import FILE_NAME, KUBERNETES, data_directory  # noqa: PLC0415
+
+    if may_have_cluster() and not (data_directory() / FILE_NAME).exists():
+        os.environ["NETMESH_STORE"] = KUBERNETES
 
 
 def main() -> None:

@@ -12,11 +12,11 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from netmesh_common import logs
+from netmesh_controller.clients.reach import controller_at
 from netmesh_controller.engines.roster import Present, Roster
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.document import Node, Reason
 from netmesh_controller.surfaces.cli.errors import BadUsageError, ExitCode, one_sentence
-from netmesh_controller.surfaces.cli.remote import controller_at
 from netmesh_controller.surfaces.cli.sources import agent_source
 from netmesh_controller.surfaces.terminal.nodes import show_nodes
 

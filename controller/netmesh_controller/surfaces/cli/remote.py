@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 from rich.console import Console
 
 from netmesh_common.tasks import cancelled
-from netmesh_controller.clients.controller import Access, ControllerClient, ControllerError, direct
+from netmesh_controller.clients.controller import ControllerClient, ControllerError
+from netmesh_controller.clients.remote_store import RemoteStore
+from netmesh_controller.engines import runs
 from netmesh_controller.mesh.document import Cell, RunDocument
 from netmesh_controller.mesh.outline import Outline
 from netmesh_controller.mesh.progress import Progress
@@ -23,8 +23,6 @@ from netmesh_controller.surfaces.cli.errors import BadUsageError, ExitCode
 from netmesh_controller.surfaces.terminal.estimate import show_estimate
 from netmesh_controller.surfaces.terminal.progress import ProgressDisplay
 
-KUBECONFIG = Path("~/.kube/config").expanduser()
-TOKEN_VARIABLE = "NETMESH_TOKEN"  # noqa: S105  # the name of a variable
 _PROGRESS = TypeAdapter(Progress)
 # A survey of a thousand agents goes before the answer.
 START_SECONDS = 180.0
@@ -37,43 +35,6 @@ class Ended:
     document: RunDocument
     planned: int
     interrupted: bool
-
-
-@asynccontextmanager
-async def controller_at(url: str | None) -> AsyncIterator[ControllerClient]:
-    """The controller at a URL, with the token of NETMESH_TOKEN; without one that of the Kubernetes cluster: in a pod by
-    its Service, elsewhere through the API server's proxy, with the token of its Secret.
-
-    BadUsageError where the URL is none or there is no cluster; ClusterError where the token is not to be had.
-    """
-    async with AsyncExitStack() as stack:
-        if url is not None:
-            if not url.startswith(("http://", "https://")):
-                raise BadUsageError(f"--controller: '{url}' is not a URL such as http://10.0.0.7:9412")
-            access = direct(url, os.environ.get(TOKEN_VARIABLE))
-        else:
-            access = await _of_the_cluster(stack)
-        yield await stack.enter_async_context(ControllerClient(access))
-
-
-def may_have_cluster() -> bool:
-    """Whether this user or pod seems to have a Kubernetes cluster at all."""
-    return bool(os.environ.get("KUBECONFIG") or os.environ.get("KUBERNETES_SERVICE_HOST")) or KUBECONFIG.is_file()
-
-
-async def _of_the_cluster(stack: AsyncExitStack) -> Access:
-    # Only here: the client's package takes more than a second to import.
-    from netmesh_controller.clients.cluster import ClusterError, connect, in_cluster  # noqa: PLC0415
-    from netmesh_controller.clients.cluster.service_proxy import in_pod, proxied  # noqa: PLC0415
-
-    try:
-        cluster = await stack.enter_async_context(await connect())
-    except ClusterError as error:
-        raise BadUsageError(
-            "where are the agents? Give --lab N|FILE|NAME, --agents FILE|HOST:PORT,… or --controller URL; "
-            f"else they are those of a Kubernetes cluster, but {error}"
-        ) from error
-    return await (in_pod(cluster) if in_cluster() else proxied(cluster))
 
 
 async def sweep_there(client: ControllerClient, request: Mapping[str, Any], console: Console) -> Ended | None:
@@ -97,9 +58,18 @@ async def sweep_there(client: ControllerClient, request: Mapping[str, Any], cons
         finally:
             await cancelled(watching, cancelling)
         watching.result()
-        document = RunDocument.model_validate_json(await client.fetch("GET", f"runs/{run}/document"))
+        document = await _document(client, run)
     interrupted = document.run.state == "cancelled"
     return Ended(document, started["planned"], interrupted)
+
+
+async def _document(client: ControllerClient, run: str) -> RunDocument:
+    try:
+        return RunDocument.model_validate_json(await client.fetch("GET", f"runs/{run}/document"))
+    except ControllerError as error:
+        if error.code != "too_many_cells":
+            raise
+        return runs.stored_document(await RemoteStore(client, AsyncExitStack()).load(run))
 
 
 async def _watch(client: ControllerClient, run: str, console: Console) -> None:

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from netmesh_common import logs
 from netmesh_common.tasks import cancelled
+from netmesh_controller.clients.reach import controller_at, may_have_cluster
 from netmesh_controller.clients.store import RunNotFoundError, Store, StoredRun, open_store
 from netmesh_controller.engines import runs
 from netmesh_controller.engines.exchange import stored_run
@@ -31,7 +32,7 @@ from netmesh_controller.mesh.share import shares
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.expectations import expected, show_expected
 from netmesh_controller.surfaces.cli.outputs import check_outputs, write_outputs
-from netmesh_controller.surfaces.cli.remote import controller_at, may_have_cluster, sweep_there
+from netmesh_controller.surfaces.cli.remote import sweep_there
 from netmesh_controller.surfaces.cli.sources import agent_source
 from netmesh_controller.surfaces.reports.formats import Choice, Wanted
 from netmesh_controller.surfaces.terminal.closing import show_closing

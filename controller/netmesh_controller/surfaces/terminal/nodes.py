@@ -29,6 +29,9 @@ def show_nodes(
             table.add_row(*_row(node))
     if table.row_count:
         console.print(table)
+    for line in _tools(nodes):
+        for part in wrapped(line, console.width):
+            console.print(Text(part), soft_wrap=True, highlight=False)
     for name, reason in unreachable.items():
         said = reason.message.removeprefix(f"{name}: ")
         for line in wrapped(f"{name}: {reason.code}, {said}", console.width):
@@ -42,10 +45,19 @@ def show_nodes(
         console.print(Text("there is no node", palette.VERY_BAD))
 
 
+def _tools(nodes: Sequence[Node]) -> list[str]:
+    """What is installed, once for all nodes where it is the same; where versions differ, a remark says so."""
+    found: dict[str, set[str]] = {}
+    for node in nodes:
+        for name, version in (node.facts.get("tools") or {}).items():
+            found.setdefault(name, set()).add(version)
+    same = [f"{name} {next(iter(versions))}" for name, versions in sorted(found.items()) if len(versions) == 1]
+    return [f"tools: {', '.join(same)}"] if same else []
+
+
 def _row(node: Node) -> list[str]:
     facts = node.facts
     memory = facts.get("memory_bytes")
-    tools = ", ".join(f"{name} {version}" for name, version in sorted((facts.get("tools") or {}).items()))
     return [
         node.name,
         node.zone or "",
@@ -55,5 +67,4 @@ def _row(node: Node) -> list[str]:
         str(facts.get("cpus") or "unknown"),
         "unknown" if memory is None else format_bytes(memory),
         str(facts.get("mtu_bytes") or "unknown"),
-        tools,
     ]
