@@ -80,5 +80,8 @@ def test_the_worst_cells_are_asked_for_once_more() -> None:
     (again,) = Alone(plan, cells).asked()
     assert again.source == slow
     assert again in plan.measurements
+    longer = make_plan(ask_from({"tests": "tcp-bandwidth", "duration": "100s"}), nodes(6))
+    assert longer.measurements[0].seconds > 60
+    assert len(Alone(longer, cells).asked()) == 1, "one at least, however long it takes"
     one_at_a_time = make_plan(ask_from({"tests": "tcp-bandwidth", "max_concurrent": 1}), nodes(6))
     assert Alone(one_at_a_time, cells).asked() == [], "each was measured alone already"

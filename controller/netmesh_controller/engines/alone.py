@@ -22,6 +22,9 @@ from netmesh_controller.mesh.table import Series
 
 log = logging.getLogger(__name__)
 
+_LEAST_SECONDS = 60.0
+_MOST_OF_THE_SWEEP = 0.05
+
 
 class Alone:
     """Gathers a sweep's bandwidths as they come, and says which of its measurements run again.
@@ -49,16 +52,29 @@ class Alone:
         self._gathered[series].add(cell)
 
     def asked(self) -> list[Measurement]:
-        """The measurements to run again, one after the other: at most 5 % of each series' cells."""
-        wanted = set(to_measure_again(self._plan.nodes, self._gathered, duration_seconds=self._plan.ask.duration))
-        found: dict[Again, Measurement] = {}
-        for one in self._plan.measurements if wanted else ():
-            variant = one.variant
-            key = Again(Series(variant.path, variant.test, variant.parameters), one.source, one.target)
-            back = Again(key.series, one.target, one.source)
-            if key in wanted or (back in wanted and variant.parameters.direction == "bidirectional"):
-                found.setdefault(key, one)
-        return list(found.values())
+        """The measurements to run again, one after the other, the worst first.
+
+        At most 5 % of each series' cells, one at least; and no more than a minute's work, or 5 % of the sweep's own
+        expected time where that is longer: in a mesh where everything is wrong, all of it alone would take days.
+        """
+        worst = to_measure_again(self._plan.nodes, self._gathered, duration_seconds=self._plan.ask.duration)
+        if not worst:
+            return []
+        of_cell: dict[Again, Measurement] = {}
+        wanted = set(worst)
+        for one in self._plan.measurements:
+            for key in one.cells:
+                cell = Again(Series.of(key), key.source, key.target)
+                if cell in wanted:
+                    of_cell.setdefault(cell, one)
+        room = max(_LEAST_SECONDS, _MOST_OF_THE_SWEEP * self._plan.estimate.expected_seconds)
+        chosen: list[Measurement] = []
+        for one in dict.fromkeys(of_cell[cell] for cell in worst if cell in of_cell):
+            room -= one.seconds
+            if room < 0 and chosen:
+                break
+            chosen.append(one)
+        return chosen
 
     async def measure(
         self,

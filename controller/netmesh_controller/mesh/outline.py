@@ -45,7 +45,8 @@ class OutlineTest(BaseModel):
 class Outline(BaseModel):
     """A plan in short; times in seconds, traffic in bytes, null where it is not known.
 
-    `until` repeats each cell up to `most_repeats` times, which takes `most_seconds` at most, the budget included.
+    `until` repeats each cell up to `most_repeats` times, which takes `most_seconds` and
+    `most_traffic_bytes` at most, the budget included.
     `gaps` has the commonest reasons first, and no more than ten of them; `gap_cells` counts all.
     """
 
@@ -73,6 +74,7 @@ class Outline(BaseModel):
     until: str | None = None
     most_repeats: int | None = None
     most_seconds: Finite | None = None
+    most_traffic_bytes: int | None = None
     budget_seconds: Finite | None = None
 
 
@@ -107,5 +109,6 @@ def outline_of(plan: Plan, cost: Estimate | None = None) -> Outline:
         until=ask.until,
         most_repeats=ask.most_repeats if ask.until else None,
         most_seconds=(min(plan.most.expected_seconds, ask.budget or math.inf)) if ask.until else None,
+        most_traffic_bytes=plan.most.traffic_bytes if ask.until else None,
         budget_seconds=ask.budget,
     )

@@ -101,6 +101,9 @@ def test_the_estimate_says_what_it_may_cost_at_most() -> None:
     outline = outline_of(plan)
     assert (outline.until, outline.most_repeats) == ("ci < 2 %", 9)
     assert outline.most_seconds == pytest.approx(plan.most.expected_seconds)
+    paced = outline_of(plan_until(4, max_repeat=9, max_rate="100M"))
+    assert paced.traffic_bytes is not None
+    assert paced.most_traffic_bytes == pytest.approx(3 * paced.traffic_bytes)
 
 
 @pytest.mark.parametrize(

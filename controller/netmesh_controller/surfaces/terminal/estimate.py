@@ -66,7 +66,9 @@ def _tests(outline: Outline) -> str:
 def _traffic(outline: Outline) -> str:
     if outline.traffic_bytes is None:
         return f"unknown: {outline.traffic_note}"
-    return f"{format_bytes(outline.traffic_bytes)}, {outline.traffic_note}"
+    most = outline.most_traffic_bytes
+    repeats = "" if most is None else f", up to {format_bytes(most)} with all repeats"
+    return f"{format_bytes(outline.traffic_bytes)}, {outline.traffic_note}{repeats}"
 
 
 def _between_zones(outline: Outline) -> str | None:
