@@ -26,7 +26,7 @@ class Database:
         self._programs = found[-1]
         settings = {"unix_socket_directories": "", "listen_addresses": CONTROL_PLANE_V4, "fsync": "off"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        server = [self._programs / "postgres", "-D", self._folder / "data", *options]
+        server: list[str | Path] = [self._programs / "postgres", "-D", self._folder / "data", *options]
         self._server = Daemon(folder, "postgres", server, lambda: [*enter(CONTROL_PLANE), *_AS_USER])
 
     def start(self) -> None:
