@@ -2,7 +2,7 @@
 BIN := .venv/bin
 PY := proto common agent controller tests bench
 
-.PHONY: sweep test lint proto schema lock bench install format image kube-up kube-down test-kube
+.PHONY: sweep test lint proto schema lock bench install format image kube-up kube-down test-kube test-kube-smoke
 
 sweep: install
 	$(BIN)/netmesh-controller sweep --lab 4
@@ -15,6 +15,10 @@ test:
 test-kube:
 	@scripts/install kube
 	$(BIN)/python -m pytest tests/kube $(ARGS)
+
+test-kube-smoke:
+	@scripts/install kube
+	$(BIN)/python -m pytest tests/kube/test_smoke.py $(ARGS)
 
 kube-up:
 	@scripts/install kube

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,14 +29,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, ...]]:
+def images() -> Iterator[tuple[Path, ...]]:
     """Archives of the agent's and the controller's image."""
-    folder = tmp_path_factory.mktemp("images")
-    run(ROOT / "scripts" / "image", folder, seconds=1500)
-    archives = tuple(sorted(folder.glob("*.tar")))
-    yield archives
-    for archive in archives:  # they are large, and pytest keeps its folders
-        archive.unlink()
+    # Not in pytest's own folder: they are large, it keeps some sessions, and others' sessions remove the oldest.
+    with tempfile.TemporaryDirectory(prefix="netmesh-images-") as folder:
+        run(ROOT / "scripts" / "image", folder, seconds=1500)
+        yield tuple(sorted(Path(folder).glob("*.tar")))
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +57,7 @@ def cluster(images: tuple[Path, ...]) -> Iterator[Cluster]:
 def deployed(cluster: Cluster, images: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Netmesh]:
     """netmesh after `kubectl apply -k deploy/`, and a user outside who may run sweeps."""
     netmesh = Netmesh(cluster, tmp_path_factory.mktemp("operator"), images)
+    netmesh.delete()  # pods of a cluster that is used again would go on with the images of before
     netmesh.apply()
     netmesh.grant()
     netmesh.wait_ready()

@@ -17,7 +17,9 @@ QUICK = ("--duration", "1s", "--omit", "0s")
 @pytest.fixture(scope="module")
 def first(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Netmesh:
     """netmesh before anybody applied it."""
-    return Netmesh(cluster, tmp_path_factory.mktemp("operator"))
+    netmesh = Netmesh(cluster, tmp_path_factory.mktemp("operator"))
+    netmesh.delete()
+    return netmesh
 
 
 def test_apply_is_all_that_is_needed(first: Netmesh) -> None:
