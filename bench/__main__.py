@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import answers, compare, probing, report, rest, stamp, starvation, sweep
+from bench import answers, compare, million, probing, report, rest, stamp, starvation, sweep
 
 GROUPS: dict[str, Callable[[], None]] = {
     "rest": rest.main,
@@ -15,6 +15,7 @@ GROUPS: dict[str, Callable[[], None]] = {
     "probing": probing.main,
     "compare": compare.main,
     "answers": answers.main,
+    "million": million.main,
     "report": report.main,
 }
 

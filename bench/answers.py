@@ -26,7 +26,7 @@ _Made = TypeVar("_Made")
 def main() -> None:
     """Prints how long each part takes, and the most memory that the whole took."""
     packing = zstandard.ZstdCompressor().compressobj()
-    file = b"".join([*(packing.compress(chunk) for chunk in _lines()), packing.flush()])
+    file = b"".join([*(packing.compress(chunk) for chunk in lines()), packing.flush()])
     run = _timed(f"read {len(file) / 1e6:.0f} MB of lines into arrays, and matrices of them", lambda: arrays(file))
     table = run.table("tcp-bandwidth")
     assert np.count_nonzero(table.known) == NODES * (NODES - 1)
@@ -50,14 +50,14 @@ def _timed(what: str, work: Callable[[], _Made]) -> _Made:
     return made
 
 
-def _lines() -> Iterator[bytes]:
+def lines(name: str = "million", seed: int = 1) -> Iterator[bytes]:
     """A mesh with one slow node, as a run file has it."""
     names = [f"node-{number}" for number in range(1, NODES + 1)]
     nodes = [{"name": name, "zone": f"zone-{number % ZONES}"} for number, name in enumerate(names)]
     head = {
         "schema": "netmesh.run/1",
         "run": {
-            "id": "million",
+            "id": name,
             "state": "complete",
             "started_at": "2026-01-01T00:00:00.000Z",
             "netmesh_version": "0",
@@ -68,7 +68,7 @@ def _lines() -> Iterator[bytes]:
         "findings": [],
     }
     yield json.dumps(head).encode() + b"\n"
-    dice = np.random.default_rng(1)
+    dice = np.random.default_rng(seed)
     parameters = '{"instrument":"iperf3","family":4,"streams":1,"direction":"forward"}'
     for row, source in enumerate(names):
         figures = 9.4e9 * np.exp(-np.abs(dice.normal(0, 0.03, NODES))) * (0.5 if row == 7 else 1.0)

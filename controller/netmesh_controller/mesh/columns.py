@@ -24,6 +24,8 @@ class Columns:
         self._names = [node.name for node in in_order(nodes)]
         self._place = {name: number for number, name in enumerate(self._names)}
         self._found: dict[Series, Gathered] = {}
+        # By identity; the series is kept, so that its identity stays its own.
+        self._seen: dict[int, tuple[Series, Gathered]] = {}
         self.count = 0
 
     def add(self, lines: Sequence[Line]) -> None:
@@ -46,10 +48,13 @@ class Columns:
         return in_place_order(self._found)
 
     def _gathered(self, series: Series) -> Gathered:
-        found = self._found.get(series)
-        if found is None:
-            found = self._found[series] = Gathered(series, self._names)
-        return found
+        # Its hash is that of ten parameters: the reader gives one object for all cells of a series.
+        known = self._seen.get(id(series))
+        if known is None:
+            if series not in self._found:
+                self._found[series] = Gathered(series, self._names)
+            known = self._seen[id(series)] = (series, self._found[series])
+        return known[1]
 
     def _fill(self, gathered: Gathered, repeat: int, lines: Sequence[Line]) -> None:
         place, count = self._place, len(lines)

@@ -236,22 +236,26 @@ class Store:
         await connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=row))
 
     async def _write_rows(self, items: Sequence[tuple[str, CellRow]]) -> None:
-        wanted = {(run_id, row.series) for run_id, row in items}
-        # Of two with one key in a batch the later counts.
-        latest = {
-            (run_id, row.series, row.source, row.target, row.repeat): (row.outcome, row.rest) for run_id, row in items
-        }
+        # Rows of one series have one Series: its hash, that of ten parameters, is taken once a batch.
+        distinct = {(run_id, id(row.series)): row.series for run_id, row in items}
+        wanted = {(run_id, series) for (run_id, _), series in distinct.items()}
         try:
             async with self._writing() as connection:
                 ids = await self._series_ids(connection, wanted)
+                number_of = {key: ids[key[0], series] for key, series in distinct.items()}
+                # Of two with one key in a batch the later counts.
+                latest = {
+                    (number_of[run_id, id(row.series)], row.source, row.target, row.repeat): (row.outcome, row.rest)
+                    for run_id, row in items
+                }
                 insert = insert_for(connection, tables.cells)
                 upsert = insert.on_conflict_do_update(
                     index_elements=["series_id", "source", "target", "repeat"],
                     set_={"outcome": insert.excluded.outcome, "rest": insert.excluded.rest},
                 )
                 names = ("series_id", "source", "target", "repeat", "outcome", "rest")
-                values = ((ids[key[0], key[1]], *key[2:], *rest) for key, rest in latest.items())
-                await connection.execute(upsert, [dict(zip(names, value, strict=True)) for value in values])
+                values = [dict(zip(names, (*key, *rest), strict=True)) for key, rest in latest.items()]
+                await connection.execute(upsert, values)
         except StoreError as error:
             # What another process deleted is not known any more.
             self._series = {key: number for key, number in self._series.items() if key not in wanted}
