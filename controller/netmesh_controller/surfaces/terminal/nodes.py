@@ -20,29 +20,30 @@ def show_nodes(
 ) -> None:
     """Prints every node with its agents and facts, why some do not answer, and in what they differ."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("node", "zone", "agents", "address", "kernel", "cpus", "memory", "mtu", "tools"):
-        table.add_column(
-            name, no_wrap=name != "tools", justify="right" if name in ("cpus", "mtu", "memory") else "left"
-        )
+    for name in ("node", "zone", "agents", "address", "kernel"):
+        table.add_column(name, no_wrap=True)
+    for name in ("cpus", "memory", "mtu"):
+        table.add_column(name, no_wrap=True, justify="right")
     for node in in_order(nodes):
         if node.agents:
             table.add_row(*_row(node))
     if table.row_count:
         console.print(table)
-    for line in _tools(nodes):
-        for part in wrapped(line, console.width):
-            console.print(Text(part), soft_wrap=True, highlight=False)
+    for sentence in _tools(nodes):
+        _print(console, sentence)
     for name, reason in unreachable.items():
-        said = reason.message.removeprefix(f"{name}: ")
-        for line in wrapped(f"{name}: {reason.code}, {said}", console.width):
-            console.print(Text(line, palette.VERY_BAD), soft_wrap=True, highlight=False)
+        _print(console, f"{name}: {reason.code}, {reason.message.removeprefix(f'{name}: ')}", palette.VERY_BAD)
     for sentence in remarks:
-        for line in wrapped(sentence, console.width):
-            console.print(Text(line), soft_wrap=True, highlight=False)
+        _print(console, sentence)
     if nodes and not (unreachable or remarks):
         console.print(Text(f"{count(len(nodes), 'node')}, no differences", palette.GOOD))
     if not nodes:
         console.print(Text("there is no node", palette.VERY_BAD))
+
+
+def _print(console: Console, sentence: str, style: str = "") -> None:
+    for line in wrapped(sentence, console.width):
+        console.print(Text(line, style), soft_wrap=True, highlight=False)
 
 
 def _tools(nodes: Sequence[Node]) -> list[str]:

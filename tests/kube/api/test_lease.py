@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import secrets
 import signal
 import socket
 import subprocess
@@ -18,20 +19,19 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from tests.kube.cluster import Cluster
+from tests.kube.api.server import ApiServer
 
-ROOT = Path(__file__).resolve().parents[2]
-NAMESPACE = "netmesh-lease"
+ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.timeout(1800)  # the first test may build Kubernetes
 
 
 class Candidate:
     """A process that takes part."""
 
-    def __init__(self, kubeconfig: Path, identity: str) -> None:
+    def __init__(self, kubeconfig: Path, namespace: str, identity: str) -> None:
         self.identity = identity
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.kube.candidate", str(kubeconfig), NAMESPACE, identity],
+            [sys.executable, "-m", "tests.kube.api.candidate", str(kubeconfig), namespace, identity],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -62,10 +62,11 @@ class Candidate:
 
 
 @pytest.fixture
-def namespace(cluster: Cluster) -> Iterator[str]:
-    cluster.kubectl("create", "namespace", NAMESPACE)
-    yield NAMESPACE
-    cluster.kubectl("delete", "namespace", NAMESPACE)
+def namespace(api_server: ApiServer) -> str:
+    """A new one; it ends with the server."""
+    name = f"lease-{secrets.token_hex(3)}"
+    api_server.kubectl("create", "namespace", name)
+    return name
 
 
 @pytest.fixture
@@ -74,32 +75,33 @@ def processes() -> Iterator[ExitStack]:
         yield stack
 
 
-def candidate(processes: ExitStack, kubeconfig: Path, identity: str) -> Candidate:
-    made = Candidate(kubeconfig, identity)
+def candidate(processes: ExitStack, kubeconfig: Path, namespace: str, identity: str) -> Candidate:
+    made = Candidate(kubeconfig, namespace, identity)
     processes.callback(made.end, signal.SIGKILL)
     return made
 
 
-def lease(cluster: Cluster) -> dict[str, Any]:
-    spec: dict[str, Any] = cluster.get("lease", "netmesh-controller", "-n", NAMESPACE)["spec"]
+def lease(api_server: ApiServer, namespace: str) -> dict[str, Any]:
+    text = api_server.kubectl("get", "lease", "netmesh-controller", "-n", namespace, "-o", "json")
+    spec: dict[str, Any] = json.loads(text)["spec"]
     return spec
 
 
 def test_another_leads_soon_after_the_leader_died_or_ended(
-    cluster: Cluster, namespace: str, processes: ExitStack
+    api_server: ApiServer, namespace: str, processes: ExitStack
 ) -> None:
-    first = candidate(processes, cluster.kubeconfig, "first")
+    first = candidate(processes, api_server.kubeconfig("admin"), namespace, "first")
     assert first.says(5) == "leads 1"
-    second = candidate(processes, cluster.kubeconfig, "second")
+    second = candidate(processes, api_server.kubeconfig("admin"), namespace, "second")
     assert second.says(3) is None
-    assert lease(cluster)["holderIdentity"] == "first"
+    assert lease(api_server, namespace)["holderIdentity"] == "first"
     died = time.monotonic()
     first.end(signal.SIGKILL)
     assert second.says(15) == "leads 2"
     # It was not given back: the second had to see it unchanged for its whole duration.
     assert 5 < time.monotonic() - died < 15
-    assert lease(cluster)["leaseTransitions"] == 2
-    third = candidate(processes, cluster.kubeconfig, "third")
+    assert lease(api_server, namespace)["leaseTransitions"] == 2
+    third = candidate(processes, api_server.kubeconfig("admin"), namespace, "third")
     ended = time.monotonic()
     second.end(signal.SIGTERM)
     assert second.says(1) == "stands by second"
@@ -107,19 +109,19 @@ def test_another_leads_soon_after_the_leader_died_or_ended(
     assert time.monotonic() - ended < 5
 
 
-def test_of_many_that_start_at_once_one_leads(cluster: Cluster, namespace: str, processes: ExitStack) -> None:
-    several = [candidate(processes, cluster.kubeconfig, f"c{number}") for number in range(3)]
+def test_of_many_that_start_at_once_one_leads(api_server: ApiServer, namespace: str, processes: ExitStack) -> None:
+    several = [candidate(processes, api_server.kubeconfig("admin"), namespace, f"c{number}") for number in range(3)]
     said = [one.says(4) for one in several]
     assert sorted(map(str, said)) == ["None", "None", "leads 1"]
 
 
 def test_a_leader_that_is_cut_off_stops_before_another_may_start(
-    cluster: Cluster, namespace: str, processes: ExitStack, tmp_path: Path
+    api_server: ApiServer, namespace: str, processes: ExitStack, tmp_path: Path
 ) -> None:
-    with relay(cluster.kubeconfig, tmp_path) as (through, cut):
-        first = candidate(processes, through, "first")
+    with relay(api_server.kubeconfig("admin"), tmp_path) as (through, cut):
+        first = candidate(processes, through, namespace, "first")
         assert first.says(5) == "leads 1"
-        second = candidate(processes, cluster.kubeconfig, "second")
+        second = candidate(processes, api_server.kubeconfig("admin"), namespace, "second")
         begun = time.monotonic()
         cut.set()
         assert first.says(15) == "stands by None"
@@ -130,15 +132,15 @@ def test_a_leader_that_is_cut_off_stops_before_another_may_start(
         cut.clear()
         # It finds out who leads, and waits.
         assert first.says(4) is None
-        assert lease(cluster)["holderIdentity"] == "second"
+        assert lease(api_server, namespace)["holderIdentity"] == "second"
 
 
 def test_a_lease_that_was_deleted_is_made_anew_with_a_higher_term(
-    cluster: Cluster, namespace: str, processes: ExitStack
+    api_server: ApiServer, namespace: str, processes: ExitStack
 ) -> None:
-    first = candidate(processes, cluster.kubeconfig, "first")
+    first = candidate(processes, api_server.kubeconfig("admin"), namespace, "first")
     assert first.says(5) == "leads 1"
-    cluster.kubectl("delete", "lease", "netmesh-controller", "-n", NAMESPACE)
+    api_server.kubectl("delete", "lease", "netmesh-controller", "-n", namespace)
     assert first.says(6) == "stands by None"
     assert first.says(6) == "leads 2"
 
