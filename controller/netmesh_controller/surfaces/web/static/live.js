@@ -153,9 +153,10 @@
       element("problem").hidden = true;
     } catch (error) {
       element("token").hidden = !(error instanceof Refused);
-      element("problem").hidden = false;
+      // Who has given none yet is asked for it, and not blamed.
+      element("problem").hidden = error instanceof Refused && !sessionStorage.getItem("netmesh-token");
       element("problem").textContent = error instanceof Refused
-        ? "The token is missing, or is not this controller's." : `${error.message}`;
+        ? "The token that was given is not this controller's." : `${error.message}`;
     }
   }
 
