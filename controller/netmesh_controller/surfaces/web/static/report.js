@@ -113,7 +113,8 @@
     const [source, target] = netmesh.matrix.pair(matrix, at);
     const lines = [source === target ? `${source} (same node)` : `${source} → ${target}`, `${value.label}: ${reading(matrix, at)}`];
     const code = matrix.codes[matrix.reasons[at]];
-    if (code) lines.push(series.messages[at] || report.codes[code] || "");
+    const unknown = code === "not_supported" && chosen.statistic !== "mean" && matrix.repeats[at] > 0;
+    if (code) lines.push(unknown ? report.noStatistic : series.messages[at] || report.codes[code] || "");
     const zone = [zones.get(source), zones.get(target)];
     if (zone[0] || zone[1]) lines.push(`zones: ${zone[0] || "none"} → ${zone[1] || "none"}`);
     lines.push(`repeats measured: ${matrix.repeats[at]}`);
