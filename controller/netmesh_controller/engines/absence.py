@@ -1,7 +1,8 @@
 """Agents that go away while a sweep runs, and come back: what waits for them, and why what they owe has no value.
 
-An agent that stops answering is lost: it failed. A node that was taken out of service on purpose (cordoned, drained,
-removed) is away: nothing is started on it, and it raises nothing. Only a source that watches its nodes can tell.
+An agent that stops answering is lost: it failed. Where its node was taken out of service on purpose (cordoned, drained,
+removed) it is away, and raises nothing; on a node that is removed nothing is started any more. Only a source that
+watches its nodes can tell.
 """
 
 from __future__ import annotations
@@ -114,9 +115,9 @@ class Absences:
 
     def _reason(self, agent: Agent) -> Reason:
         """Why an agent is gone, as it is now: what was lost may have been taken away since."""
-        away = self._presence.away(agent[0]) if self._presence is not None else None
-        if away is not None:
-            return Reason(code="agent_away", message=away)
+        excuse = self._presence.excuse(agent[0]) if self._presence is not None else None
+        if excuse is not None:
+            return Reason(code="agent_away", message=excuse)
         lost = self._gone[agent]
         if lost.code == "agent_away":
             # It is back in service, and its agent has not answered yet.

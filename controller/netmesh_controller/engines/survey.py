@@ -92,8 +92,7 @@ async def survey(
     for entry, client, answer in zip(located, clients, answers, strict=True):
         if isinstance(answer, AgentError):
             node = entry.node or entry.address
-            code = "unreachable" if answer.code in {"agent_lost", "timeout"} else answer.code
-            unreachable[node] = Reason(code=code, message=f"{node}: {answer.message}")
+            unreachable[node] = _no_answer(node, entry, answer)
             entries_of[node].append(entry)
             await client.close()
         elif isinstance(answer, BaseException):
@@ -154,6 +153,13 @@ def _selected(selection: Selection, entries_of: Mapping[str, list[Located]]) -> 
     if entries_of and not chosen:
         raise AskError("nodes", "none of the nodes is selected")
     return chosen
+
+
+def _no_answer(node: str, entry: Located, error: AgentError) -> Reason:
+    if error.lost and entry.excuse is not None:
+        return Reason(code="agent_away", message=f"{entry.excuse}, and {error.message}")
+    code = "unreachable" if error.code in {"agent_lost", "timeout"} else error.code
+    return Reason(code=code, message=f"{node}: {error.message}")
 
 
 def _check_selection(selection: Selection, zones: Mapping[str, str | None]) -> None:

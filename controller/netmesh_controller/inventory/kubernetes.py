@@ -92,8 +92,12 @@ class KubernetesInventory:
         return self._version
 
     def away(self, node: str) -> str | None:
-        """Why a node was taken out of service on purpose; None where it was not."""
+        """Why a node was or is being removed; None where it is there."""
         return reduction.away(self._known, node)
+
+    def excuse(self, node: str) -> str | None:
+        """Why it is no failure if a node's agent does not answer; None where it is one."""
+        return reduction.excuse(self._known, node)
 
     def agent(self, node: str, role: str) -> Located | None:
         """Where an agent is now; None where there is none that could be asked."""

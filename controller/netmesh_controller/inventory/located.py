@@ -19,7 +19,8 @@ class Located:
 
     `facts` are what the source knows of the node and its agents cannot see, such as the rate of a shaped link;
     `services` the agent's Service addresses by family (4, 6). An agent that is `away` is not asked: the sentence says
-    why it is not there, and its address may be "".
+    why it is not there, and its address may be "". One with an `excuse` is asked, and has not failed where it does not
+    answer: its node was taken out of service on purpose.
     """
 
     address: str
@@ -30,13 +31,18 @@ class Located:
     facts: Mapping[str, Any] = field(default_factory=dict)
     services: Mapping[int, str] = field(default_factory=dict)
     away: str | None = None
+    excuse: str | None = None
 
 
 class Presence(Protocol):
     """What a source that watches its nodes can say of them while a sweep runs."""
 
     def away(self, node: str) -> str | None:
-        """Why a node was taken out of service on purpose, as one sentence; None where it was not."""
+        """Why a node was or is being removed, as one sentence: nothing is started on it; None where it is there."""
+        ...
+
+    def excuse(self, node: str) -> str | None:
+        """Why it is no failure if a node's agent does not answer: removed, cordoned or drained; None where it is."""
         ...
 
     def agent(self, node: str, role: str) -> Located | None:

@@ -49,10 +49,13 @@ class Member:
 
     @property
     def away(self) -> str | None:
-        """Why it is away, that is taken out of service on purpose; None where it is not."""
-        if self.deleting:
-            return f"{self.name} is being deleted"
-        return f"{self.name} is cordoned" if self.cordoned else None
+        """Why nothing is started on it any more; None where something may be."""
+        return f"{self.name} is being deleted" if self.deleting else None
+
+    @property
+    def excuse(self) -> str | None:
+        """Why it is no failure if its agent does not answer: it was taken out of service on purpose."""
+        return self.away or (f"{self.name} is cordoned" if self.cordoned else None)
 
 
 @dataclass(frozen=True, slots=True)

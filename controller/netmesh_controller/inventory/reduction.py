@@ -59,15 +59,22 @@ class Known:
 
 
 def away(known: Known, node: str) -> str | None:
-    """Why a node was taken out of service on purpose (cordoned, drained, removed); None where it was not."""
+    """Why a node was or is being removed, so that nothing is started on it; None where it is in the cluster."""
     member = known.nodes.get(node)
     return f"{node} was removed from the cluster" if member is None else member.away
+
+
+def excuse(known: Known, node: str) -> str | None:
+    """Why it is no failure that a node's agent does not answer: removed, or cordoned (as one that is drained is)."""
+    member = known.nodes.get(node)
+    return away(known, node) if member is None else member.excuse
 
 
 def located(known: Known) -> list[Located]:
     """The agents of all nodes, by name of the node, then role.
 
-    A node that is away, or whose agents are not there or not ready, has entries that say why in `away`.
+    A node that is being deleted, or whose agents are not there or not ready, has entries that say why in `away`. One
+    that is cordoned is asked as any other: racks are measured before they take pods, and suspects after.
     """
     pods: dict[str, dict[str, AgentPod]] = {}
     for pod in known.pods.values():
@@ -99,7 +106,7 @@ def _better(pod: AgentPod) -> tuple[bool, bool, str, str]:
 def _entries(member: Member, pods: Mapping[str, AgentPod]) -> list[Located]:
     entries = [_entry(member, pods[role]) for role in _ROLE_ORDER if role in pods]
     if "pod" not in pods:
-        reason = member.away or f"no agent runs on {member.name}"
+        reason = member.away or f"no agent runs on {member.name}" + (", which is cordoned" if member.cordoned else "")
         entries.insert(0, _absent(member, "pod", reason))
     return entries
 
@@ -116,7 +123,13 @@ def _entry(member: Member, pod: AgentPod) -> Located:
     if why is not None:
         return _absent(member, pod.role, why)
     return Located(
-        _join(pod.addresses[0]), member.name, pod.role, member.zone, labels=member.labels, facts=facts_of(member)
+        _join(pod.addresses[0]),
+        member.name,
+        pod.role,
+        member.zone,
+        labels=member.labels,
+        facts=facts_of(member),
+        excuse=member.excuse,
     )
 
 
@@ -131,6 +144,7 @@ def facts_of(member: Member) -> dict[str, object]:
     }
     facts["control_plane"] = member.control_plane
     facts["kubernetes_ready"] = member.ready
+    facts["cordoned"] = member.cordoned
     facts["taints"] = list(member.taints)
     return facts
 

@@ -26,8 +26,8 @@ class Estimate:
 
     `traffic_bytes` None means that there is no figure; `traffic_note` says why, or what the figure is, and
     `traffic_unknown` is true where more than small messages cannot be told. `traffic_by_path` has the same a path,
-    `traffic_by_zone_pair` the same a pair of zones, whichever way it goes (clouds bill what crosses between two); it is
-    empty where no node says its zone.
+    `traffic_by_zone_pair` the same a (sender's zone, receiver's zone), since clouds bill what crosses; it is empty
+    where no node says its zone.
     """
 
     measurements: int
@@ -62,7 +62,7 @@ def estimate(
         traffic[one.variant.path].add(one, rates)
         here, there = zones.get(one.source), zones.get(one.target)
         if here is not None and there is not None:
-            crossing[min(here, there), max(here, there)].add(one, rates)
+            crossing[here, there].add(one, rates, crossing[there, here])
     whole = _Traffic()
     for part in traffic.values():
         whole.join(part)
@@ -133,30 +133,37 @@ class _Traffic:
     inside: bool = False  # something that stays within a node is left out
     unknown: bool = False
 
-    def add(self, one: Measurement, rates: _Rates) -> None:
+    def add(self, one: Measurement, rates: _Rates, back: _Traffic | None = None) -> None:
+        """Adds a measurement's traffic; what goes from target to source is added to `back`, where that is given."""
         variant = one.variant
-        if variant.load is not None:
-            self._flow(one, rates, variant.load.parameters.offered_bits_per_second, variant.load.duration_seconds)
+        other = back if _directions(one) == 2 else None
+        load = variant.load
+        if load is not None:
+            self._flow(one, rates, load.parameters.offered_bits_per_second, load.duration_seconds, other)
         if TESTS[variant.test].kind == "bandwidth":
             seconds = variant.seconds - INSTRUMENTS[variant.parameters.instrument].overhead_seconds
-            self._flow(one, rates, variant.parameters.offered_bits_per_second, seconds)
+            self._flow(one, rates, variant.parameters.offered_bits_per_second, seconds, other)
         elif (size := variant.parameters.message_bytes or 0) > _SMALL_MESSAGE_BYTES:
             # Each message comes back. Without a pace, the two directions take turns.
             paced = variant.parameters.offered_per_second
-            self._flow(one, rates, None if paced is None else 2 * 8 * size * paced, variant.seconds)
+            self._flow(one, rates, None if paced is None else 2 * 8 * size * paced, variant.seconds, back)
         else:
             self.small = True
+            if back is not None:
+                back.small = True
 
-    def _flow(self, one: Measurement, rates: _Rates, offered: float | None, seconds: float) -> None:
-        rate = offered
-        if rate is None:
-            rate = rates.of(one)
+    def _flow(
+        self, one: Measurement, rates: _Rates, offered: float | None, seconds: float, back: _Traffic | None
+    ) -> None:
+        parts = [self] if back is None else [self, back]
+        rate = rates.of(one) if offered is None else offered
+        for part in parts:
             if rate is None:
-                self.inside |= one.source == one.target
-                self.unknown |= one.source != one.target
-                return
-            self.bounded = True
-        self.bits += rate * _directions(one) * seconds
+                part.inside |= one.source == one.target
+                part.unknown |= one.source != one.target
+            else:
+                part.bounded |= offered is None
+                part.bits += rate * _directions(one) * seconds / len(parts)
 
     def join(self, other: _Traffic) -> None:
         self.bits += other.bits

@@ -25,7 +25,7 @@ class OutlineGap(BaseModel):
 
 
 class OutlineTraffic(BaseModel):
-    """What is sent between two zones, or within one, either way; bytes, null where it is not known."""
+    """What is sent from one zone to another, or within one; bytes, null where it is not known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

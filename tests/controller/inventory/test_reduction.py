@@ -138,7 +138,6 @@ def known_of(*items: dict[str, Any]) -> Known:
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"unschedulable": True}, "n1 is cordoned"),
         ({"deleting": True}, "n1 is being deleted"),
         ({"deleting": True, "unschedulable": True}, "n1 is being deleted"),
     ],
@@ -146,6 +145,19 @@ def known_of(*items: dict[str, Any]) -> Known:
 def test_a_node_that_is_taken_away_says_so(changed: dict[str, Any], says: str) -> None:
     (entry,) = reduction.located(known_of(node("n1", **changed), pod("a1", "n1")))
     assert (entry.away, entry.address) == (says, "")
+
+
+def test_a_node_that_is_cordoned_is_asked_and_excused() -> None:
+    known = known_of(node("n1", unschedulable=True), pod("a1", "n1"), node("n2"), pod("a2", "n2"))
+    entries = reduction.located(known)
+    assert [(entry.away, entry.excuse, bool(entry.address)) for entry in entries] == [
+        (None, "n1 is cordoned", True),
+        (None, None, True),
+    ]
+    assert (reduction.away(known, "n1"), reduction.excuse(known, "n1")) == (None, "n1 is cordoned")
+    assert (reduction.away(known, "n9"), reduction.excuse(known, "n9")) == ("n9 was removed from the cluster",) * 2
+    (gone,) = reduction.located(known_of(node("n1", unschedulable=True)))
+    assert gone.away == "no agent runs on n1, which is cordoned"
 
 
 def test_a_node_that_failed_is_not_away() -> None:

@@ -105,11 +105,15 @@ def test_where_all_are_control_planes_it_says_what_to_do() -> None:
 
 def test_the_estimate_is_split_by_zone_pair() -> None:
     made = plan(NODES, tests="tcp-bandwidth", duration="8s", omit="2s", include_control_plane=True)
-    # 10 s at 100 Mbit/s are 125 MB. Within a: m-w1 both ways and the two local cells; a-b: four; within b: one.
-    assert made.estimate.traffic_by_zone_pair == {
-        ("a", "a"): 500_000_000,
-        ("a", "b"): 500_000_000,
-        ("b", "b"): 125_000_000,
+    # 10 s at 100 Mbit/s are 125 MB. Within a: m-w1 both ways and the two local cells; two each way between; one in b.
+    split = {("a", "a"): 500_000_000, ("a", "b"): 250_000_000, ("b", "a"): 250_000_000, ("b", "b"): 125_000_000}
+    assert made.estimate.traffic_by_zone_pair == split
+    both = plan(NODES, tests="tcp-bandwidth", duration="8s", omit="2s", include_control_plane=True, bidirectional=True)
+    assert both.estimate.traffic_by_zone_pair == {
+        ("a", "a"): 750_000_000,
+        ("a", "b"): 250_000_000,
+        ("b", "a"): 250_000_000,
+        ("b", "b"): 250_000_000,
     }
     assert sum(part or 0 for part in made.estimate.traffic_by_zone_pair.values()) == made.estimate.traffic_bytes
 

@@ -56,11 +56,11 @@ async def test_agents_nodes_and_what_becomes_of_them(inventory: KubernetesInvent
     assert found[0].facts["kubelet_version"] == "v1.36.4"
 
     await patch_node(admin, "n1", lambda node: node["spec"].update(unschedulable=True))
-    await until(inventory, lambda entries: away(entries, "n1") == "n1 is cordoned")
-    assert inventory.away("n1") == "n1 is cordoned"
+    await until(inventory, lambda entries: entries[0].excuse == "n1 is cordoned")
+    assert (inventory.away("n1"), inventory.excuse("n1")) == (None, "n1 is cordoned")
     await patch_node(admin, "n1", lambda node: node["spec"].pop("unschedulable"))
-    await until(inventory, lambda entries: away(entries, "n1") is None)
-    assert inventory.away("n1") is None
+    await until(inventory, lambda entries: entries[0].excuse is None)
+    assert inventory.excuse("n1") is None
 
     # The agent's pod is replaced by another with another address.
     await remove(admin, f"{PODS}/agent-n2")
@@ -90,7 +90,7 @@ async def test_it_goes_on_where_the_server_was_away(
     await asyncio.to_thread(applied.start_api)
     async with await connect(kubeconfig=applied.kubeconfig("admin"), namespace="netmesh") as other:
         await patch_node(other, "n1", lambda node: node["spec"].update(unschedulable=True))
-    await until(inventory, lambda entries: away(entries, "n1") == "n1 is cordoned")
+    await until(inventory, lambda entries: entries[0].excuse == "n1 is cordoned")
 
 
 async def test_host_agents_are_found_once_their_overlay_is_applied(

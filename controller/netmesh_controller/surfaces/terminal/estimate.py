@@ -72,17 +72,19 @@ def _traffic(outline: Outline) -> str:
 
 
 def _between_zones(outline: Outline) -> str | None:
-    """What crosses between zones, the most first; None where nothing does."""
-    crossing = [part for part in outline.traffic_by_zone_pair if part.zones[0] != part.zones[1]]
-    if not crossing:
+    """Traffic from zone to zone, what crosses first and the most first; None where there is one zone, or none."""
+    parts = sorted(
+        outline.traffic_by_zone_pair,
+        key=lambda part: (part.zones[0] == part.zones[1], -(part.traffic_bytes or 0), part.zones),
+    )
+    if all(part.zones[0] == part.zones[1] for part in parts):
         return None
-    crossing.sort(key=lambda part: (-(part.traffic_bytes or 0), part.zones))
     shown = [
-        f"{' - '.join(part.zones)} {'unknown' if part.traffic_bytes is None else format_bytes(part.traffic_bytes)}"
-        for part in crossing[:_ZONE_PAIRS_SHOWN]
+        f"{' -> '.join(part.zones)} {'unknown' if part.traffic_bytes is None else format_bytes(part.traffic_bytes)}"
+        for part in parts[:_ZONE_PAIRS_SHOWN]
     ]
-    more = len(crossing) - len(shown)
-    return f"between zones, both ways: {', '.join(shown)}" + (f" and {count(more, 'further pair')}" if more else "")
+    more = len(parts) - len(shown)
+    return f"by zone: {', '.join(shown)}" + (f" and {count(more, 'further pair')}" if more else "")
 
 
 def _gaps(outline: Outline) -> list[str]:
