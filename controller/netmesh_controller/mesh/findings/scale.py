@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from netmesh_controller.mesh.catalogue import TESTS, Kind
+from netmesh_controller.mesh.catalogue import TESTS, UNITS, Kind
 from netmesh_controller.mesh.table import Floats
 
 # A loss of this size is one step above none: smaller ones are near 0 on the scale, larger ones near their logarithm.
@@ -95,9 +95,9 @@ def _time(value: str) -> Looked:
     )
 
 
-def _losses(*, round_trip: bool) -> Looked:
+def _losses(value: str, *, round_trip: bool) -> Looked:
     return Looked(
-        "loss_ratio",
+        value,
         "lossy",
         "more",
         round_trip,
@@ -112,8 +112,13 @@ def _losses(*, round_trip: bool) -> Looked:
 
 
 _LOOKED: Mapping[Kind, tuple[Looked, ...]] = {
-    "bandwidth": (_rate("bits_per_second", round_trip=False), _losses(round_trip=False)),
-    "latency": (_time("round_trip_seconds"), _losses(round_trip=True)),
+    "bandwidth": (_rate("bits_per_second", round_trip=False), _losses("loss_ratio", round_trip=False)),
+    "latency": (
+        _time("round_trip_seconds"),
+        # Where it is known which way packets are lost (STAMP), that says more than the round trips.
+        _losses("forward_loss_ratio", round_trip=False),
+        _losses("loss_ratio", round_trip=True),
+    ),
     "transactions": (_rate("transactions_per_second", round_trip=True),),
     "connect": (_time("connect_seconds"),),
 }
@@ -122,4 +127,4 @@ _LOOKED: Mapping[Kind, tuple[Looked, ...]] = {
 def looked_at(test: str) -> tuple[Looked, ...]:
     """What is looked at of a test; nothing of one that has no speed and no loss."""
     kind = TESTS[test]
-    return tuple(one for one in _LOOKED.get(kind.kind, ()) if one.value in kind.values)
+    return tuple(one for one in _LOOKED.get(kind.kind, ()) if one.value in UNITS)

@@ -82,17 +82,21 @@ def fitted(one: Gathered, nodes: Sequence[Node], duration_seconds: float) -> lis
     if one.targets != one.names or not one.names:
         return []
     zones, zone = zone_numbers(one.names, nodes)
-    made = []
+    made, one_way = [], False
     for looked in looked_at(one.series.test):
+        if looked.value not in one.value_names or (one_way and looked.kind == "lossy" and looked.round_trip):
+            continue
         repeats = one.repeats(looked.value)
+        judged = repeats
         if looked.kind == "lossy":
-            repeats = certain_losses(repeats, _packets(one, duration_seconds))
-        values = middle(repeats)
-        cells = looked.badness(values)
+            judged = certain_losses(repeats, _packets(one, duration_seconds))
+        # What is shown is what was measured; what is judged may be less.
+        values, cells = middle(repeats), looked.badness(middle(judged))
         np.fill_diagonal(cells, np.nan)
         if np.count_nonzero(np.isfinite(cells)) >= _LEAST_CELLS:
             tests = int(np.median(np.count_nonzero(np.isfinite(repeats), axis=0)[np.isfinite(cells)]))
             fit_of = fit(cells, zone, looked.noise)
+            one_way |= looked.kind == "lossy" and not looked.round_trip
             made.append(Fitted(one.series, looked, one.names, zones, values, fit_of, max(1, tests)))
     return made
 
@@ -135,10 +139,15 @@ def certain_losses(loss: Floats, packets: Floats) -> Floats:
 
 
 def _packets(one: Gathered, duration_seconds: float) -> Floats:
+    shape = one.repeats("loss_ratio")
+    # What was offered stands where the rate was not measured, as of probes at a pace.
+    offered = one.series.parameters.offered_per_second
+    packets = np.full_like(shape, np.nan if offered is None else offered * duration_seconds)
     for name in _PACKETS_A_SECOND.values():
         if name in one.value_names:
-            return one.repeats(name) * duration_seconds
-    return np.full_like(one.repeats("loss_ratio"), np.nan)
+            measured = one.repeats(name) * duration_seconds
+            packets = np.where(np.isfinite(measured), measured, packets)
+    return packets
 
 
 def by_series(gathered: Mapping[Series, Gathered], nodes: Sequence[Node], duration_seconds: float) -> list[Fitted]:

@@ -23,7 +23,7 @@ _DO = {
 
 def figure(value: str, number: float) -> str:
     """A number with its unit, as a sentence has it: three digits."""
-    if value == "loss_ratio":
+    if value.endswith("loss_ratio"):
         return f"{number * 100:.3g} %"
     factor, unit = scale([abs(number)] if number else [], UNITS[value])
     return f"{number * factor:.3g} {unit}".rstrip()
@@ -149,8 +149,8 @@ def _beside(one: Fitted, seen: float | None, usual: float | None) -> str:
     if seen is None or usual is None:
         return "its figures"
     value = one.looked.value
-    lost = "lost, where" if value == "loss_ratio" else "where"
-    usually = "is usual" if value == "loss_ratio" else "are usual"
+    lost = "lost, where" if value.endswith("loss_ratio") else "where"
+    usually = "is usual" if value.endswith("loss_ratio") else "are usual"
     return f"{figure(value, seen)} {lost} {figure(value, max(usual, 0.0))} {usually}"
 
 

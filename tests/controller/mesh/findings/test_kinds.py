@@ -229,3 +229,19 @@ def test_again_counts_only_where_it_was_asked() -> None:
     quiet = mesh()
     nothing = {Again(BANDWIDTH, name(0), name(1)): 1e9}
     assert find(nodes_of(quiet), gathered(quiet), again=nothing) == []
+
+
+def test_a_node_that_loses_what_it_sends_by_probes_that_know_the_way() -> None:
+    """STAMP tells which way packets are lost; its pace is what was offered."""
+    quiet = mesh(6)
+    nodes = nodes_of(quiet)
+    series = Series("pod-to-pod", "udp-latency", Parameters(instrument="stamp", offered_per_second=1000))
+    made = Gathered(series, [node.name for node in nodes])
+    rows, columns = np.nonzero(~quiet.missing)
+    forward = np.where(rows == 2, 0.03, 0.0)
+    both = np.where((rows == 2) | (columns == 2), 0.03, 0.0)
+    values = {"forward_loss_ratio": forward, "loss_ratio": both, "round_trip_seconds": np.full(len(rows), 1e-4)}
+    made.fill(rows, columns, 1, values)
+    finding = one(find(nodes, {series: made}, duration_seconds=5.0))
+    assert (finding.kind, finding.where["node"], finding.where["direction"]) == ("lossy_node", name(2), "out")
+    assert "3 % lost, where 0 % is usual" in finding.sentence
