@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -15,13 +16,26 @@ BASE = DEPLOY
 HOST = DEPLOY / "overlays" / "host-network"
 
 Object = dict[str, Any]
+# The first whose kustomize knows components.
+_OLDEST_MINOR = 21
+
+
+def _kubectl() -> str:
+    """kubectl of PATH, or the one that was built for the test cluster: older ones know no components."""
+    built = sorted((Path.home() / ".cache" / "netmesh" / "kube").glob("v*/kubectl"))
+    for program in (shutil.which("kubectl"), *map(str, built)):
+        if program is None:
+            continue
+        said = subprocess.run([program, "version", "--client"], capture_output=True, text=True, check=False).stdout
+        found = re.search(r"v1\.(\d+)\.", said)
+        if found and int(found[1]) >= _OLDEST_MINOR:
+            return program
+    raise AssertionError(f"kubectl 1.{_OLDEST_MINOR} or newer is needed to render the manifests")
 
 
 def render(folder: Path) -> list[Object]:
     """The objects of a kustomization."""
-    kubectl = shutil.which("kubectl")
-    assert kubectl is not None, "kubectl is needed to render the manifests: scripts/install test installs it"
-    done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
+    done = subprocess.run([_kubectl(), "kustomize", str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
 

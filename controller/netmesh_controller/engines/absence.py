@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -166,10 +167,10 @@ class Absences:
         if self._presence is None:
             await asyncio.sleep(RETURN_SECONDS)
             return
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._presence.changed(self._presence.version), RETURN_SECONDS)
-        except TimeoutError:
-            return
+            # Large clusters change all the time.
+            await asyncio.sleep(RETURN_SECONDS / 10)
 
     async def _is_back(self, agent: Agent) -> bool:
         if self._presence is None:
