@@ -47,8 +47,8 @@ async def _all(folder: Path) -> None:
         assert after.cells == NODES * (NODES - 1)
         await _timed("matrices", lambda: _now(lambda: tables(after.nodes, after.series)))
         await _timed("findings", lambda: _now(lambda: find(after.nodes, after.series, duration_seconds=5.0)))
-        file = str(folder / "before.jsonl.zst")
-        before = await _timed("the other run, from its file, as arrays", lambda: load_arrays(store, file))
+        other = str(folder / "before.jsonl.zst")
+        before = await _timed("the other run, from its file, as arrays", lambda: load_arrays(store, other))
         said = await _timed("comparison", lambda: _compared(before, after))
         assert [group.verdict for group in said.groups] == ["not distinguishable"]
         took = time.perf_counter() - begun[0], time.process_time() - begun[1]

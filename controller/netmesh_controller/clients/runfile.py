@@ -26,7 +26,8 @@ from netmesh_controller.mesh.lines import Line, LineError, LineReader, first_wro
 MOST_CELLS_OF_A_DOCUMENT = 10_000
 DOCUMENT, LINES = ".json", ".jsonl.zst"
 ENDINGS = (DOCUMENT, LINES, ".jsonl")
-_CELLS_AT_ONCE = 5000
+# Of a store that is written as it is read, so many go into one commit.
+_CELLS_AT_ONCE = 20_000
 _BYTES_AT_ONCE = 1 << 20
 
 

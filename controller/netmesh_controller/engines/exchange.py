@@ -21,7 +21,7 @@ from netmesh_controller.engines import runs
 from netmesh_controller.mesh.columns import Columns
 from netmesh_controller.mesh.document import Cell, Finding, Node, Run, RunDocument
 from netmesh_controller.mesh.gather import Gathered
-from netmesh_controller.mesh.lines import LineReader
+from netmesh_controller.mesh.lines import LineReader, uncollected
 from netmesh_controller.mesh.table import Series
 
 
@@ -96,7 +96,10 @@ async def import_run(store: Store, path: Path, *, replace: bool = False) -> RunI
     count = 0
     try:
         for batch in file.lines():
-            rows = [CellRow(one.series, one.source, one.target, one.repeat, one.outcome, one.rest()) for one in batch]
+            with uncollected():
+                rows = [
+                    CellRow(one.series, one.source, one.target, one.repeat, one.outcome, one.rest()) for one in batch
+                ]
             await store.put_rows(run.id, rows)
             count += len(rows)
         about = await store.info(run.id)

@@ -12,7 +12,7 @@ import numpy as np
 
 from netmesh_controller.mesh.document import Node
 from netmesh_controller.mesh.gather import Gathered
-from netmesh_controller.mesh.lines import Line, LineReader
+from netmesh_controller.mesh.lines import Line, LineReader, uncollected
 from netmesh_controller.mesh.matrix import in_order, in_place_order
 from netmesh_controller.mesh.table import Series
 
@@ -30,6 +30,14 @@ class Columns:
 
     def add(self, lines: Sequence[Line]) -> None:
         """Cells that `LineReader` read."""
+        with uncollected():
+            self._add(lines)
+
+    def gathered(self) -> dict[Series, Gathered]:
+        """All of them, in the order in which matrices are shown."""
+        return in_place_order(self._found)
+
+    def _add(self, lines: Sequence[Line]) -> None:
         self.count += len(lines)
         simple: dict[tuple[int, int], tuple[Series, list[Line]]] = {}
         for line in lines:
@@ -42,10 +50,6 @@ class Columns:
                 simple.setdefault((id(line.series), line.repeat), (line.series, []))[1].append(line)
         for (_, repeat), (series, of_series) in simple.items():
             self._fill(self._found[series], repeat, of_series)
-
-    def gathered(self) -> dict[Series, Gathered]:
-        """All of them, in the order in which matrices are shown."""
-        return in_place_order(self._found)
 
     def _gathered(self, series: Series) -> Gathered:
         # Its hash is that of ten parameters: the reader gives one object for all cells of a series.
