@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,22 @@ _OPERATOR_RIGHTS = [
 ]
 
 
+@dataclass
+class Period:
+    """A time in which netmesh had its rights; without an end while it has them."""
+
+    start: datetime
+    end: datetime | None = None
+
+    def has(self, moment: datetime) -> bool:
+        """Whether a moment is in it."""
+        return self.start <= moment and (self.end is None or moment < self.end)
+
+
+PERIODS: list[Period] = []
+"""Of this session. A controller that is being removed outlives its rights by some seconds."""
+
+
 @dataclass(frozen=True)
 class Netmesh:
     """netmesh in the test cluster, and a user outside of it with a data directory of their own."""
@@ -47,10 +64,14 @@ class Netmesh:
 
     def apply(self, folder: Path = DEPLOY) -> str:
         """What `kubectl apply -k` says of a folder."""
+        if not PERIODS or PERIODS[-1].end is not None:
+            PERIODS.append(Period(datetime.now(UTC)))
         return self.cluster.kubectl("apply", "-k", str(folder))
 
     def delete(self, folder: Path = DEPLOY) -> None:
         """Removes what a folder applies, and waits until it is gone."""
+        if folder == DEPLOY and PERIODS:
+            PERIODS[-1].end = PERIODS[-1].end or datetime.now(UTC)
         self.cluster.kubectl("delete", "-k", str(folder), "--ignore-not-found", seconds=180)
 
     def wait_ready(self, namespace: str = NAMESPACE, seconds: int = READY_SECONDS) -> None:

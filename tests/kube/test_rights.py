@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
-from tests.kube.installed import CONTROLLER_USER, NAMESPACE, Netmesh
+from tests.kube.installed import CONTROLLER_USER, NAMESPACE, PERIODS, Netmesh
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -17,7 +18,12 @@ Right = tuple[str, str, str]
 def _asked(netmesh: Netmesh) -> list[dict[str, Any]]:
     lines = netmesh.cluster.control_plane.audit_log.read_text().splitlines()
     entries = [json.loads(line) for line in lines if CONTROLLER_USER in line]
-    return [entry for entry in entries if entry["user"]["username"] == CONTROLLER_USER and "objectRef" in entry]
+    mine = [entry for entry in entries if entry["user"]["username"] == CONTROLLER_USER and "objectRef" in entry]
+    return [entry for entry in mine if any(period.has(_moment(entry)) for period in PERIODS)]
+
+
+def _moment(entry: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(entry["requestReceivedTimestamp"])
 
 
 def _granted(netmesh: Netmesh) -> set[Right]:

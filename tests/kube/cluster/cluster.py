@@ -153,13 +153,17 @@ class Cluster:
         node = self._node(index)
         self.nodes[index] = node
         self._record()
-        node.start([self._busybox, *archives])
+        try:
+            node.start([self._busybox, *archives])
+        except BaseException:
+            self.remove_node(index)
+            raise
         return node
 
     def remove_node(self, index: int) -> None:
         """Ends a node at once and deletes it from the API."""
         self.nodes.pop(index).stop()
-        self.kubectl("delete", "node", NodeAddresses(index).name)
+        self.kubectl("delete", "node", NodeAddresses(index).name, "--ignore-not-found")
         self._record()
 
     def plug(self, index: int, *, up: bool) -> None:
