@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_common.tls import CertificateError, Certificates
 from netmesh_controller.clients.cluster import Cluster, ClusterError, connect
+from netmesh_controller.clients.cluster.connection import Backoff
 from netmesh_controller.clients.cluster.facts import configured_proxy_mode, server_version
 from netmesh_controller.clients.cluster.services import Made, Owner, make_service, remove_leftovers, remove_service
 from netmesh_controller.engines.identity import IdentityKeeper
@@ -23,6 +25,7 @@ from netmesh_controller.mesh.network import agreed, cni_of
 log = logging.getLogger(__name__)
 
 IDENTITY_SECONDS = 30.0
+TIDY_SECONDS = 30.0
 
 
 class Mesh:
@@ -33,6 +36,8 @@ class Mesh:
         self._stays = stays
         self._owner = Owner.this_pod()
         self._made: dict[str, Made] = {}
+        self._left: list[Made] = []
+        self._tidying: asyncio.Task[None] | None = None
         self._cluster: Cluster | None = None
         self._inventory: KubernetesInventory | None = None
         self._identity: IdentityKeeper | None = None
@@ -46,14 +51,20 @@ class Mesh:
             self._identity = await stack.enter_async_context(IdentityKeeper(self._cluster, self._lifetimes))
             self._inventory = await stack.enter_async_context(KubernetesInventory(self._cluster))
             if self._stays:
-                await self._tidy(self._cluster)
+                self._tidying = guarded_task(self._tidy(self._cluster), name="leftovers")
+                stack.push_async_callback(cancelled, self._tidying)
             yield
 
     async def _tidy(self, cluster: Cluster) -> None:
-        try:
-            await remove_leftovers(cluster, self._owner)
-        except ClusterError as error:
-            log.warning("it cannot be told whether Services were left behind: %s", error)
+        pause = Backoff()
+        while True:
+            try:
+                await remove_leftovers(cluster, self._owner)
+            except ClusterError as error:
+                log.warning("it cannot be told yet whether Services were left behind: %s", error)
+                await asyncio.sleep(pause.next(error))
+            else:
+                return
 
     @property
     def presence(self) -> KubernetesInventory:
@@ -72,6 +83,7 @@ class Mesh:
         """Makes a Service for a run; MakerError where it cannot be had."""
         if self._cluster is None:
             raise MakerError("the cluster is not connected")
+        await self._tidied()
         try:
             made = await make_service(self._cluster, name, run=run, node=node, addresses=addresses, owner=self._owner)
         except ClusterError as error:
@@ -80,14 +92,29 @@ class Mesh:
         return made.addresses
 
     async def remove(self, name: str) -> None:
-        """Removes a Service that was made here."""
+        """Removes a Service that was made here; if it cannot be now, it is tried again before the next is made."""
         made = self._made.pop(name, None)
         if made is None or self._cluster is None:
             return
         try:
             await remove_service(self._cluster, made)
         except ClusterError as error:
-            log.warning("Service %s is left behind, for the next start to remove: %s", name, error)
+            log.warning("Service %s is left for now: %s", name, error)
+            self._left.append(made)
+
+    async def _tidied(self) -> None:
+        """What is left of earlier runs and processes is gone when this returns, as far as it can be had."""
+        if self._tidying is not None:
+            try:
+                async with asyncio.timeout(TIDY_SECONDS):
+                    # Not meanwhile: it would take what is made now for a leftover.
+                    await asyncio.shield(self._tidying)
+            except TimeoutError:
+                raise MakerError("Services of an earlier process could not be looked for yet") from None
+        left, self._left = self._left, []
+        for made in left:
+            self._made[made.name] = made
+            await self.remove(made.name)
 
     async def locate(self) -> list[Located]:
         """The agents as they are now, and `facts` anew; InventoryError or CertificateError where they cannot be had."""
