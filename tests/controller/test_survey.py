@@ -1,6 +1,8 @@
 """What a survey says of nodes that differ, or that are not idle."""
 
-from netmesh_controller.engines.survey import differences, restless
+import pytest
+
+from netmesh_controller.engines.survey import differences, node_facts, restless
 from netmesh_controller.mesh.document import Agent, Node
 
 
@@ -28,3 +30,18 @@ def test_a_busy_node_is_named_with_its_share() -> None:
 
 def test_an_unknown_baseline_is_no_warning() -> None:
     assert restless([node("a", cpus=4, idle_busy_cores=None), node("b")]) == []
+
+
+@pytest.mark.parametrize(
+    ("rates", "rate"), [((None, None, 10**10), 10**10), ((None, None), None), ((5, 10), 5), ((None,), None)]
+)
+def test_the_line_rate_is_the_host_agents(rates: tuple[int | None, ...], rate: int | None) -> None:
+    agents = [
+        Agent(role=role, address="10.0.0.1", facts={"kernel": role, "line_rate_bits_per_second": each})
+        for role, each in zip(("pod", "peer", "host"), rates, strict=False)
+    ]
+    assert node_facts(agents) == {"kernel": "pod", "line_rate_bits_per_second": rate}
+
+
+def test_a_node_without_agents_has_no_facts_of_theirs() -> None:
+    assert node_facts([]) == {}

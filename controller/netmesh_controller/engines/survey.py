@@ -193,10 +193,24 @@ def _node(
         Agent(role=role, address=next(iter(handle.addresses.values())), facts=facts_of[name, role])
         for role, handle in sorted(mine, key=lambda pair: ("pod", "peer", "host").index(pair[0]))
     ]
-    facts = {**(described[0].facts if described else {}), **entry.facts}
+    facts = {**node_facts(described), **entry.facts}
     if mine:
         facts["idle_busy_cores"] = mine[0][1].idle_busy_cores
     return Node(name=name, zone=entry.zone, labels=dict(entry.labels), agents=described, facts=facts)
+
+
+def node_facts(agents: Sequence[Agent]) -> dict[str, Any]:
+    """A node's facts, by its agents: those of the first, and the line rate of whichever knows it.
+
+    Only an agent on the node's own network can tell the line's rate; what its pods send goes through the same line.
+    """
+    if not agents:
+        return {}
+    known = (agent.facts.get("line_rate_bits_per_second") for agent in agents)
+    return {
+        **agents[0].facts,
+        "line_rate_bits_per_second": next((rate for rate in known if rate is not None), None),
+    }
 
 
 async def _with_baselines(
