@@ -183,6 +183,15 @@ async def test_a_url_that_is_none_is_told(url: str, words: str) -> None:
         await open_store(url)
 
 
+async def test_a_missing_driver_is_told_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As the import system has it where the extra is not installed.
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(
+        StoreUrlError, match=r"needs the package asyncpg: pip install 'netmesh\[controller,postgresql\]'"
+    ):
+        await open_store("postgresql://someone@127.0.0.1/netmesh")
+
+
 async def test_a_server_that_is_not_there_is_named_without_its_password(server: Server) -> None:
     for url in (
         "postgresql://someone:secret@127.0.0.1:1/netmesh",
