@@ -23,13 +23,13 @@ from netmesh_controller.mesh.document import RunDocument
 
 TOKEN = "a-token-of-the-tests"  # noqa: S105  # it opens nothing else
 WAIT_SECONDS = 60
-# Three nodes, nine cells of a second each.
+# Two nodes, four cells of a second each.
 QUICK = {"tests": "tcp-bandwidth", "rate": "20M", "duration": "1s", "omit": "0s"}
 
 
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Lab]:
-    with labs.up(labs.load_spec("nodes: 3"), f"nmtest-{secrets.token_hex(2)}", ephemeral=True) as running:
+    with labs.up(labs.load_spec("nodes: 2"), f"nmtest-{secrets.token_hex(2)}", ephemeral=True) as running:
         yield running
 
 
@@ -116,11 +116,11 @@ class Serving:
             text=True,
         )
 
-    def wait_for_cells(self, least: int) -> str:
-        """Until the latest run has that many cells; its id."""
+    def wait_for_cells(self, least: int, *, name: str) -> str:
+        """Until the run of that name has that many cells; its id."""
         until = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < until:
-            about = self.ask("GET", "runs/latest")
+            about = self.ask("GET", f"runs/{name}")
             if sum(about.get("outcomes", {}).values()) >= least:
                 return str(about["run"]["id"])
             time.sleep(0.1)
@@ -143,9 +143,10 @@ def ended(process: subprocess.Popen[str]) -> Answer:
     return Answer(process.returncode, stdout, stderr)
 
 
-@pytest.fixture
-def serving(tmp_path: Path, mesh: Lab) -> Iterator[Serving]:
-    running = Serving(tmp_path / "data", mesh)
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory, mesh: Lab) -> Iterator[Serving]:
+    """One for all tests: each leaves it running."""
+    running = Serving(tmp_path_factory.mktemp("serve") / "data", mesh)
     running.start()
     yield running
     if running.process is not None:
@@ -158,20 +159,20 @@ def test_the_command_line_at_a_controller_elsewhere(serving: Serving, tmp_path: 
     output = tmp_path / "run.json"
     answer = ended(serving.sweep(*options(QUICK), "--output", output, "--name", "first"))
     assert answer.code == 0, answer.stderr
-    assert "9 measurements" in answer.stdout
-    assert "complete: 9 of 9 cells measured" in answer.stdout
+    assert "4 measurements" in answer.stdout
+    assert "complete: 4 of 4 cells measured" in answer.stdout
     document = RunDocument.model_validate(json.loads(output.read_text()))
     assert document.run.name == "first"
-    assert len(document.cells) == 9
+    assert len(document.cells) == 4
     assert serving.ask("GET", "runs/first/document") == json.loads(output.read_text())
     dry = ended(serving.sweep(*options(QUICK), "--dry-run"))
     assert dry.code == 0
-    assert len(serving.ask("GET", "runs")["runs"]) == 1
+    assert [one["run"]["name"] for one in serving.ask("GET", "runs")["runs"]] == ["first"]
     wrong = ended(serving.sweep("--duration", "0s"))
     assert wrong.code == 2
     assert "duration" in wrong.stderr
     nodes = serving.ask("GET", "nodes")
-    assert [node["name"] for node in nodes["nodes"]] == ["node-1", "node-2", "node-3"]
+    assert [node["name"] for node in nodes["nodes"]] == ["node-1", "node-2"]
     assert not nodes["unreachable"]
 
 
@@ -198,65 +199,20 @@ def test_events_are_read_on_after_a_lost_connection_and_readers_that_stall_hold_
     assert seen[0][0] == "started"
     assert "reset" not in {kind for kind, _ in seen}
     cells = [(data["source"], data["target"]) for kind, data in seen if kind == "cell"]
-    assert len(cells) == len(set(cells)) == 9
-    assert seen[-1][1] == {"run": run, "state": "complete", "planned": 9, "measured": 9, "gaps": 0}
+    assert len(cells) == len(set(cells)) == 4
+    assert seen[-1][1] == {"run": run, "state": "complete", "planned": 4, "measured": 4, "gaps": 0}
     assert all(data["values"]["bits_per_second"] > 0 for kind, data in seen if kind == "cell")
 
 
 def test_ctrl_c_cancels_the_sweep_elsewhere(serving: Serving) -> None:
-    sweep = serving.sweep(*options({**QUICK, "repeat": "5"}), "--format", "json")
-    run = serving.wait_for_cells(1)
+    sweep = serving.sweep(*options({**QUICK, "repeat": "5"}), "--format", "json", "--name", "given up")
+    run = serving.wait_for_cells(1, name="given%20up")
     sweep.send_signal(signal.SIGINT)
     answer = ended(sweep)
     assert answer.code == 130, answer.stderr
     assert answer.document().run.state == "cancelled"
     assert serving.ask("GET", f"runs/{run}")["run"]["state"] == "cancelled"
     assert serving.ask("GET", "controller")["sweep"] is None
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_controller_that_ends_in_mid_sweep_resumes_and_its_watcher_sees_the_end(
-    serving: Serving, number: int
-) -> None:
-    sweep = serving.sweep(*options(QUICK), "--format", "json")
-    run = serving.wait_for_cells(3)
-    code, stderr = serving.end(number)
-    assert code == (0 if number == signal.SIGTERM else -signal.SIGKILL), stderr
-    assert "Traceback" not in stderr
-    before = _cells(serving)
-    assert 3 <= len(before) < 9
-    serving.start()
-    answer = ended(sweep)
-    assert answer.code == 0, answer.stderr
-    document = answer.document()
-    assert document.run.id == run
-    assert document.run.state == "complete"
-    after = {(cell.source, cell.target): cell.started_at for cell in document.cells}
-    assert len(after) == 9
-    # What was measured before is what it was.
-    assert {pair: after[pair] for pair in before} == before
-
-
-def _cells(serving: Serving) -> dict[tuple[str, str], str]:
-    """What is stored, read while no controller runs."""
-    code = (
-        "import asyncio, json\n"
-        "from netmesh_controller.clients.store import open_store\n"
-        "async def main():\n"
-        "    store = await open_store()\n"
-        "    stored = await store.load(await store.find('latest'))\n"
-        "    print(json.dumps([[c.source, c.target, c.started_at] for c in stored.cells]))\n"
-        "    await store.close()\n"
-        "asyncio.run(main())\n"
-    )
-    done = subprocess.run(
-        [serving.command.argv()[0], "-c", code],
-        env=serving.command.environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return {(source, target): started for source, target, started in json.loads(done.stdout)}
 
 
 def test_without_a_token_or_a_controller_one_sentence_says_so(serving: Serving, mesh: Lab) -> None:
@@ -276,3 +232,48 @@ def test_without_a_token_or_a_controller_one_sentence_says_so(serving: Serving, 
         assert "Traceback" not in answer.stderr
         assert len(answer.stderr.strip().splitlines()) == 1
     assert os.environ.get("NETMESH_TOKEN") is None
+
+
+def test_a_controller_that_ends_in_mid_sweep_resumes_and_its_watcher_sees_the_end(serving: Serving) -> None:
+    sweep = serving.sweep(*options({**QUICK, "repeat": "3"}), "--format", "json", "--name", "resumed")
+    stored: dict[tuple[str, str, int], str] = {}
+    for number, least in ((signal.SIGKILL, 2), (signal.SIGTERM, 6)):
+        serving.wait_for_cells(least, name="resumed")
+        code, stderr = serving.end(number)
+        assert code == (0 if number == signal.SIGTERM else -signal.SIGKILL), stderr
+        assert "Traceback" not in stderr
+        before, stored = stored, _cells(serving)
+        assert least <= len(stored) < 12
+        assert before.items() <= stored.items()
+        serving.start()
+    answer = ended(sweep)
+    assert answer.code == 0, answer.stderr
+    document = answer.document()
+    assert document.run.state == "complete"
+    after = {(cell.source, cell.target, cell.repeat): cell.started_at for cell in document.cells}
+    assert len(after) == 12
+    # What was measured before is what it was.
+    assert stored.items() <= after.items()
+
+
+def _cells(serving: Serving) -> dict[tuple[str, str, int], str]:
+    """What is stored, read while no controller runs."""
+    code = (
+        "import asyncio, json\n"
+        "from netmesh_controller.clients.store import open_store\n"
+        "async def main():\n"
+        "    store = await open_store()\n"
+        "    stored = await store.load(await store.find('latest'))\n"
+        "    measured = [c for c in stored.cells if c.outcome == 'measured']\n"
+        "    print(json.dumps([[c.source, c.target, c.repeat, c.started_at] for c in measured]))\n"
+        "    await store.close()\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run(
+        [serving.command.argv()[0], "-c", code],
+        env=serving.command.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {(source, target, repeat): started for source, target, repeat, started in json.loads(done.stdout)}
