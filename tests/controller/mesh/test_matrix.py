@@ -210,7 +210,7 @@ def test_a_starved_receivers_jitter_is_no_figure_where_its_rate_is_one() -> None
     def seen(end: str) -> dict[str, Any]:
         return {"verdict": "marked", "signs": ["throttled"], "figures": {f"{end}.throttled": 0.4}}
 
-    udp = {"test": "udp-bandwidth", "values": values}
+    udp: dict[str, Any] = {"test": "udp-bandwidth", "values": values}
     cells = [
         cell("node-1", "node-2", **udp, witness=seen("target")),
         cell("node-2", "node-1", **udp, witness=seen("source")),
