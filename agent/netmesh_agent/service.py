@@ -15,6 +15,7 @@ from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_agent import requests, wire
 from netmesh_agent.endpoints import Endpoints
 from netmesh_agent.errors import Refused
+from netmesh_agent.inspection import inspect
 from netmesh_agent.jobs import Finished, Jobs, Started
 from netmesh_agent.probing import Probing
 from netmesh_agent.settings import Settings
@@ -119,6 +120,10 @@ class AgentService(agent_pb2_grpc.AgentServicer):
     @_unary
     async def Describe(self, request: agent_pb2.DescribeRequest) -> agent_pb2.DescribeReply:  # noqa: N802, ARG002, D102
         return self._describe()
+
+    @_unary
+    async def Inspect(self, request: agent_pb2.InspectRequest) -> agent_pb2.InspectReply:  # noqa: N802, ARG002, D102
+        return inspect()
 
     @_unary
     async def OpenEndpoint(self, request: agent_pb2.OpenEndpointRequest) -> agent_pb2.OpenEndpointReply:  # noqa: N802, D102

@@ -14,6 +14,7 @@ import grpc
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_common.tls import Certificates, channel
 from netmesh_controller.clients.stamp import Probing, StampSession
+from netmesh_controller.mesh.diagnosis.state import HostState
 from netmesh_controller.mesh.document import Reason, SourcePort, Summary
 from netmesh_controller.mesh.evidence import Side
 from netmesh_controller.mesh.hostwindow import CpuTimes, Sample
@@ -127,6 +128,11 @@ class AgentClient:
     async def describe(self) -> dict[str, Any]:
         """The agent's facts; keys as in `facts_from`."""
         return facts_from(await self._unary(self._stub.Describe, agent_pb2.DescribeRequest(term=self._term)))
+
+    async def inspect(self) -> HostState:
+        """What the node's network stack has counted so far, and how it is set."""
+        reply = await self._unary(self._stub.Inspect, agent_pb2.InspectRequest(term=self._term))
+        return HostState(dict(reply.counters), dict(reply.settings))
 
     async def open_endpoint(
         self, group: str, spec: Spec, lease_seconds: float, stamp: StampSession | None = None

@@ -55,22 +55,26 @@ def prepare(
 ) -> Prepared:
     """A new run with what is known of where it runs; AskError where nothing can be planned."""
     plan = make_plan(ask, survey.nodes, unreachable=survey.unreachable, services=survey.has_services)
+    known = {**facts, "shared_host": survey.shared_host, "remarks": list(survey.remarks)}
+    run = new_run(asked, plan.ask.model_dump(mode="json"), name=name, facts=known)
+    return Prepared(run, survey, plan, plan, Alone(plan), _repeating(ask))
+
+
+def new_run(
+    asked: Mapping[str, Any], resolved: Mapping[str, Any], *, name: str | None, facts: Mapping[str, Any]
+) -> Run:
+    """The record of a run that begins now, with an id of its own."""
     started = utc_now()
     stamp = started[:19].replace("-", "").replace(":", "").replace("T", "-")
-    run = Run(
+    return Run(
         id=f"{stamp}-{secrets.token_hex(2)}",
         name=name,
         state="running",
         started_at=started,
         netmesh_version=version("netmesh"),
-        plan=PlanRecord(asked=dict(asked), resolved=plan.ask.model_dump(mode="json")),
-        facts={
-            **facts,
-            "shared_host": survey.shared_host,
-            "remarks": list(survey.remarks),
-        },
+        plan=PlanRecord(asked=dict(asked), resolved=dict(resolved)),
+        facts=dict(facts),
     )
-    return Prepared(run, survey, plan, plan, Alone(plan), _repeating(ask))
 
 
 def prepare_resume(stored: StoredRun, ask: Ask, survey: Survey) -> Prepared:

@@ -54,6 +54,11 @@ class AgentStub:
                 request_serializer=netmesh_dot_v1_dot_agent__pb2.RunTestRequest.SerializeToString,
                 response_deserializer=netmesh_dot_v1_dot_agent__pb2.RunTestEvent.FromString,
                 _registered_method=True)
+        self.Inspect = channel.unary_unary(
+                '/netmesh.v1.Agent/Inspect',
+                request_serializer=netmesh_dot_v1_dot_agent__pb2.InspectRequest.SerializeToString,
+                response_deserializer=netmesh_dot_v1_dot_agent__pb2.InspectReply.FromString,
+                _registered_method=True)
         self.WatchHost = channel.unary_stream(
                 '/netmesh.v1.Agent/WatchHost',
                 request_serializer=netmesh_dot_v1_dot_agent__pb2.WatchHostRequest.SerializeToString,
@@ -102,6 +107,13 @@ class AgentServicer:
 
     def RunTest(self, request, context):
         """Runs the client side of one test. Cancelling the call ends the tool's whole process group.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Inspect(self, request, context):
+        """What the node's network stack has counted, and how it is set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,6 +169,11 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.RunTest,
                     request_deserializer=netmesh_dot_v1_dot_agent__pb2.RunTestRequest.FromString,
                     response_serializer=netmesh_dot_v1_dot_agent__pb2.RunTestEvent.SerializeToString,
+            ),
+            'Inspect': grpc.unary_unary_rpc_method_handler(
+                    servicer.Inspect,
+                    request_deserializer=netmesh_dot_v1_dot_agent__pb2.InspectRequest.FromString,
+                    response_serializer=netmesh_dot_v1_dot_agent__pb2.InspectReply.SerializeToString,
             ),
             'WatchHost': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchHost,
@@ -287,6 +304,33 @@ class Agent:
             '/netmesh.v1.Agent/RunTest',
             netmesh_dot_v1_dot_agent__pb2.RunTestRequest.SerializeToString,
             netmesh_dot_v1_dot_agent__pb2.RunTestEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Inspect(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/netmesh.v1.Agent/Inspect',
+            netmesh_dot_v1_dot_agent__pb2.InspectRequest.SerializeToString,
+            netmesh_dot_v1_dot_agent__pb2.InspectReply.FromString,
             options,
             channel_credentials,
             insecure,

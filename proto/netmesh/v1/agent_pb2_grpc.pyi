@@ -41,6 +41,8 @@ class AgentStub:
     """Ends a server side; answers with what it said."""
     RunTest: _grpc.UnaryStreamMultiCallable[_agent_pb2.RunTestRequest, _agent_pb2.RunTestEvent]
     """Runs the client side of one test. Cancelling the call ends the tool's whole process group."""
+    Inspect: _grpc.UnaryUnaryMultiCallable[_agent_pb2.InspectRequest, _agent_pb2.InspectReply]
+    """What the node's network stack has counted, and how it is set."""
     WatchHost: _grpc.UnaryStreamMultiCallable[_agent_pb2.WatchHostRequest, _agent_pb2.HostSample]
     """Counters of the host while a test runs on the other side."""
     ConfigureProbing: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ConfigureProbingRequest, _agent_pb2.ConfigureProbingReply]
@@ -61,6 +63,8 @@ class AgentAsyncStub(AgentStub):
     """Ends a server side; answers with what it said."""
     RunTest: _aio.UnaryStreamMultiCallable[_agent_pb2.RunTestRequest, _agent_pb2.RunTestEvent]  # type: ignore[assignment]
     """Runs the client side of one test. Cancelling the call ends the tool's whole process group."""
+    Inspect: _aio.UnaryUnaryMultiCallable[_agent_pb2.InspectRequest, _agent_pb2.InspectReply]  # type: ignore[assignment]
+    """What the node's network stack has counted, and how it is set."""
     WatchHost: _aio.UnaryStreamMultiCallable[_agent_pb2.WatchHostRequest, _agent_pb2.HostSample]  # type: ignore[assignment]
     """Counters of the host while a test runs on the other side."""
     ConfigureProbing: _aio.UnaryUnaryMultiCallable[_agent_pb2.ConfigureProbingRequest, _agent_pb2.ConfigureProbingReply]  # type: ignore[assignment]
@@ -102,6 +106,14 @@ class AgentServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_agent_pb2.RunTestEvent], _abc.AsyncIterator[_agent_pb2.RunTestEvent]]:
         """Runs the client side of one test. Cancelling the call ends the tool's whole process group."""
+
+    @_abc_1.abstractmethod
+    def Inspect(
+        self,
+        request: _agent_pb2.InspectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.InspectReply, _abc.Awaitable[_agent_pb2.InspectReply]]:
+        """What the node's network stack has counted, and how it is set."""
 
     @_abc_1.abstractmethod
     def WatchHost(

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 # Every command, the module and name it stands under, and its line in the help.
 COMMANDS = {
     "sweep": ("sweep:sweep", "Measure every ordered pair of nodes and print the matrices."),
+    "diagnose": ("diagnose:diagnose", "Say why a pair of nodes is slow, with the evidence and what to do."),
     "serve": ("serve:serve", "Stay, and serve the HTTP API: sweeps are started over it, and resumed after a restart."),
     "report": ("report:report", "Show a run, or write it as HTML, PNG, SVG, CSV, JSON, YAML or JUnit XML."),
     "runs": ("runs:runs", "Stored runs: list, rename, tag, delete, export and import them."),

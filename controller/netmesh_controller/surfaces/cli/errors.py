@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     BAD_USAGE = 2
     GAPS = 3
     FAILED = 4  # an expectation, or a comparison that was told to fail
+    FOUND = 5  # a diagnosis found something
     INTERRUPTED = 130
 
 

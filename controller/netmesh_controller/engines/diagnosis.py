@@ -1,0 +1,199 @@
+"""Why is this pair slow? Measures step by step, as the rules ask, and ends with a verdict.
+
+Each step is a small sweep of the pair, and of other nodes beside it, in one run of the store: its cells are kept and
+reported like any others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from netmesh_common.errors import BadUsageError
+from netmesh_controller.clients.agents import AgentError
+from netmesh_controller.clients.store import RunFilter, Store
+from netmesh_controller.engines import runs
+from netmesh_controller.engines.survey import Survey
+from netmesh_controller.engines.sweep import Sweep
+from netmesh_controller.mesh.ask import AskError, ask_from
+from netmesh_controller.mesh.diagnosis.document import Diagnosis, StepRecord
+from netmesh_controller.mesh.diagnosis.rule import verdicts
+from netmesh_controller.mesh.diagnosis.seen import Seen
+from netmesh_controller.mesh.diagnosis.state import HostState
+from netmesh_controller.mesh.diagnosis.steps import Options, Step, next_step
+from netmesh_controller.mesh.document import Cell, Run, RunState
+from netmesh_controller.mesh.plan import make_plan
+
+# A quick diagnosis ends where something explains enough.
+SURE = 0.85
+# How many earlier runs are asked what the pair had then.
+HISTORY_RUNS = 5
+# These are verdicts of the absence of another.
+_NOTHING_FOUND = frozenset({"healthy", "insufficient_evidence"})
+
+
+@dataclass(slots=True)
+class Diagnosing:
+    """One diagnosis under way. `on_step` is told of each step as it begins."""
+
+    source: str
+    target: str
+    survey: Survey
+    store: Store
+    quick: bool = False
+    on_step: Callable[[Step], None] = lambda _: None
+    _steps: list[StepRecord] = field(default_factory=list)
+    _traffic: float = 0.0
+
+    def check(self) -> None:
+        """BadUsageError where the two are not two nodes of the mesh."""
+        names = [node.name for node in self.survey.nodes]
+        for name in (self.source, self.target):
+            if name not in names:
+                raise BadUsageError(f"there is no node {name}; there are {', '.join(names[:10])}")
+        if self.source == self.target:
+            raise BadUsageError(f"{self.source} twice: a diagnosis is of two nodes")
+
+    async def run(self, run: Run) -> Diagnosis:
+        """Runs all steps that are needed; `run` is the run that keeps their cells, which is stored already.
+
+        What was measured is kept when it is cancelled.
+        """
+        begun = time.monotonic()
+        seen = Seen(
+            self.source,
+            self.target,
+            {node.name: node for node in self.survey.nodes},
+            has_services=self.survey.has_services,
+            unreachable=self.survey.unreachable,
+            history=await self._history(run.id),
+        )
+        seen.before = await self._states()
+        while (following := self._next(seen)) is not None:
+            step, options = following
+            self.on_step(step)
+            await self._do(run, seen, step, options)
+        seen.after = await self._states()
+        found = verdicts(seen)
+        return Diagnosis(
+            source=self.source,
+            target=self.target,
+            verdicts=found,
+            steps=self._steps,
+            unseen=self._unseen(seen),
+            traffic_bytes=self._traffic,
+            duration_seconds=time.monotonic() - begun,
+            run=run.id,
+        )
+
+    def _next(self, seen: Seen) -> tuple[Step, Options] | None:
+        if any(node in self.survey.unreachable for node in (self.source, self.target)):
+            return None
+        if self.quick:
+            best = verdicts(seen)[0]
+            if "others" in seen.done and best.code not in _NOTHING_FOUND and best.confidence >= SURE:
+                return None
+        return next_step(seen, quick=self.quick)
+
+    async def _do(self, run: Run, seen: Seen, step: Step, options: Options) -> None:
+        begun = time.monotonic()
+        cells: list[Cell] = []
+        reason = None
+        try:
+            ask = ask_from(options)
+            plan = make_plan(
+                ask, self.survey.nodes, unreachable=self.survey.unreachable, services=self.survey.has_services
+            )
+        except AskError as error:
+            reason = str(error)
+        else:
+            self._traffic += plan.estimate.traffic_bytes or 0
+            engine = Sweep(run.id, plan, self.survey.agents, self.store, cells.append)
+            await engine.run()
+        seen.cells.extend(cells)
+        seen.done.append(step.name)
+        if self.quick:
+            # The rules that stop it early look at the hosts too.
+            seen.after = await self._states()
+        self._steps.append(
+            StepRecord(
+                name=step.name,
+                title=step.title,
+                asked=dict(options),
+                seconds=time.monotonic() - begun,
+                cells=len(cells),
+                reason=reason,
+            )
+        )
+
+    async def _states(self) -> dict[str, HostState]:
+        handles = {
+            name: handle for name in (self.source, self.target) if (handle := self.survey.agents.get((name, "pod")))
+        }
+        answers = await asyncio.gather(
+            *(handle.client.inspect() for handle in handles.values()), return_exceptions=True
+        )
+        found = {}
+        for name, answer in zip(handles, answers, strict=True):
+            if isinstance(answer, HostState):
+                found[name] = answer
+            elif not isinstance(answer, AgentError):
+                raise answer
+        return found
+
+    async def _history(self, own: str) -> Sequence[Cell]:
+        """Cells of the pair in the last runs that are whole."""
+        found: list[Cell] = []
+        wanted = RunFilter(states=("complete", "partial"))
+        for info in await self.store.runs(wanted, limit=HISTORY_RUNS):
+            if info.run.id == own:
+                continue
+            stored = await self.store.load(info.run.id)
+            found += [cell for cell in stored.cells if {cell.source, cell.target} == {self.source, self.target}]
+        return found
+
+    def _unseen(self, seen: Seen) -> list[str]:
+        """What a verdict could not take into account, in words."""
+        sentences = []
+        for name in (self.source, self.target):
+            node = seen.nodes.get(name)
+            if node is not None and node.agent("host") is None:
+                sentences.append(
+                    f"{name}: no agent on the host's own network; its devices' errors and drops are unseen"
+                )
+        if self.survey.shared_host:
+            sentences.append("all nodes share one kernel: what is busy at one is busy at all")
+        return sentences
+
+
+async def diagnose(
+    source: str,
+    target: str,
+    survey: Survey,
+    store: Store,
+    *,
+    quick: bool = False,
+    on_step: Callable[[Step], None] = lambda _: None,
+    facts: Mapping[str, Any] | None = None,
+) -> Diagnosis:
+    """Diagnoses the pair, and stores the diagnosis with its cells as a run."""
+    known = {**(facts or {}), "shared_host": survey.shared_host, "remarks": list(survey.remarks)}
+    run = runs.new_run({"diagnose": [source, target], "quick": quick}, {}, name=None, facts=known)
+    diagnosing = Diagnosing(source, target, survey, store, quick, on_step)
+    diagnosing.check()
+    await store.begin_run(run, survey.nodes)
+    state: RunState = "cancelled"
+    try:
+        found = await diagnosing.run(run)
+        state = "complete"
+        known["diagnosis"] = found.model_dump(mode="json", by_alias=True)
+    except Exception:
+        state = "failed"
+        raise
+    finally:
+        ended = run.model_copy(update={"state": state, "facts": known, "finished_at": runs.utc_now()})
+        await asyncio.shield(asyncio.ensure_future(store.put_run(ended, survey.nodes)))
+    return found

@@ -1,0 +1,54 @@
+"""What the rules on loss ask: how much is lost which way, and whether an end's own counters account for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netmesh_controller.mesh.diagnosis.seen import DIRECTIONS, Direction, Seen
+
+# What a host counts of packets that reached it and were given up there.
+HOST_DROPS = ("Udp.RcvbufErrors", "Udp.InErrors", "Ip.InDiscards", "softnet.dropped", "TcpExt.TCPBacklogDrop")
+# Fewer lost probes may be chance, or the probe's own end.
+_FEWEST = 3
+_RATIO = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Of `sent` probes, `ratio` were lost on the way of `direction`; `at_target` of them were counted there."""
+
+    direction: Direction
+    ratio: float
+    sent: float
+    at_target: int
+
+    @property
+    def is_hosts(self) -> bool:
+        """Whether the receiving host's own counters explain at least half of it."""
+        return self.at_target >= max(1.0, 0.5 * self.ratio * self.sent)
+
+
+def losses(seen: Seen) -> Iterator[Lost]:
+    """The ways on which probes are lost, more than chance."""
+    for direction in DIRECTIONS:
+        ratio, sent = _ratio_and_sent(seen, direction)
+        if ratio is None or sent is None or ratio < _RATIO or ratio * sent < _FEWEST:
+            continue
+        counted = seen.counted(seen.ends(direction)[1])
+        yield Lost(direction, ratio, sent, sum(counted.get(name, 0) for name in HOST_DROPS))
+
+
+def _ratio_and_sent(seen: Seen, direction: Direction) -> tuple[float | None, float | None]:
+    """Of the probes of either end: those that it sent itself, and the answers to it."""
+    for asked, name in ((direction, "forward_loss_ratio"), (_other(direction), "return_loss_ratio")):
+        cell = seen.cell("udp-latency", asked, instrument="stamp")
+        summary = None if cell is None or cell.outcome != "measured" else cell.values.get(name)
+        if summary is not None and cell is not None:
+            rate = cell.parameters.offered_per_second or 0
+            return summary.mean, float(rate * (cell.duration_seconds or 0))
+    return None, None
+
+
+def _other(direction: Direction) -> Direction:
+    return "back" if direction == "forward" else "forward"

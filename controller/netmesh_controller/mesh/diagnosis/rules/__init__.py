@@ -1,0 +1,1 @@
+"""One file a verdict. A rule that is added here is asked."""

@@ -1,0 +1,35 @@
+"""A queue on the way fills under load, and everything waits in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netmesh_controller.mesh.diagnosis.document import Fact
+from netmesh_controller.mesh.diagnosis.latency import NETWORK, network
+from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
+from netmesh_controller.mesh.diagnosis.seen import Seen
+
+# A queue of that much is felt by people and programs; a few ms are what a shaper needs.
+_ADDED_SECONDS, _TIMES = 30e-3, 5.0
+
+
+def judge(seen: Seen) -> Iterator[Claim]:
+    """The network's round trip under load is far above the idle one."""
+    idle = network(seen, "p50")
+    loaded = seen.value("udp-latency", NETWORK, statistic="p50", instrument="stamp", load=True)
+    if idle is None or loaded is None or loaded - idle < _ADDED_SECONDS or loaded < _TIMES * idle:
+        return
+    yield Claim(
+        {"source": seen.source, "target": seen.target},
+        0.85,
+        f"While TCP fills the way from {seen.source} to {seen.target}, packets wait {(loaded - idle) * 1e3:.0f} ms.",
+        (Fact(what="network round trip under load, p50", measured=loaded, expected=idle, unit="s", source="STAMP"),),
+    )
+
+
+RULE = Rule(
+    code="bufferbloat",
+    needs=("probe", "load"),
+    judge=judge,
+    advice="Use a queue that keeps itself short (fq_codel, cake), or a smaller limit, where the way is slowest.",
+)

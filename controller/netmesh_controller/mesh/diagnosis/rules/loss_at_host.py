@@ -1,0 +1,39 @@
+"""Packets reach the host and are given up there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netmesh_controller.mesh.diagnosis.document import Fact
+from netmesh_controller.mesh.diagnosis.loss import HOST_DROPS, losses
+from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
+from netmesh_controller.mesh.diagnosis.seen import Seen
+
+
+def judge(seen: Seen) -> Iterator[Claim]:
+    """Probes are lost one way, and the receiving host's own counters account for at least half of them."""
+    for lost in losses(seen):
+        if not lost.is_hosts:
+            continue
+        source, target = seen.ends(lost.direction)
+        counted = seen.counted(target)
+        facts = [
+            Fact(what=name, measured=float(counted[name]), expected=0.0, source=f"/proc/net on {target}")
+            for name in HOST_DROPS
+            if counted.get(name)
+        ]
+        yield Claim(
+            {"node": target},
+            0.85,
+            f"{lost.ratio:.2%} of the probes from {source} reach {target} and are dropped there.",
+            (Fact(what=f"loss, {source} -> {target}", measured=lost.ratio, expected=0.0), *facts),
+        )
+
+
+RULE = Rule(
+    code="loss_at_host",
+    needs=("probe",),
+    judge=judge,
+    advice="Raise net.core.rmem_max and net.core.netdev_max_backlog, spread interrupts, or free CPU on that node.",
+    explains=("rate_limited", "asymmetric", "jitter_on_path", "slow_node"),
+)

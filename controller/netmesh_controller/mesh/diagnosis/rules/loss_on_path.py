@@ -1,0 +1,36 @@
+"""Packets are lost between the two hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netmesh_controller.mesh.diagnosis.document import Fact
+from netmesh_controller.mesh.diagnosis.loss import losses
+from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
+from netmesh_controller.mesh.diagnosis.seen import Seen
+
+
+def judge(seen: Seen) -> Iterator[Claim]:
+    """Probes are lost one way, and the receiving host counts no drops of its own that would explain it."""
+    for lost in losses(seen):
+        if lost.is_hosts:
+            continue
+        source, target = seen.ends(lost.direction)
+        yield Claim(
+            {"source": source, "target": target},
+            min(0.95, 0.7 + lost.ratio * lost.sent / 100),
+            f"{lost.ratio:.2%} of the probes from {source} to {target} are lost on the way.",
+            (
+                Fact(what=f"loss, {source} -> {target}", measured=lost.ratio, expected=0.0, source="STAMP's sequences"),
+                Fact(what=f"dropped by {target} itself", measured=float(lost.at_target), expected=0.0, source=target),
+            ),
+        )
+
+
+RULE = Rule(
+    code="loss_on_path",
+    needs=("probe",),
+    judge=judge,
+    advice="Look at the errors and drops of the devices and switch ports in between, cables and optics first.",
+    explains=("rate_limited", "asymmetric", "slow_node", "jitter_on_path", "window_limited", "slow_zone_pair"),
+)

@@ -1,0 +1,107 @@
+"""`netmesh-controller diagnose`: why is this pair slow?"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from netmesh_common import logs
+from netmesh_controller.clients.store import open_store
+from netmesh_controller.engines import runs
+from netmesh_controller.engines.diagnosis import diagnose as diagnose_pair
+from netmesh_controller.engines.survey import survey
+from netmesh_controller.inventory.source import Source
+from netmesh_controller.mesh.diagnosis.document import Diagnosis
+from netmesh_controller.mesh.diagnosis.steps import STEPS, Step
+from netmesh_controller.surfaces.cli.errors import CouldNotRunError, ExitCode, one_sentence
+from netmesh_controller.surfaces.cli.sources import agent_source
+from netmesh_controller.surfaces.terminal.diagnosis import show_diagnosis
+
+# In a quick diagnosis every second counts.
+QUICK_IDLE_SECONDS, IDLE_SECONDS = 0.2, 1.0
+
+
+def diagnose(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A node.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="Another node.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Within seconds, with shorter tests and fewer steps.")] = False,
+    protocol: Annotated[bool, typer.Option("--protocol", help="Also show every step.")] = False,
+    lab: Annotated[str | None, typer.Option(help="A lab: N nodes, a lab file, or the name of one that is up.")] = None,
+    agents: Annotated[str | None, typer.Option(help="Agents: a YAML file, or HOST:PORT,…")] = None,
+    certificates: Annotated[
+        Path | None, typer.Option(help="Folder with the controller's ca.crt, tls.crt, tls.key (with --agents).")
+    ] = None,
+    output_format: Annotated[
+        Literal["terminal", "json"],
+        typer.Option("--format", envvar="NETMESH_FORMAT", help="json writes the diagnosis alone on stdout."),
+    ] = "terminal",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+) -> None:
+    """Measures a pair of nodes step by step and says why it is slow, with the evidence and what to do.
+
+    Exit code 0: nothing is wrong. 5: something was found. 3: not enough could be measured to say.
+    """
+    logs.set_up("info" if verbose else "error")
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    with one_sentence(), agent_source(lab, agents, certificates) as where:
+        found = asyncio.run(_diagnose(where, source, target, quick=quick, json=output_format == "json"))
+        if output_format == "json":
+            typer.echo(found.model_dump_json(by_alias=True, indent=1))
+        else:
+            show_diagnosis(Console(), found, protocol=protocol)
+    raise typer.Exit(exit_code(found))
+
+
+def exit_code(found: Diagnosis) -> ExitCode:
+    """What the first verdict means for a script."""
+    match found.verdicts[0].code:
+        case "healthy":
+            return ExitCode.COMPLETE
+        case "insufficient_evidence":
+            return ExitCode.GAPS
+        case _:
+            return ExitCode.FOUND
+
+
+async def _diagnose(where: Source, source: str, target: str, *, quick: bool, json: bool) -> Diagnosis:
+    console = Console(stderr=True)
+    async with where.running():
+        idle = QUICK_IDLE_SECONDS if quick else IDLE_SECONDS
+        found = await survey(await where.locate(), where.certificates, idle_seconds=idle, presence=where.presence())
+        try:
+            if not found.agents:
+                raise CouldNotRunError(f"no agent answered: {runs.unreachable_reason(found.unreachable)}")
+            store = await open_store()
+            try:
+                with console.status("") as status:
+
+                    def on_step(step: Step) -> None:
+                        status.update(f"{STEPS.index(step) + 1} of at most {len(STEPS)}: {step.title}")
+
+                    work = asyncio.ensure_future(
+                        diagnose_pair(
+                            source,
+                            target,
+                            found,
+                            store,
+                            quick=quick,
+                            on_step=(lambda _: None) if json else on_step,
+                            facts={**where.facts, "source": where.recorded},
+                        )
+                    )
+                    for number in (signal.SIGINT, signal.SIGTERM):
+                        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+                    return await work
+            except asyncio.CancelledError:
+                console.print("Interrupted; what was measured is kept.", highlight=False)
+                raise SystemExit(ExitCode.INTERRUPTED) from None
+            finally:
+                await store.close()
+        finally:
+            await found.close()
