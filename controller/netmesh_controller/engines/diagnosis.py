@@ -181,7 +181,8 @@ async def diagnose(
 ) -> Diagnosis:
     """Diagnoses the pair, and stores the diagnosis with its cells as a run."""
     known = {**(facts or {}), "shared_host": survey.shared_host, "remarks": list(survey.remarks)}
-    run = runs.new_run({"diagnose": [source, target], "quick": quick}, {}, name=None, facts=known)
+    asked = {"diagnose": [source, target], "quick": quick}
+    run = runs.new_run(asked, {}, name=f"diagnose {source} {target}", facts=known)
     diagnosing = Diagnosing(source, target, survey, store, quick, on_step)
     diagnosing.check()
     await store.begin_run(run, survey.nodes)

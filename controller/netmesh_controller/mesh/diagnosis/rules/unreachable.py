@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netmesh_controller.mesh.diagnosis.document import Fact
 from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
-from netmesh_controller.mesh.diagnosis.seen import DIRECTIONS, Seen
+from netmesh_controller.mesh.diagnosis.seen import Seen
 
 
 def judge(seen: Seen) -> Iterator[Claim]:
@@ -16,20 +16,17 @@ def judge(seen: Seen) -> Iterator[Claim]:
         yield Claim({"node": name}, 0.95, f"The agent of {name} does not answer: {seen.unreachable[name].message}.")
     if silent:
         return
-    probes = [seen.gap("udp-latency", direction, instrument="stamp") for direction in DIRECTIONS]
-    connects = [seen.gap("tcp-connect", direction) for direction in DIRECTIONS]
-    answered = seen.value("udp-latency", "messages_per_second", instrument="stamp")
-    if answered or any(reason is None for reason in connects) or probes[0] is None:
+    asked = [cell for cell in seen.cells if {cell.source, cell.target} == {seen.source, seen.target}]
+    reasons = [(cell, cell.reason) for cell in asked if cell.reason is not None]
+    tests = {cell.test for cell, _ in reasons}
+    if len(reasons) < len(asked) or not {"udp-latency", "tcp-connect"} <= tests:
         return
-    if any(reason is not None and reason.code == "refused" for reason in connects):
-        return
+    if any(reason.code == "refused" for _, reason in reasons):
+        return  # somebody was there to refuse
     which = {"source": seen.source, "target": seen.target}
     sentence = f"Neither probes nor connections between {seen.source} and {seen.target} are answered."
     facts = tuple(
-        Fact(what=f"{test}, {seen.arrow(direction)}: {reason.message}", unit="1")
-        for test, reasons in (("udp-latency", probes), ("tcp-connect", connects))
-        for direction, reason in zip(DIRECTIONS, reasons, strict=True)
-        if reason is not None
+        Fact(what=f"{cell.test}, {cell.source} -> {cell.target}: {reason.message}") for cell, reason in reasons
     )
     yield Claim(which, 0.9, sentence, facts)
 
