@@ -131,7 +131,9 @@ async def _serve(settings: Settings, readiness: Readiness, admission: Admission,
     sessions = Sessions(_reflecting(where, device), settings.stamp_port, lambda: facts.clock().error_seconds)
     endpoints = Endpoints(admission, settings.tool_ports, where, sessions)
     jobs = Jobs(admission, sampler.sample, metrics.finished)
-    probing = Probing(sessions, sampler.sample, lambda: facts.clock().error_seconds)
+    probing = Probing(sessions, sampler.sample, lambda: facts.clock().error_seconds, metrics.probes.window)
+    metrics.watch_host(sampler.sample)
+    metrics.watch_reflector(sessions.counts)
 
     def describe() -> agent_pb2.DescribeReply:
         return facts.describe(settings, device, versions, sessions.port)

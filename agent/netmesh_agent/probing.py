@@ -70,18 +70,23 @@ class Configuration:
 
 
 class Probing:
-    """This agent's continuous probe. `sample` reads the host for the witness of a window."""
+    """This agent's continuous probe. `sample` reads the host for the witness of a window.
+
+    `told` hears of each window with the number of peers, and of None where nobody is probed any more.
+    """
 
     def __init__(
         self,
         sessions: Sessions,
         sample: Callable[[], agent_pb2.HostSample],
         clock_error: Callable[[], float | None] = lambda: None,
+        told: Callable[[agent_pb2.ProbeReport | None, int], None] = lambda _report, _peers: None,
     ) -> None:
         self.instance = secrets.token_hex(8)
         self._sessions = sessions
         self._sample = sample
         self._clock_error = clock_error
+        self._told = told
         # Agents tick at different moments, so that they do not all send at once.
         self._phase = random.uniform(0, TICK_SECONDS)  # noqa: S311  # no secret
         self._configuration: Configuration | None = None
@@ -175,6 +180,7 @@ class Probing:
             self._ending.cancel()
             self._ending = None
         self._configuration = None
+        self._told(None, 0)
         self._stop_probing(set(self._peers))
         for sender in self._senders.values():
             sender.close()
@@ -240,6 +246,7 @@ class Probing:
         for sender in self._senders.values():
             sender.latest_seconds = 0.0
         self._keep(report)
+        self._told(report, len(configuration.peers))
 
     def _take(self, peers: tuple[ProbePeer, ...]) -> list[Window]:
         taken: dict[ProbePeer, Window] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -190,5 +191,7 @@ def test_all_components_go_together(tmp_path: Path) -> None:
     service = named(objects, "Service", "netmesh-controller")
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert monitor["spec"]["endpoints"][0]["port"] in [port["name"] for port in service["spec"]["ports"]]
-    rules = named(objects, "PrometheusRule", "netmesh")["spec"]["groups"][0]["rules"]
-    assert {rule["alert"] for rule in rules} == {"NetmeshAgentNotReady", "NetmeshControllerDown"}
+    assert named(objects, "PrometheusRule", "netmesh")["spec"]["groups"]
+    dashboard = named(objects, "ConfigMap", "netmesh-dashboard")
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(dashboard["data"]["netmesh.json"])["uid"] == "netmesh"
