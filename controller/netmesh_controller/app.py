@@ -16,10 +16,12 @@ from aiohttp import web
 
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_controller.clients.store import Store, open_store
+from netmesh_controller.engines.monitor import Monitor
 from netmesh_controller.engines.results import Results
 from netmesh_controller.engines.roster import Roster
 from netmesh_controller.engines.sweeps import Sweeps
 from netmesh_controller.inventory.source import Source
+from netmesh_controller.mesh.progress import Progress
 from netmesh_controller.surfaces.web.application import application
 from netmesh_controller.surfaces.web.metrics import ControllerMetrics, new_registry
 from netmesh_controller.surfaces.web.services import Leading, Services
@@ -34,12 +36,14 @@ GOODBYE_SECONDS = 5.0
 class Settings:
     """What a controller that stays is started with. `listener` is bound already: the process may have entered a lab's
     network since. `token` None: it is in the cluster's Secret. `elected`: by the cluster's Lease; else it leads.
+    `monitors`: the mesh is watched all the time.
     """
 
     listener: socket.socket
     token: Callable[[], str] | None
     public_read: bool = False
     elected: bool = False
+    monitors: bool = True
 
 
 async def serve(settings: Settings, source: Source) -> None:
@@ -57,6 +61,18 @@ async def serve(settings: Settings, source: Source) -> None:
         store = await open_store()
         stack.push_async_callback(store.close)
         sweeps = Sweeps(store, source)
+        monitor = Monitor(source, progress=lambda: _progress(sweeps)) if settings.monitors else None
+
+        async def lead(term: int) -> None:
+            await sweeps.lead(term)
+            if monitor is not None:
+                await monitor.lead(term)
+
+        async def stand_by(leader: str | None = None) -> None:
+            if monitor is not None:
+                await monitor.stand_by()
+            await sweeps.stand_by(leader)
+
         if settings.elected:
             # Only here: the client's package takes more than a second to import.
             from netmesh_controller.clients.cluster import connect  # noqa: PLC0415
@@ -70,17 +86,19 @@ async def serve(settings: Settings, source: Source) -> None:
             def leading() -> Leading:
                 return Leading(lease.leading, lease.leader, lease.term)
 
-            await stack.enter_async_context(_serving(settings, source, store, sweeps, token, leading))
+            await stack.enter_async_context(_serving(settings, source, store, sweeps, monitor, token, leading))
             # Last in, first out: the sweep stops and the Lease is given back before readers are sent away.
-            task = guarded_task(lease.run(sweeps.lead, sweeps.stand_by), name="election")
+            task = guarded_task(lease.run(lead, stand_by), name="election")
             stack.push_async_callback(cancelled, task)
         else:
             if settings.token is None:
                 raise ValueError("a controller outside of Kubernetes is given its token")
             alone = Leading(leading=True, leader=None, term=0)
-            await stack.enter_async_context(_serving(settings, source, store, sweeps, settings.token, lambda: alone))
-            await sweeps.lead(alone.term)
-            stack.push_async_callback(sweeps.stand_by)
+            await stack.enter_async_context(
+                _serving(settings, source, store, sweeps, monitor, settings.token, lambda: alone)
+            )
+            stack.push_async_callback(stand_by)
+            await lead(alone.term)
         await stop.wait()
         log.info("stopping")
 
@@ -91,6 +109,7 @@ async def _serving(
     source: Source,
     store: Store,
     sweeps: Sweeps,
+    monitor: Monitor | None,
     token: Callable[[], str],
     leading: Callable[[], Leading],
 ) -> AsyncIterator[None]:
@@ -106,6 +125,7 @@ async def _serving(
         token=token,
         registry=registry,
         public_read=settings.public_read,
+        monitor=monitor,
     )
     runner = web.AppRunner(application(services), access_log=None, shutdown_timeout=GOODBYE_SECONDS)
     await runner.setup()
@@ -114,6 +134,10 @@ async def _serving(
         yield
     finally:
         await runner.cleanup()
+
+
+def _progress(sweeps: Sweeps) -> Progress | None:
+    return None if sweeps.current is None else sweeps.current.progress()
 
 
 def _identity() -> str:

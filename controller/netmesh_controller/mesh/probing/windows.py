@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,8 +96,43 @@ class PeerReport:
     round_trips_seconds: NDArray[np.float64]
 
 
-def take(window: Window, report: PeerReport) -> None:
-    """Writes a report into a base window, in place; a second report of the same source replaces the first's peers."""
+def take(window: Window, report: PeerReport, *, more: bool = False) -> None:
+    """Writes a report into a base window, in place; a second report of the same source replaces the first's peers.
+
+    `more`: the report is of another part of the same window, and adds to what is there. The middle is then that of the
+    part with more answers.
+    """
+    before = _cells(window, report) if more else None
+    _write(window, report)
+    if before is not None:
+        _add(window, report, before)
+
+
+def _cells(window: Window, report: PeerReport) -> tuple[NDArray[Any], ...]:
+    columns = (window.sent, window.lost, window.shortest, window.middle, window.longest)
+    return tuple(column[report.source, report.targets] for column in columns)
+
+
+def _add(window: Window, report: PeerReport, before: tuple[NDArray[Any], ...]) -> None:
+    sent, lost, shortest, middle, longest = before
+    row, targets = report.source, report.targets
+    fewer = report.answered < sent.astype(np.int64) - lost
+    window.sent[row, targets] += sent
+    window.lost[row, targets] += lost
+    window.shortest[row, targets] = least(np.stack([shortest, window.shortest[row, targets]]))
+    window.longest[row, targets] = np.maximum(longest, window.longest[row, targets])
+    now = window.middle[row, targets]
+    window.middle[row, targets] = np.where((middle != UNKNOWN) & (fewer | (now == UNKNOWN)), middle, now)
+
+
+def least(codes: Codes) -> Codes:
+    """The least of the known codes over the first axis; unknown where none is."""
+    # Unknown is 0 and would be the minimum: one below it wraps around to the largest code.
+    made: Codes = (codes - np.uint16(1)).min(axis=0) + np.uint16(1)
+    return made
+
+
+def _write(window: Window, report: PeerReport) -> None:
     row = report.source
     window.sent[row, report.targets] = report.sent
     window.lost[row, report.targets] = report.lost
@@ -121,15 +156,12 @@ def rolled(parts: Sequence[Window], seconds: int, parts_whole: int) -> Window:
     """The window that consecutive parts make; ValueError without parts."""
     if not parts:
         raise ValueError("a window is made of at least one part")
-    shortest = np.stack([part.shortest for part in parts])
-    # Unknown is 0 and would be the minimum: one below it wraps around to the largest code.
-    least = (shortest - np.uint16(1)).min(axis=0) + np.uint16(1)
     return Window(
         parts[0].started,
         seconds,
         np.sum([part.sent for part in parts], axis=0, dtype=np.uint32),
         np.sum([part.lost for part in parts], axis=0, dtype=np.uint32),
-        least,
+        least(np.stack([part.shortest for part in parts])),
         _median_code(np.stack([part.middle for part in parts])),
         np.max([part.longest for part in parts], axis=0),
         len(parts),

@@ -40,6 +40,9 @@ def serve(
     certificates: Annotated[
         Path | None, typer.Option(help="Folder with the controller's ca.crt, tls.crt, tls.key (with --agents).")
     ] = None,
+    monitor: Annotated[
+        bool, typer.Option("--monitor/--no-monitor", help="Have the agents probe each other all the time.")
+    ] = True,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Stay, and serve the HTTP API: sweeps are started over it, and resumed after a restart."""
@@ -58,7 +61,7 @@ def serve(
                 typer.echo(
                     "Results live as long as this pod, on its emptyDir; component storage or postgresql keeps them."
                 )
-            settings = Settings(listener, token, public_read, elected=in_pod)
+            settings = Settings(listener, token, public_read, elected=in_pod, monitors=monitor)
             asyncio.run(serve_until_stopped(settings, source))
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from netmesh_controller.clients.store import Store
+from netmesh_controller.engines.monitor import Monitor
 from netmesh_controller.engines.results import Results
 from netmesh_controller.engines.roster import Roster
 from netmesh_controller.engines.sweeps import Sweeps
@@ -36,6 +37,7 @@ class Services:
     token: Callable[[], str]
     registry: CollectorRegistry
     public_read: bool = False
+    monitor: Monitor | None = None
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

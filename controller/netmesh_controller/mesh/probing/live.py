@@ -1,0 +1,88 @@
+"""The mesh as it stands: for every pair a figure of the last window, or the reason why there is none. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netmesh_controller.mesh.document import Parameters, Reason
+from netmesh_controller.mesh.instruments import STAMP
+from netmesh_controller.mesh.probing.scale import decode
+from netmesh_controller.mesh.probing.windows import Window
+from netmesh_controller.mesh.table import Series, Table
+
+PATH: Literal["pod-to-pod"] = "pod-to-pod"
+SERIES = Series(PATH, "udp-latency", Parameters(instrument=STAMP))
+TIME, LOSS = "network_round_trip_seconds", "loss_ratio"
+Statistic = Literal["min", "p50", "max", "loss", "sent", "lost"]
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
+_UNITS = {"loss": "1", "sent": "1", "lost": "1"}
+# Of reasons; their place is their number in a table and in the history.
+CODES = ("", "not_applicable", "not_scheduled", "agent_away", "agent_lost", "loss", "unreachable", "tool_output")
+
+# Answers came, and none with all four stamps.
+NO_STAMPS = CODES.index("tool_output")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """Nodes and what is known of them in a window.
+
+    `zones` and `probed` (n, n) go with `nodes`; `missing` are nodes whose agent tells nothing, with the reason; `own`
+    are nodes at which tests of netmesh's own ran, `marked` those whose agent was not healthy, with the witness' signs.
+    `fresh` are nodes that are new or have been started again.
+    """
+
+    nodes: tuple[str, ...] = ()
+    zones: tuple[str | None, ...] = ()
+    probed: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    missing: Mapping[str, Reason] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
+    marked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    fresh: frozenset[str] = frozenset()
+
+    def places(self, names: frozenset[str] | Mapping[str, object]) -> NDArray[np.intp]:
+        """The places of those of the names that are in the mesh."""
+        return np.array([place for place, name in enumerate(self.nodes) if name in names], dtype=np.intp)
+
+
+def reasons_of(standing: Standing, window: Window) -> NDArray[np.uint8]:
+    """Why a pair has no count of probes, as places in `CODES`; 0 where it has one.
+
+    Probes to a node whose agent is gone are lost for that reason, and say nothing of the network: where all of them
+    are, the agent is the reason.
+    """
+    size = len(standing.nodes)
+    reasons = np.where(window.sent > 0, 0, CODES.index("not_scheduled")).astype(np.uint8)
+    nothing = (window.sent == 0) | (window.lost >= window.sent)
+    for place, name in enumerate(standing.nodes):
+        reason = standing.missing.get(name)
+        if reason is not None:
+            code = CODES.index(reason.code) if reason.code in CODES else CODES.index("unreachable")
+            reasons[place, window.sent[place] == 0] = code
+            reasons[nothing[:, place], place] = code
+    reasons[np.arange(size), np.arange(size)] = CODES.index("not_applicable")
+    return reasons
+
+
+def table(standing: Standing, window: Window, statistic: Statistic) -> Table:
+    """One statistic of a window: times in seconds, `loss` as a ratio, `sent` and `lost` as counts."""
+    reasons = reasons_of(standing, window)
+    if statistic == "loss":
+        value, values = LOSS, window.loss_ratio
+    elif statistic in ("sent", "lost"):
+        value = statistic
+        values = np.where(window.sent > 0, window.sent if statistic == "sent" else window.lost, np.nan).astype(float)
+    else:
+        value = TIME
+        values = decode({"min": window.shortest, "p50": window.middle, "max": window.longest}[statistic])
+        timeless = (reasons == 0) & np.isnan(values)
+        reasons[timeless] = np.where((window.lost >= window.sent)[timeless], CODES.index("loss"), NO_STAMPS)
+    values = np.where(reasons == 0, values, np.nan)
+    unit = _UNITS.get(statistic, "s")
+    name = "mean" if statistic == "loss" else statistic
+    return Table(SERIES, value, name, unit, standing.nodes, standing.nodes, values, reasons, CODES)
