@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +55,10 @@ def postgres_server() -> Iterator[Server]:
     """Starts a server and ends it. PostgreSQL refuses to run as root: then it runs as the user that Debian made."""
     binaries = _binaries()
     as_user = {} if os.geteuid() else {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": []}
+    for stale in Path(tempfile.gettempdir()).glob("netmesh-test-pg-*"):
+        # What a killed test left behind: its server went with it, and nobody has written there for an hour.
+        if time.time() - max(path.stat().st_mtime for path in (stale, stale / "log") if path.exists()) > 3600:
+            shutil.rmtree(stale, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix="netmesh-test-pg-"))
     try:
         if as_user:
@@ -61,15 +67,27 @@ def postgres_server() -> Iterator[Server]:
         # What is tested is netmesh, not whether the machine loses power.
         options = ["-U", "netmesh", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"]
         _run([str(binaries / "initdb"), "-D", str(data), *options], folder, as_user)
-        settings = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off -c max_connections=50"
-        control = [str(binaries / "pg_ctl"), "-D", str(data), "-w"]
-        _run([*control, "-t", "60", "-l", str(folder / "log"), "-o", settings, "start"], folder, as_user)
+        settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+        # A child of this process, which does not outlive it, whatever ends it: SIGQUIT is an immediate shutdown.
+        command = ["setpriv", "--pdeathsig", "QUIT", str(binaries / "postgres"), "-D", str(data), *settings]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **as_user)  # type: ignore[call-overload]
         try:
+            _wait(binaries, folder, process)
             yield Server(folder, binaries)
         finally:
-            _run([*control, "-m", "immediate", "stop"], folder, as_user)
+            process.send_signal(signal.SIGQUIT)
+            process.wait(30)
     finally:
         shutil.rmtree(folder)
+
+
+def _wait(binaries: Path, folder: Path, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 60
+    while subprocess.run([binaries / "pg_isready", "-q", "-h", folder], check=False).returncode != 0:
+        assert process.poll() is None, (folder / "log").read_text()
+        assert time.monotonic() < until, (folder / "log").read_text()
+        time.sleep(0.05)
 
 
 def _run(command: list[str], folder: Path, as_user: dict[str, object]) -> None:
