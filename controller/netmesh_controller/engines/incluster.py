@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 IDENTITY_SECONDS = 30.0
 TIDY_SECONDS = 30.0
+FACTS_SECONDS = 15.0
 
 
 class Mesh:
@@ -37,6 +39,7 @@ class Mesh:
         self._owner = Owner.this_pod()
         self._made: dict[str, Made] = {}
         self._left: list[Made] = []
+        self._facts_until = 0.0
         self._tidying: asyncio.Task[None] | None = None
         self._cluster: Cluster | None = None
         self._inventory: KubernetesInventory | None = None
@@ -125,7 +128,10 @@ class Mesh:
                     await self._identity.ready()
             except TimeoutError:
                 self._identity.certificates()  # says why
-        self.facts["kubernetes"] = await self._kubernetes()
+        # Who watches a mesh looks at each change of it; the cluster's own version changes rarely.
+        if time.monotonic() > self._facts_until:
+            self.facts["kubernetes"] = await self._kubernetes()
+            self._facts_until = time.monotonic() + FACTS_SECONDS
         return found
 
     async def _kubernetes(self) -> dict[str, Any]:

@@ -227,10 +227,18 @@ class Monitor:
                 said = error.message
             if member.reason is None:
                 log.warning("%s: %s", member.node, said)
-                member.reason = Reason(code="agent_lost", message=f"{member.node}: {said}")
+                member.reason = self._why(member.node, said)
             # Not all at once: a controller that was away is met by all agents at the same moment.
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
             delay = min(2 * delay, most)
+
+    def _why(self, node: str, said: str) -> Reason:
+        """Why an agent says nothing: it failed, or its node was taken out of service on purpose."""
+        presence = self._source.presence()
+        excuse = None if presence is None else presence.excuse(node)
+        if excuse is not None:
+            return Reason(code="agent_away", message=excuse)
+        return Reason(code="agent_lost", message=f"{node}: {said}")
 
     async def _close_windows(self) -> None:
         while True:

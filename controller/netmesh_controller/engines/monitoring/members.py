@@ -106,6 +106,8 @@ class Members:
         except AgentError as error:
             await client.close()
             lost = error.lost or error.code in ("timeout", "agent_lost")
+            if lost and one.excuse is not None:
+                return Reason(code="agent_away", message=one.excuse)
             return Reason(code="agent_lost" if lost else error.code, message=f"{one.address}: {error.message}")
         if facts["role"] != "pod":
             await client.close()
