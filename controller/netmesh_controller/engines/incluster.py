@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 
 IDENTITY_SECONDS = 30.0
 TIDY_SECONDS = 30.0
-FACTS_SECONDS = 15.0
 
 
 class Mesh:
@@ -39,7 +37,6 @@ class Mesh:
         self._owner = Owner.this_pod()
         self._made: dict[str, Made] = {}
         self._left: list[Made] = []
-        self._facts_until = 0.0
         self._tidying: asyncio.Task[None] | None = None
         self._cluster: Cluster | None = None
         self._inventory: KubernetesInventory | None = None
@@ -120,7 +117,7 @@ class Mesh:
             await self.remove(made.name)
 
     async def locate(self) -> list[Located]:
-        """The agents as they are now, and `facts` anew; InventoryError or CertificateError where they cannot be had."""
+        """The agents as they are now; InventoryError or CertificateError where they cannot be had."""
         found = await self.presence.locate()
         if self._identity is not None:
             try:
@@ -128,11 +125,11 @@ class Mesh:
                     await self._identity.ready()
             except TimeoutError:
                 self._identity.certificates()  # says why
-        # Who watches a mesh looks at each change of it; the cluster's own version changes rarely.
-        if time.monotonic() > self._facts_until:
-            self.facts["kubernetes"] = await self._kubernetes()
-            self._facts_until = time.monotonic() + FACTS_SECONDS
         return found
+
+    async def refresh(self) -> None:
+        """Reads what a run says of the cluster: before each run, and not each time that somebody looks who is there."""
+        self.facts["kubernetes"] = await self._kubernetes()
 
     async def _kubernetes(self) -> dict[str, Any]:
         if self._cluster is None:
@@ -159,4 +156,5 @@ def cluster_source(lifetimes: Lifetimes | None = None, *, stays: bool = False) -
         running=mesh.running,
         presence=lambda: mesh.presence,
         maker=lambda: mesh,
+        refresh=mesh.refresh,
     )

@@ -83,6 +83,7 @@ class Job:
 async def surveyed(source: Source, selection: Selection, *, term: int = 0, idle_seconds: float | None = None) -> Survey:
     """A survey of a source's agents; NoAgentsError where none answers, InventoryError where they cannot be found."""
     more = {} if idle_seconds is None else {"idle_seconds": idle_seconds}
+    await source.refresh()
     found = await survey(
         await source.locate(),
         source.certificates,

@@ -12,14 +12,18 @@ from netmesh_controller.inventory.located import Located, Presence
 from netmesh_controller.inventory.services import ServiceMaker
 
 
+async def _nothing() -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Agents to be asked, and the identity to come with; `recorded` is how to name the source again.
 
     `certificates` is asked for each time that connections are made, since they may be rotated meanwhile. `facts` are
-    what a run should say of the source. `running` is entered before the source is asked and left when it is no longer
-    needed; a source that watches what changes does so meanwhile, and has a `presence`;
-    one that can make Services has a `maker`.
+    what a run should say of the source, as of the last `refresh`. `running` is entered before the source is asked and
+    left when it is no longer needed; a source that watches what changes does so meanwhile, and has a `presence`; one
+    that can make Services has a `maker`.
     """
 
     locate: Callable[[], Awaitable[list[Located]]]
@@ -29,3 +33,4 @@ class Source:
     running: Callable[[], AbstractAsyncContextManager[Any]] = nullcontext
     presence: Callable[[], Presence | None] = lambda: None
     maker: Callable[[], ServiceMaker | None] = lambda: None
+    refresh: Callable[[], Awaitable[None]] = _nothing

@@ -42,6 +42,7 @@ async def test_it_tells_agents_identity_and_facts(in_pod: None, admin: Cluster, 
             found = await source.locate()
             assert [(entry.node, entry.role) for entry in found] == [("n1", "pod")]
             assert b"BEGIN CERTIFICATE" in source.certificates().chain
+            await source.refresh()
             assert source.facts["kubernetes"] == {"version": "v1.36.4", "kube_proxy_mode": "nftables", "cni": None}
             assert source.presence() is not None
     finally:

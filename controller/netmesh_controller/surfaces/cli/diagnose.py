@@ -73,6 +73,7 @@ async def _diagnose(where: Source, source: str, target: str, *, quick: bool, jso
     console = Console(stderr=True)
     async with where.running():
         idle = QUICK_IDLE_SECONDS if quick else IDLE_SECONDS
+        await where.refresh()
         found = await survey(await where.locate(), where.certificates, idle_seconds=idle, presence=where.presence())
         try:
             if not found.agents:

@@ -282,6 +282,7 @@ class _Command:
         # With --format json the document alone is on stdout; people are told on stderr.
         console = Console(stderr=self.json)
         ask = ask_from(self.asked)
+        await source.refresh()
         found = await survey(
             await source.locate(),
             source.certificates,
