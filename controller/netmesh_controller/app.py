@@ -137,7 +137,7 @@ async def _serving(
 
 
 def _progress(sweeps: Sweeps) -> Progress | None:
-    return None if sweeps.current is None else sweeps.current.progress()
+    return sweeps.progress()
 
 
 def _identity() -> str:

@@ -37,7 +37,7 @@ _NOTHING_FOUND = frozenset({"healthy", "insufficient_evidence"})
 
 @dataclass(slots=True)
 class Diagnosing:
-    """One diagnosis under way. `on_step` is told of each step as it begins."""
+    """One diagnosis under way. `on_step` is told of each step as it begins; `engine` measures the present one."""
 
     source: str
     target: str
@@ -45,6 +45,7 @@ class Diagnosing:
     store: Store
     quick: bool = False
     on_step: Callable[[Step], None] = lambda _: None
+    engine: Sweep | None = None
     _steps: list[StepRecord] = field(default_factory=list)
     _traffic: float = 0.0
 
@@ -111,8 +112,9 @@ class Diagnosing:
             reason = str(error)
         else:
             self._traffic += plan.estimate.traffic_bytes or 0
-            engine = Sweep(run.id, plan, self.survey.agents, self.store, cells.append)
-            await engine.run()
+            self.engine = Sweep(run.id, plan, self.survey.agents, self.store, cells.append)
+            await self.engine.run()
+            self.engine = None
         seen.cells.extend(cells)
         seen.done.append(step.name)
         if self.quick:
@@ -177,15 +179,17 @@ async def diagnose(
     *,
     quick: bool = False,
     on_step: Callable[[Step], None] = lambda _: None,
+    on_begun: Callable[[Run, Diagnosing], None] = lambda _run, _diagnosing: None,
     facts: Mapping[str, Any] | None = None,
 ) -> Diagnosis:
-    """Diagnoses the pair, and stores the diagnosis with its cells as a run."""
+    """Diagnoses the pair, and stores the diagnosis with its cells as a run; `on_begun` is told once that is stored."""
     known = {**(facts or {}), "shared_host": survey.shared_host, "remarks": list(survey.remarks)}
     asked = {"diagnose": [source, target], "quick": quick}
     run = runs.new_run(asked, {}, name=f"diagnose {source} {target}", facts=known)
     diagnosing = Diagnosing(source, target, survey, store, quick, on_step)
     diagnosing.check()
     await store.begin_run(run, survey.nodes)
+    on_begun(run, diagnosing)
     state: RunState = "cancelled"
     try:
         found = await diagnosing.run(run)

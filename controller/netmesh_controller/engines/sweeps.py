@@ -43,8 +43,8 @@ class BusyError(Exception):
     """Another sweep is running; `run_id` is its run, None while it is being prepared."""
 
     def __init__(self, run_id: str | None) -> None:
-        what = f"run {run_id}" if run_id else "another sweep"
-        super().__init__(f"{what} is under way, and one sweep runs at a time; wait for it or cancel it")
+        what = f"run {run_id}" if run_id else "another sweep or a diagnosis"
+        super().__init__(f"{what} is under way, and one runs at a time; wait for it or cancel it")
         self.run_id = run_id
 
 
@@ -114,6 +114,13 @@ class Sweeps:
         self._term: int | None = None
         self._leader: str | None = None
         self._resuming: asyncio.Task[None] | None = None
+        self._guest: asyncio.Task[Any] | None = None
+        self._guest_progress: Callable[[], Progress | None] = lambda: None
+
+    @property
+    def source(self) -> Source:
+        """Whose agents measure."""
+        return self._source
 
     # Who may measure.
 
@@ -127,7 +134,25 @@ class Sweeps:
         self._term, self._leader = None, leader
         if self._resuming is not None:
             await cancelled(self._resuming)
+        if self._guest is not None:
+            await cancelled(self._guest)
         await cancelled(*(job.task for job in self._jobs.values() if job.task is not None))
+
+    @contextmanager
+    def exclusively(self, progress: Callable[[], Progress | None]) -> Iterator[int]:
+        """The one place, for tests of the calling task's own, such as a diagnosis; gives the term. It is cancelled when
+        this controller stands by. BusyError, NotLeadingError."""
+        term = self._leading()
+        with self._taking_place():
+            self._guest, self._guest_progress = asyncio.current_task(), progress
+            try:
+                yield term
+            finally:
+                self._guest, self._guest_progress = None, lambda: None
+
+    def progress(self) -> Progress | None:
+        """Of what measures now: the sweep, or who has its place."""
+        return self._guest_progress() if self.current is None else self.current.progress()
 
     # Sweeps.
 

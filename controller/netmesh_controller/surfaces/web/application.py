@@ -11,11 +11,14 @@ from aiohttp import web
 from netmesh_common.errors import CouldNotRunError
 from netmesh_common.tls import CertificateError
 from netmesh_controller.clients.store import RunBusyError, RunNotFoundError, StoreError
+from netmesh_controller.engines.diagnoses import Diagnoses
 from netmesh_controller.engines.sweeps import BusyError, NoAgentsError, NotLeadingError
 from netmesh_controller.inventory.located import InventoryError
 from netmesh_controller.mesh.ask import AskError
 from netmesh_controller.surfaces.web import (
     cells,
+    comparisons,
+    diagnoses,
     exchange,
     health,
     matrices,
@@ -49,6 +52,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *runs.OPERATIONS,
     *cells.OPERATIONS,
     *matrices.OPERATIONS,
+    *comparisons.OPERATIONS,
+    *diagnoses.OPERATIONS,
     *exchange.OPERATIONS,
     *reports.OPERATIONS,
     *pages.OPERATIONS,
@@ -61,6 +66,7 @@ def application(services: Services, operations: Iterable[Operation] = OPERATIONS
     measured = HttpMetrics(services.registry)
     app = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[_problems(measured)])
     app[SERVICES] = services
+    app[diagnoses.DIAGNOSES] = Diagnoses(services.store, services.sweeps)
     app[openapi.DOCUMENT] = openapi.document(declared)
     for operation in declared:
         app.router.add_route(operation.method, operation.path, _guarded(operation), name=operation.name)

@@ -1,0 +1,48 @@
+// Elements out of text: never out of markup, so that names of nodes and runs stay text.
+(function (netmesh) {
+  "use strict";
+
+  /** An element with these properties (`class`, `on…` handlers and aria-… attributes too) and children or texts. */
+  function made(kind, properties = {}, ...children) {
+    const one = document.createElement(kind);
+    for (const [name, what] of Object.entries(properties)) {
+      if (name.startsWith("on")) one.addEventListener(name.slice(2), what);
+      else if (name === "class" || name.includes("-") || name === "for") one.setAttribute(name, what);
+      else one[name] = what;
+    }
+    one.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+    return one;
+  }
+
+  /** A table: heads are texts; cells are texts, elements, or {number: text}. */
+  function table(caption, heads, rows) {
+    const cell = (what) => what && what.number !== undefined && !(what instanceof Node)
+      ? made("td", { class: "number" }, what.number) : made("td", {}, what === null || what === undefined ? "" : what);
+    return made("div", { class: "scroll" }, made("table", {},
+      caption ? made("caption", {}, caption) : null,
+      made("thead", {}, made("tr", {}, heads.map((head) => made("th", { scope: "col" }, head)))),
+      made("tbody", {}, rows.map((row) => made("tr", {}, row.map(cell))))));
+  }
+
+  /** A labelled choice: values are [[value, text], …]. */
+  function choice(label, values, chosen, changed) {
+    const select = made("select", { onchange: () => changed(select.value) },
+      values.map(([value, text]) => made("option", { value, selected: value === chosen }, text)));
+    return made("label", {}, label, select);
+  }
+
+  const button = (text, clicked, more = {}) => made("button", { type: "button", onclick: clicked, ...more }, text);
+  const link = (text, href) => made("a", { href }, text);
+
+  /** A moment as people read it, in UTC. */
+  const moment = (text) => (text ? `${text.slice(0, 16).replace("T", " ")}` : "");
+
+  /** A stretch of time in words. */
+  function lasting(seconds) {
+    if (seconds < 60) return `${Math.max(0, Math.round(seconds))} s`;
+    if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+    return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} days`;
+  }
+
+  netmesh.dom = { made, table, choice, button, link, moment, lasting };
+})((window.netmesh = window.netmesh || {}));

@@ -1,0 +1,41 @@
+// Lists: runs and nodes.
+(function (netmesh) {
+  "use strict";
+
+  const { api, dom } = netmesh;
+  const element = (id) => document.getElementById(id);
+
+  function list(title, heads, rows, empty) {
+    element("list").hidden = false;
+    element("list").querySelector("h2").textContent = title;
+    element("list").querySelector("div").replaceChildren(rows.length ? dom.table(null, heads, rows) : dom.made("p", {}, empty));
+  }
+
+  async function runs(here) {
+    const found = (await api.json("api/v1/runs?limit=100")).runs.map(({ run, outcomes }) => {
+      const all = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+      const name = dom.link(run.name || run.id, `#run/${encodeURIComponent(run.id)}`);
+      return [name, run.state, dom.moment(run.started_at), { number: `${outcomes.measured || 0} of ${all}` }];
+    });
+    if (!here.alive()) return;
+    list("Runs", ["run", "state", "started (UTC)", "cells measured"], found,
+      "No run yet. Start one on the page Sweep, or with: netmesh-controller sweep --controller " + location.href.split("#")[0]);
+  }
+
+  async function nodes(here) {
+    const { nodes: there, unreachable, remarks } = await api.json("api/v1/nodes");
+    if (!here.alive()) return;
+    const rows = there.map(({ name, zone, agents }) => [
+      name, zone || "", (agents || []).map(({ role, address }) => `${role} ${address}`).join(", "),
+      unreachable[name] ? `${unreachable[name].code}: ${unreachable[name].message}` : "answers",
+    ]);
+    for (const [name, reason] of Object.entries(unreachable)) {
+      if (!there.some((one) => one.name === name)) rows.push([name, "", "", `${reason.code}: ${reason.message}`]);
+    }
+    list("Nodes", ["node", "zone", "agents", "now"], rows,
+      "No agent answers: look at the agents' pods, and at the controller's log.");
+    if (remarks.length) element("list").querySelector("div").append(dom.made("ul", {}, remarks.map((one) => dom.made("li", {}, one))));
+  }
+
+  netmesh.pages = { ...netmesh.pages, runs, nodes };
+})((window.netmesh = window.netmesh || {}));

@@ -1,0 +1,158 @@
+// The mesh as it is watched all the time: a figure or a reason for every ordered pair, drawn again as windows end.
+(function (netmesh) {
+  "use strict";
+
+  const { units, api, dom } = netmesh;
+  const { made } = dom;
+  const AGAIN_MILLISECONDS = 5000;
+  const STATISTICS = [
+    ["p50", "round trip, median"], ["min", "round trip, least"], ["max", "round trip, most"], ["loss", "loss"],
+    ["sent", "probes answered or lost"], ["lost", "probes lost"],
+  ];
+  const WINDOWS = [["10s", "10 s"], ["1m", "1 min"], ["10m", "10 min"], ["1h", "1 h"]];
+  const LABELS = { sent: { label: "probes", more: true }, lost: { label: "probes lost", more: false } };
+
+  /** The answer of /api/v1/mesh as matrix.js wants it. */
+  function matrixOf(mesh, words) {
+    const codes = [""];
+    const [rows, columns] = [mesh.sources.length, mesh.targets.length];
+    const numbers = new Float64Array(rows * columns).fill(NaN);
+    const reasons = new Uint8Array(rows * columns);
+    for (let at = 0; at < numbers.length; at++) {
+      const [row, column] = [Math.floor(at / columns), at % columns];
+      const code = mesh.reasons[row][column];
+      if (code === null) {
+        numbers[at] = mesh.values[row][column];
+        continue;
+      }
+      if (!codes.includes(code)) codes.push(code);
+      reasons[at] = codes.indexOf(code);
+    }
+    const word = LABELS[mesh.value] || words.values[mesh.value] || { label: mesh.value, more: false };
+    return { ...mesh, numbers, reasons, codes, ...word };
+  }
+
+  const age = (mesh) => Date.now() / 1000 - Date.parse(mesh.window_started_at) / 1000 - mesh.window_seconds;
+
+  function explained(here, mesh, matrix, notes, at) {
+    const [source, target] = netmesh.matrix.pair(matrix, at);
+    if (source === target) return [source, "a node does not probe itself"];
+    const code = matrix.codes[matrix.reasons[at]];
+    const columns = mesh.targets.length;
+    const sent = mesh.sent[Math.floor(at / columns)][at % columns];
+    return [
+      `${source} → ${target}`,
+      code ? `no figure: ${code}` : `${matrix.label}: ${units.full(matrix.numbers[at], matrix.scale)}`,
+      ...(code ? [here.words.reasons[code] || ""] : []),
+      sent === null ? "no probe's fate is known" : `${sent} probes in ${dom.lasting(mesh.window_seconds)}`,
+      `the window ended ${dom.lasting(age(mesh))} ago`,
+      ...[source, target].filter((name) => notes.has(name)).map((name) => `${name}: ${notes.get(name)}`),
+    ];
+  }
+
+  /** What is to be known of a node's figures, in words; nothing of most. */
+  function note(node) {
+    return [
+      node.reason && `its agent tells nothing (${node.message || node.reason})`,
+      node.own_traffic && "netmesh's own tests ran there",
+      node.signs.length && `its agent was held up (${node.signs.join(", ")})`,
+      node.fresh && "it is new, or was started again",
+    ].filter(Boolean).join("; ");
+  }
+
+  function frame(here, again) {
+    const set = (name) => (value) => {
+      here.query.set(name, value);
+      history.replaceState(null, "", `#mesh?${here.query}`);
+      again();
+    };
+    const asked = (name, otherwise) => here.query.get(name) || otherwise;
+    const parts = {
+      title: made("h3", { id: "mesh-title" }), spread: made("p"), heatmap: made("div", { id: "mesh-heatmap", class: "heatmap", "aria-labelledby": "mesh-title" }),
+      gaps: made("div"), worst: made("div", { id: "worst", class: "scroll" }), nodes: made("ul", { class: "notes" }),
+      table: made("div", { id: "table", class: "scroll" }), age: made("p", { class: "muted", role: "status" }),
+    };
+    parts.details = made("details", { id: "as-table", ontoggle: again }, made("summary", {}, "The same as a table"), parts.table);
+    here.view.replaceChildren(
+      made("h2", {}, "Mesh, now"),
+      made("div", { class: "controls" },
+        dom.choice("path", [["pod-to-pod", "pod-to-pod"]], "pod-to-pod", () => undefined),
+        dom.choice("test", [["udp-latency", "udp-latency, by STAMP"]], "udp-latency", () => undefined),
+        dom.choice("statistic", STATISTICS, asked("statistic", "p50"), set("statistic")),
+        dom.choice("window", WINDOWS, asked("window", "1m"), set("window")),
+        dom.choice("colours", [["robust", "robust: the middle 96 %"], ["fixed", "fixed: from 0"]], asked("colours", "robust"), set("colours"))),
+      parts.title, parts.age, parts.spread,
+      made("div", { class: "figure" },
+        made("div", {}, parts.heatmap, made("p", { class: "muted" },
+          "Rows send to columns; zones lie side by side. Darker is worse; hatched is a gap with a reason, plain grey was not to be measured. " +
+          "A click, or Enter, opens the pair. Drag to zoom, double click to go back.")),
+        made("div", {}, parts.nodes, parts.gaps, parts.worst)),
+      parts.details);
+    here.view.hidden = false;
+    return parts;
+  }
+
+  async function mesh(here) {
+    let parts = null;
+    let turn = 0;
+    const again = () => here.guarded(() => draw(++turn));
+
+    async function draw(mine) {
+      const [statistic, window] = [here.query.get("statistic") || "p50", here.query.get("window") || "1m"];
+      let found;
+      try {
+        found = await api.json(`api/v1/mesh?statistic=${statistic}&window=${window}`, { signal: here.signal });
+      } catch (error) {
+        if (!(error instanceof api.Problem) || error.code !== "no_window") throw error;
+        if (!here.alive()) return;
+        here.view.hidden = false;
+        here.view.replaceChildren(made("h2", {}, "Mesh, now"), made("p", { role: "status" },
+          "The agents have just begun to probe each other. The first window ends within 12 s; this page shows it then."));
+        parts = null;
+        here.later(1000, () => draw(turn));
+        return;
+      }
+      if (!here.alive() || mine !== turn) return;
+      parts = parts || frame(here, again);
+      await show(here, parts, found);
+      if (mine === turn) here.later(AGAIN_MILLISECONDS, () => (mine === turn ? draw(mine) : undefined));
+    }
+
+    await draw(turn);
+  }
+
+  async function show(here, parts, mesh) {
+    const matrix = matrixOf(mesh, here.words);
+    const found = netmesh.matrix.summary(matrix);
+    const scale = units.scaleFor(mesh.value, mesh.unit, found.sorted);
+    const most = found.sorted.length ? found.sorted[found.sorted.length - 1] : 0;
+    const zones = mesh.nodes.map((node) => node.zone);
+    const notes = new Map(mesh.nodes.map((node) => [node.name, note(node)]).filter(([, text]) => text));
+    const colours = mesh.value === "loss_ratio" ? lossRange(found) : netmesh.matrix.range(matrix, found, here.query.get("colours") || "robust", most);
+    Object.assign(matrix, {
+      scale, range: colours, zones: { sources: zones, targets: zones },
+      explain: (at) => explained(here, mesh, matrix, notes, at),
+      open: (at) => {
+        const pair = netmesh.matrix.pair(matrix, at);
+        if (pair[0] !== pair[1]) location.hash = here.pair(pair);
+      },
+    });
+    const statistic = STATISTICS.find(([name]) => name === (here.query.get("statistic") || "p50"))[1];
+    parts.title.textContent = `${mesh.path}: ${statistic}${scale.unit ? `, ${scale.unit}` : ""}`;
+    parts.age.textContent = `The last ${dom.lasting(mesh.window_seconds)} until ${mesh.window_started_at.slice(11, 19)} UTC + ${dom.lasting(mesh.window_seconds)}; ` +
+      "drawn again every 5 s.";
+    parts.nodes.replaceChildren(...[...notes].map(([name, text]) => made("li", {}, made("strong", {}, name), `: ${text}`)));
+    await netmesh.heatmap(parts.heatmap, matrix);
+    netmesh.told(parts, matrix, found, here.words.reasons, matrix);
+    if (parts.details.open) netmesh.table(parts.table, matrix, parts.title.textContent);
+    parts.heatmap.dataset.drawn = `${mesh.statistic}/${mesh.window_seconds}/${mesh.window_started_at}`;
+  }
+
+  /** A loss of a probe in a thousand is pale, and from a twentieth on all is dark. */
+  function lossRange(found) {
+    const high = found.sorted.length ? found.sorted[found.sorted.length - 1] : 0;
+    return [0, Math.max(0.05, high)];
+  }
+
+  netmesh.pages = { ...netmesh.pages, mesh };
+})((window.netmesh = window.netmesh || {}));
