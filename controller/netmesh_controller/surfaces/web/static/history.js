@@ -5,12 +5,18 @@
   const { units, api, theme, axes } = netmesh;
   const LINES = [["#0072b2", "solid"], ["#e69f00", "dash"]];
 
-  /** {times, sent, lost, least, middle, most, reasons, own} of one direction; null stands for no figure. */
+  /** The answer of the API, with the moment of each step in `times`. */
   async function load(source, target, seconds, signal) {
-    const since = new Date(Date.now() - seconds * 1000).toISOString().slice(0, 19) + "Z";
-    const asked = new URLSearchParams({ source, target, since });
-    return api.json(`api/v1/mesh/history?${asked}`, { signal });
+    const since = `${new Date(Date.now() - seconds * 1000).toISOString().slice(0, 19)}Z`;
+    const way = `${encodeURIComponent(source)}/${encodeURIComponent(target)}`;
+    const found = await api.json(`api/v1/pairs/${way}/history?${new URLSearchParams({ since })}`, { signal });
+    const begin = Date.parse(found.started_at);
+    return { ...found, times: found.sent.map((_, step) => new Date(begin + 1000 * step * found.step_seconds).toISOString().slice(0, 19)) };
   }
+
+  /** What is to be known of a step beside its figure. */
+  const beside = (history, step) => [history.own_traffic[step] && "netmesh's own tests ran", history.marked[step] && "the agent was held up"]
+    .filter(Boolean).map((one) => `, ${one}`).join("");
 
   function layout(title, more) {
     const grid = theme.style("--rule");
@@ -26,18 +32,19 @@
 
   /** Draws two plots: `ways` are [{name, history}], `elements` {times, loss}. Answers with how many steps have a figure. */
   async function draw(elements, ways) {
-    const known = ways.flatMap(({ history }) => history.p50.filter((one) => one !== null));
+    const known = ways.flatMap(({ history }) => history.p50_seconds.filter((one) => one !== null));
     const scale = units.scaleFor("network_round_trip_seconds", "s", known);
     const scaled = (numbers) => numbers.map((one) => (one === null ? null : one * scale.factor));
     const traces = ways.flatMap(({ name, history }, place) => {
       const [color, dash] = LINES[place % LINES.length];
       const line = (numbers, label, more) => ({
         type: "scatter", mode: "lines+markers", x: history.times, y: scaled(numbers), name: axes.safe(label), connectgaps: false,
-        line: { color, dash, width: 2 }, marker: { size: 4, color }, hovertemplate: `%{y:.3~g} ${scale.unit}`, ...more,
+        line: { color, dash, width: 2 }, marker: { size: 4, color }, hovertemplate: `%{y:.3~g} ${scale.unit}%{text}`,
+        text: history.times.map((_, step) => beside(history, step)), ...more,
       });
       return [
-        line(history.p50, `${name}, median`),
-        line(history.max, `${name}, most`, { mode: "markers", marker: { symbol: "line-ew-open", size: 7, color }, visible: "legendonly" }),
+        line(history.p50_seconds, `${name}, median`),
+        line(history.max_seconds, `${name}, most`, { mode: "markers", marker: { symbol: "line-ew-open", size: 7, color }, visible: "legendonly" }),
       ];
     });
     const loss = ways.map(({ name, history }, place) => ({

@@ -54,11 +54,18 @@
       if (!here.alive()) return;
       const known = await netmesh.history.draw(plots, ways.map((way, place) => ({ name: way.join(" → "), history: histories[place] })));
       plots.times.dataset.drawn = seconds;
-      note.textContent = known ? "Gaps have a reason: nobody probed the pair then, or an agent was away. Double click to go back after zooming."
-        : "No minute of this pair is stored yet: history grows by a step a minute.";
+      note.textContent = known ? gapsOf(histories) : "No minute of this pair is stored yet: history grows by a step a minute.";
     }));
     element.replaceChildren(made("div", { class: "controls" }, dom.choice("the last", SPANS, SPANS[0][0], show)), plots.times, plots.loss, note);
     await show(SPANS[0][0]);
+  }
+
+  /** Why steps have no figure, by reason. */
+  function gapsOf(histories) {
+    const counts = new Map();
+    for (const reason of histories.flatMap(({ reasons }) => reasons)) if (reason) counts.set(reason, (counts.get(reason) || 0) + 1);
+    const told = [...counts].map(([reason, count]) => `${count} ${reason}`).join(", ");
+    return told ? `Steps without a figure, both ways: ${told}.` : "Every step has a figure.";
   }
 
   async function sweeps(here, element, ways) {
