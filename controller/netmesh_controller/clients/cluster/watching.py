@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ PAGE = 500
 # Bookmarks come about once a minute: a watch that is silent for longer may hang on a connection that is dead.
 SILENT_SECONDS = 150.0
 _WATCH_SECONDS = (240, 480)
+_SHORT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,15 @@ async def follow(
                 items, version = await _list(cluster, path, query)
                 yield Listed(items)
                 pause = Backoff()
+            begun = time.monotonic()
             async with aclosing(_watch(cluster, path, query, version, silent_seconds)) as watching:
                 async for event, version in watching:  # noqa: B007  # the version to go on from
                     if event is not None:
                         yield event
                     pause = Backoff()
+            if time.monotonic() - begun < _SHORT_SECONDS:
+                # A server, or a proxy before it, that ends every watch at once is not asked without a pause.
+                await asyncio.sleep(pause.next())
         except Gone as gone:
             log.info("%s is listed again: %s", path, gone)
             version = None
