@@ -2,7 +2,7 @@
 BIN := .venv/bin
 PY := proto common agent controller tests bench
 
-.PHONY: sweep test lint proto schema lock bench install format image kube-up kube-down test-kube test-kube-smoke
+.PHONY: sweep test lint proto schema lock bench bench-diagnose install format image kube-up kube-down test-kube test-kube-smoke
 
 sweep: install
 	$(BIN)/netmesh-controller sweep --lab 4
@@ -35,6 +35,9 @@ lint: install
 
 bench: install
 	$(BIN)/python -m bench $(ARGS)
+
+bench-diagnose: install
+	$(BIN)/python -m bench diagnose
 
 format: install
 	$(BIN)/ruff check --fix $(PY) && $(BIN)/ruff format $(PY)

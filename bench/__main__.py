@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import answers, compare, million, probing, report, rest, stamp, starvation, sweep
+from bench import answers, compare, diagnose, million, probing, report, rest, stamp, starvation, sweep
 
 GROUPS: dict[str, Callable[[], None]] = {
     "rest": rest.main,
@@ -14,6 +14,7 @@ GROUPS: dict[str, Callable[[], None]] = {
     "starvation": starvation.main,
     "probing": probing.main,
     "compare": compare.main,
+    "diagnose": diagnose.main,
     "answers": answers.main,
     "million": million.main,
     "report": report.main,
