@@ -10,9 +10,14 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pyroute2 import IPRoute
 
 CLONE_NEWNET = 0x40000000  # sched.h
+
+# No test asserts how long it takes: the workers share the cores, and one example may wait for the others.
+settings.register_profile("netmesh", deadline=None)
+settings.load_profile("netmesh")
 
 
 def _enter_a_network_of_its_own() -> None:
