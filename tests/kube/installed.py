@@ -23,6 +23,7 @@ NAMESPACE, HOST_NAMESPACE = "netmesh", "netmesh-host"
 CONTROLLER_USER = f"system:serviceaccount:{NAMESPACE}:netmesh-controller"
 NODES = ("node-1", "node-2", "node-3")
 READY_SECONDS = 120
+SWEEP_SECONDS = 900
 _TOOLS = {"iperf3", "qperf", "sockperf"}
 _MADE_FOR_RUNS = "endpointslice.kubernetes.io/managed-by=netmesh"
 
@@ -110,9 +111,13 @@ class Netmesh:
 
     def sweep(self, *options: object) -> RunDocument:
         """A sweep's run document; fails with what was said where the sweep could not run."""
-        answer = self("sweep", "--format", "json", *options)
-        assert answer.code in (0, 3), f"{answer.code}: {answer.stderr}"
-        return answer.document()
+        running = self.start("sweep", "--format", "json", *options)
+        try:
+            said, errors = running.communicate(timeout=SWEEP_SECONDS)
+        finally:
+            running.kill()
+        assert running.returncode in (0, 3), f"{running.returncode}: {errors}"
+        return RunDocument.model_validate_json(said)
 
     def run(self, reference: str = "latest") -> RunDocument:
         """A stored run's document, from the controller in the cluster."""

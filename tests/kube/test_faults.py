@@ -67,13 +67,11 @@ def _check(document: RunDocument, away: str, reasons: set[str]) -> None:
     assert min(figures(document, "tcp-bandwidth", "bits_per_second")) > 1e6
 
 
-def test_a_node_that_is_cordoned_is_away_until_it_is_uncordoned(three: Netmesh) -> None:
-    """Nothing new is started on it: what it owes is taken up again when it is back, within the same sweep."""
+def test_a_node_that_is_cordoned_is_measured_while_it_answers(three: Netmesh) -> None:
     running = Running(three, "cordoned")
     three.cluster.kubectl("cordon", "node-2")
-    _check(running.end(3), "node-2", {"agent_away"})
-    three.cluster.kubectl("uncordon", "node-2")
-    assert gaps(three.sweep("--resume", "cordoned")) == []
+    document = running.end(0)
+    assert pairs(document, "pod-to-pod", "tcp-bandwidth") == every_pair(local=True)
 
 
 def test_a_node_that_is_drained_and_removed_is_away_and_not_failed(three: Netmesh) -> None:
