@@ -14,7 +14,8 @@ from netmesh_controller.mesh.share import shares
 pytestmark = pytest.mark.timeout(1800)
 
 TESTS = ("tcp-bandwidth", "udp-bandwidth", "tcp-latency", "udp-latency")
-QUICK = ("--duration", "1s", "--omit", "0s")
+# Not qperf: it waits for ever for a datagram that is lost, which happens on a machine that others use too.
+QUICK = ("--duration", "1s", "--omit", "0s", "--tool", "iperf3,sockperf")
 
 
 def _sweep(netmesh: Netmesh, mode: str) -> RunDocument:
@@ -102,7 +103,7 @@ def test_a_control_plane_node_is_left_out_of_bandwidth_tests_unless_it_is_asked_
     role = "node-role.kubernetes.io/control-plane"
     netmesh.cluster.kubectl("label", "node", "node-3", f"{role}=")
     try:
-        options = ("--tests", "tcp-bandwidth,udp-latency", "--tool", "iperf3,qperf", *QUICK)
+        options = ("--tests", "tcp-bandwidth,udp-latency", *QUICK)
         without = netmesh.sweep(*options)
         with_it = netmesh.sweep("--include-control-plane", *options)
     finally:

@@ -11,7 +11,8 @@ from tests.kube.installed import DEPLOY, NAMESPACE, NODES, Netmesh, every_pair, 
 
 pytestmark = pytest.mark.timeout(2400)  # the first test may build Kubernetes
 
-QUICK = ("--duration", "1s", "--omit", "0s")
+# Not qperf: it waits for ever for a datagram that is lost, which happens on a machine that others use too.
+QUICK = ("--duration", "1s", "--omit", "0s", "--tool", "iperf3,sockperf")
 
 
 @pytest.fixture(scope="module")
