@@ -36,7 +36,8 @@ def mesh() -> Iterator[Lab]:
 class Serving:
     """`serve` as a process; started again, it has the same store and the same address."""
 
-    def __init__(self, folder: Path, lab: Lab) -> None:
+    def __init__(self, folder: Path, lab: Lab, **environment: str) -> None:
+        self._environment = {"NETMESH_TOKEN": TOKEN, **environment}
         self.command = Controller(folder)
         self.port = _free_port()
         self._lab = lab.name
@@ -49,7 +50,7 @@ class Serving:
     def start(self) -> None:
         self.process = subprocess.Popen(
             self.command.argv("serve", "--lab", self._lab, "--listen", f"127.0.0.1:{self.port}"),
-            env=self.command.environment(NETMESH_TOKEN=TOKEN),
+            env=self.command.environment(**self._environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -13,16 +13,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 USER = "postgres"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
     """A running server; each test takes a database of its own."""
 
     folder: Path
     binaries: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it, anew after `stop`."""
+        settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.folder}", "-c", "fsync=off"]
+        # A child of this process, which does not outlive it, whatever ends it: SIGQUIT is an immediate shutdown.
+        command = ["setpriv", "--pdeathsig", "QUIT", str(self.binaries / "postgres"), "-D", str(self.folder / "data")]
+        with (self.folder / "log").open("ab") as log:
+            process: subprocess.Popen[bytes] = subprocess.Popen(
+                [*command, *settings],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **_as_user(),
+            )
+        self.process = process
+        _wait(self.binaries, self.folder, process)
+
+    def stop(self) -> None:
+        """Ends it at once, as a machine that dies would."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait(30)
 
     def url(self, database: str) -> str:
         return f"postgresql://netmesh@/{database}?host={self.folder}"
@@ -53,33 +78,30 @@ class Server:
 @contextmanager
 def postgres_server() -> Iterator[Server]:
     """Starts a server and ends it. PostgreSQL refuses to run as root: then it runs as the user that Debian made."""
-    binaries = _binaries()
-    as_user = {} if os.geteuid() else {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": []}
     for stale in Path(tempfile.gettempdir()).glob("netmesh-test-pg-*"):
         # What a killed test left behind: its server went with it, and nobody has written there for an hour.
         if time.time() - max(path.stat().st_mtime for path in (stale, stale / "log") if path.exists()) > 3600:
             shutil.rmtree(stale, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix="netmesh-test-pg-"))
+    server = Server(folder, _binaries())
     try:
-        if as_user:
+        if _as_user():
             os.chown(folder, pwd.getpwnam(USER).pw_uid, pwd.getpwnam(USER).pw_gid)
-        data = folder / "data"
         # What is tested is netmesh, not whether the machine loses power.
         options = ["-U", "netmesh", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"]
-        _run([str(binaries / "initdb"), "-D", str(data), *options], folder, as_user)
-        settings = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
-        # A child of this process, which does not outlive it, whatever ends it: SIGQUIT is an immediate shutdown.
-        command = ["setpriv", "--pdeathsig", "QUIT", str(binaries / "postgres"), "-D", str(data), *settings]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **as_user)  # type: ignore[call-overload]
+        _run([str(server.binaries / "initdb"), "-D", str(folder / "data"), *options], folder)
         try:
-            _wait(binaries, folder, process)
-            yield Server(folder, binaries)
+            server.start()
+            yield server
         finally:
-            process.send_signal(signal.SIGQUIT)
-            process.wait(30)
+            server.stop()
     finally:
         shutil.rmtree(folder)
+
+
+def _as_user() -> dict[str, Any]:
+    """For Popen: PostgreSQL refuses to run as root."""
+    return {} if os.geteuid() else {"user": USER, "group": pwd.getpwnam(USER).pw_gid, "extra_groups": []}
 
 
 def _wait(binaries: Path, folder: Path, process: subprocess.Popen[bytes]) -> None:
@@ -90,7 +112,7 @@ def _wait(binaries: Path, folder: Path, process: subprocess.Popen[bytes]) -> Non
         time.sleep(0.05)
 
 
-def _run(command: list[str], folder: Path, as_user: dict[str, object]) -> None:
+def _run(command: list[str], folder: Path) -> None:
     done = subprocess.run(
         command,
         cwd=folder,
@@ -100,7 +122,7 @@ def _run(command: list[str], folder: Path, as_user: dict[str, object]) -> None:
         text=True,
         timeout=120,
         check=False,
-        **as_user,  # type: ignore[call-overload]
+        **_as_user(),
     )
     assert done.returncode == 0, done.stdout
 

@@ -11,20 +11,21 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_common.tls import CertificateError
-from netmesh_controller.clients.store import RunBusyError, RunFilter, Store, StoreError
+from netmesh_controller.clients.store import RunFilter, RunNotFoundError, Store, StoreError
 from netmesh_controller.engines import runs
 from netmesh_controller.engines.events import EventLog
+from netmesh_controller.engines.jobs import BusyError, Job, NoAgentsError, NotLeadingError, told
 from netmesh_controller.engines.survey import Survey, survey
 from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.inventory.located import InventoryError
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.ask import AskError, ask_from
-from netmesh_controller.mesh.document import Cell, RunState
+from netmesh_controller.mesh.document import RunState
 from netmesh_controller.mesh.outline import Outline, outline_of
 from netmesh_controller.mesh.progress import Progress
 from netmesh_controller.mesh.selection import Selection
@@ -37,47 +38,6 @@ AGAIN_SECONDS = 5.0
 _REMEMBERED = 20
 # In a run's facts: who runs it. A controller that stays takes up its own runs only, not those of a command line.
 OWNER = "serve"
-
-
-class BusyError(Exception):
-    """Another sweep is running; `run_id` is its run, None while it is being prepared."""
-
-    def __init__(self, run_id: str | None) -> None:
-        what = f"run {run_id}" if run_id else "another sweep or a diagnosis"
-        super().__init__(f"{what} is under way, and one runs at a time; wait for it or cancel it")
-        self.run_id = run_id
-
-
-class NotLeadingError(Exception):
-    """This controller may not measure now; `leader` is the one that does, where it is known."""
-
-    def __init__(self, leader: str | None) -> None:
-        super().__init__(f"another controller leads: {leader}" if leader else "no controller leads yet; try again")
-        self.leader = leader
-
-
-class NoAgentsError(Exception):
-    """Nothing can be measured, since no agent answers; the message says why. `refused`: none takes the certificates."""
-
-    def __init__(self, message: str, *, refused: bool = False) -> None:
-        super().__init__(message)
-        self.refused = refused
-
-
-@dataclass(slots=True)
-class Job:
-    """A sweep of this controller, while it runs and for a while after. `planned` counts cells."""
-
-    run_id: str
-    name: str | None
-    outline: Outline
-    remarks: tuple[str, ...]
-    planned: int
-    state: RunState = "running"
-    events: EventLog = field(default_factory=EventLog)
-    cancelling: bool = False
-    progress: Callable[[], Progress | None] = lambda: None
-    task: asyncio.Task[None] | None = None
 
 
 async def surveyed(source: Source, selection: Selection, *, term: int = 0, idle_seconds: float | None = None) -> Survey:
@@ -127,7 +87,7 @@ class Sweeps:
     async def lead(self, term: int) -> None:
         """This controller is in charge from now on; runs of its own that were interrupted are taken up."""
         self._term = term
-        self._resuming = guarded_task(self._resume_interrupted(), name="resume interrupted runs")
+        self._look_for_interrupted()
 
     async def stand_by(self, leader: str | None = None) -> None:
         """Another is in charge, or this one ends: the sweep stops, and its run stays as it is, to be resumed."""
@@ -220,10 +180,12 @@ class Sweeps:
         if self._place == run_id and self._resuming is not None:
             # It waits for its agents.
             await cancelled(self._resuming)
-            stored = await self._store.load(run_id)
-            ended = stored.run.model_copy(update={"state": "cancelled", "finished_at": runs.utc_now()})
-            await self._store.put_run(ended, stored.nodes)
-            self._resuming = guarded_task(self._resume_interrupted(), name="resume interrupted runs")
+            try:
+                stored = await self._store.load(run_id)
+                ended = stored.run.model_copy(update={"state": "cancelled", "finished_at": runs.utc_now()})
+                await self._store.put_run(ended, stored.nodes)
+            finally:
+                self._look_for_interrupted()
             return True
         return False
 
@@ -258,44 +220,61 @@ class Sweeps:
             await found.close()
             raise
 
+    def _look_for_interrupted(self) -> None:
+        if self._term is not None and (self._resuming is None or self._resuming.done()):
+            self._resuming = guarded_task(self._resume_interrupted(), name="resume interrupted runs")
+
     async def _resume_interrupted(self) -> None:
-        for run_id in await self._interrupted():
+        """Until there is none left: one whose store is lost meanwhile is interrupted again."""
+        given_up: set[str] = set()
+        while left := [run_id for run_id in await self._found_interrupted() if run_id not in given_up]:
+            run_id = left[0]
             log.info("run %s was interrupted and is resumed", run_id)
             while self._place is not None:
                 await asyncio.sleep(AGAIN_SECONDS)
             self._place = run_id
             try:
                 job = await self._resumed(run_id)
-                if job is not None and job.task is not None:
-                    await asyncio.wait([job.task])
             finally:
-                if self._place == run_id and run_id not in self._jobs:
+                if self._place == run_id and not self._at_work(run_id):
                     self._place = None
+            if job is None or job.task is None:
+                given_up.add(run_id)
+            else:
+                await asyncio.wait([job.task])
+
+    def _at_work(self, run_id: str) -> bool:
+        job = self._jobs.get(run_id)
+        return job is not None and job.task is not None and not job.task.done()
+
+    async def _found_interrupted(self) -> list[str]:
+        while True:
+            try:
+                return await self._interrupted()
+            except StoreError as error:
+                log.warning("runs that were interrupted cannot be looked for yet: %s", error)
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def _resumed(self, run_id: str) -> Job | None:
         while True:
             try:
                 return await self._resume(run_id, self._leading())
-            except (NoAgentsError, InventoryError, CertificateError) as error:
-                log.warning("run %s cannot be resumed yet: %s", run_id, error)
-                await asyncio.sleep(AGAIN_SECONDS)
-            except RunBusyError as error:
-                log.warning("%s", error)
-                await asyncio.sleep(AGAIN_SECONDS)
-            except (AskError, StoreError) as error:
+            except (RunNotFoundError, AskError) as error:
                 log.error("run %s cannot be resumed and stays as it is: %s", run_id, error)  # noqa: TRY400  # a sentence
                 return None
+            except (NoAgentsError, InventoryError, CertificateError, StoreError) as error:
+                log.warning("run %s cannot be resumed yet: %s", run_id, error)
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def _interrupted(self) -> list[str]:
         """Runs of this controller's own that nobody has the right to measure now, oldest first."""
         mine = []
         for info in reversed(await self._store.runs(RunFilter(states=("running", "failed")))):
             run = info.run
-            # Who leads by a Lease takes over from one that still lives: agents refuse that one's calls from now on.
-            left = info.abandoned or (run.state == "running" and bool(self._term))
-            job = self._jobs.get(run.id)
-            at_work = job is not None and job.task is not None and not job.task.done()
-            if not left or at_work or run.facts.get("controller") != OWNER:
+            # Who leads by a Lease takes over from one that still lives: agents refuse that one's calls from now on. A
+            # run of this process that is not at work lost its store.
+            left = info.abandoned or (run.state == "running" and (bool(self._term) or run.id in self._jobs))
+            if not left or self._at_work(run.id) or run.facts.get("controller") != OWNER:
                 continue
             if run.facts.get("source") == self._source.recorded:
                 mine.append(run.id)
@@ -329,6 +308,7 @@ class Sweeps:
         for old in list(self._jobs)[:-_REMEMBERED]:
             del self._jobs[old]
         job.task = guarded_task(self._run(job, prepared, engine), name=f"sweep {run.id}")
+        job.task.add_done_callback(lambda _: self._look_for_interrupted() if job.store_lost else None)
         return job
 
     async def _run(self, job: Job, prepared: runs.Prepared, engine: Sweep) -> None:
@@ -346,6 +326,10 @@ class Sweeps:
                 await self._store.leave_run(job.run_id)
                 raise
             await self._finish(job, prepared, "cancelled")
+        except StoreError as error:
+            # What was stored is there; the rest is measured once the store is back.
+            log.error("run %s stops: %s", job.run_id, error)  # noqa: TRY400  # a sentence
+            job.store_lost = True
         except Exception:
             await self._finish(job, prepared, "failed")
             raise
@@ -368,17 +352,6 @@ class Sweeps:
                 "gaps": job.planned - measured,
             },
         )
-
-
-def told(cell: Cell) -> dict[str, Any]:
-    """A cell as an event tells it: its key, how it ended, and each value's mean."""
-    return {
-        **cell.key.model_dump(mode="json"),
-        "attempt": cell.attempt,
-        "outcome": cell.outcome,
-        "reason": None if cell.reason is None else cell.reason.model_dump(mode="json"),
-        "values": {name: None if summary is None else summary.mean for name, summary in cell.values.items()},
-    }
 
 
 def _tell(engine: Sweep, events: EventLog) -> None:

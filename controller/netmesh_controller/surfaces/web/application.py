@@ -12,7 +12,7 @@ from netmesh_common.errors import CouldNotRunError
 from netmesh_common.tls import CertificateError
 from netmesh_controller.clients.store import RunBusyError, RunNotFoundError, StoreError
 from netmesh_controller.engines.diagnoses import Diagnoses
-from netmesh_controller.engines.sweeps import BusyError, NoAgentsError, NotLeadingError
+from netmesh_controller.engines.jobs import BusyError, NoAgentsError, NotLeadingError
 from netmesh_controller.inventory.located import InventoryError
 from netmesh_controller.mesh.ask import AskError
 from netmesh_controller.surfaces.web import (

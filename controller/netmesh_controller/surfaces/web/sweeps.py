@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import Field
 
-from netmesh_controller.engines.sweeps import Job
+from netmesh_controller.engines.jobs import Job
 from netmesh_controller.mesh.ask import AskError, ask_from
 from netmesh_controller.mesh.document import RunState
 from netmesh_controller.mesh.outline import Outline
