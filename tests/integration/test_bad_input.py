@@ -1,12 +1,51 @@
-"""Bad input: one clear sentence that names the field, exit code 2, no traceback."""
+"""Bad input: one clear sentence that names the field, exit code 2, no traceback.
 
+The calls are forks of one process; a few are made with the program itself, whose start is the user's.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.support.agents import Identity
 from tests.support.cli import Controller, one_sentence
+from tests.support.warm import Warm, WarmController, warm_process
 
 LAB = ("sweep", "--lab", "2")
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    with warm_process() as running:
+        yield running
+
+
+@pytest.fixture
+def controller(warm: Warm, tmp_path: Path) -> Controller:
+    return WarmController(tmp_path / "data", warm)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((*LAB, "--tests", "tcp-bandwith"), ("tests", "did you mean tcp-bandwidth")),
+        (("sweep", "--resume", "nonesuch"), ("no run 'nonesuch'",)),
+        (("lab", "down", "nonesuch"), ("nonesuch",)),
+        (("report", "latest"), ("no run yet",)),
+    ],
+)
+def test_the_program_itself_ends_so(tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    started = Controller(tmp_path / "data")(*arguments)
+    assert (started.code, started.stdout) == (2, "")
+    sentence = one_sentence(started)
+    for word in words:
+        assert word in sentence
+
+
+def test_a_fork_answers_as_the_program_does(controller: Controller, tmp_path: Path) -> None:
+    itself = Controller(tmp_path / "data")
+    for arguments in ((*LAB, "--tests", "tcp-bandwith"), ("runs",), ("runs", "list", "--format", "json")):
+        assert controller(*arguments) == itself(*arguments)
 
 
 @pytest.mark.parametrize(
