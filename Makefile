@@ -2,7 +2,9 @@
 BIN := .venv/bin
 PY := proto common agent controller tests bench
 
-.PHONY: sweep test lint proto schema lock bench bench-diagnose install format image kube-up kube-down test-kube test-kube-smoke
+N ?= 1000
+
+.PHONY: sim sweep test lint proto schema lock bench bench-diagnose install format image kube-up kube-down test-kube test-kube-smoke
 
 sweep: install
 	$(BIN)/netmesh-controller sweep --lab 4
@@ -32,6 +34,10 @@ image:
 
 lint: install
 	scripts/lint
+
+# The real controller over N simulated agents, in a network of its own; docs/scale.md.
+sim: install
+	unshare --net sh -c 'ip link set lo up && exec $(BIN)/python -m tests.sim --nodes $(N) $(ARGS)'
 
 bench: install
 	$(BIN)/python -m bench $(ARGS)

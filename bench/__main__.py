@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import answers, compare, diagnose, million, probing, report, rest, stamp, starvation, sweep
+from bench import answers, compare, diagnose, million, probing, report, rest, scale, stamp, starvation, sweep
 
 GROUPS: dict[str, Callable[[], None]] = {
     "rest": rest.main,
@@ -18,6 +18,7 @@ GROUPS: dict[str, Callable[[], None]] = {
     "answers": answers.main,
     "million": million.main,
     "report": report.main,
+    "scale": scale.main,
 }
 
 

@@ -1,0 +1,50 @@
+"""`make sim N=1000`: a sampled sweep of the real controller over simulated agents; prints what it cost."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+
+from tests.sim.run import Report, sweep
+from tests.sim.world import World
+
+
+def main() -> None:
+    """Sweeps once and prints."""
+    parser = argparse.ArgumentParser(prog="make sim", description=__doc__)
+    parser.add_argument("--nodes", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=4, help="perfect matchings, each measured both ways")
+    parser.add_argument("--duration", default="5s")
+    parser.add_argument("--factor", type=float, default=1.0, help="tests take so many times less than they say")
+    parser.add_argument("--oversubscribed", type=float, default=1.0, help="of the zones' uplinks")
+    parser.add_argument("--lost", type=int, default=0, help="nodes that go away in mid-sweep and come back")
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    world = World(
+        asked.nodes, factor=asked.factor, oversubscribed=asked.oversubscribed, lost=asked.lost, seed=asked.seed
+    )
+    options = ("--pairs", f"sample:{asked.rounds}", "--tests", "tcp-bandwidth", "--duration", asked.duration)
+    show(asyncio.run(sweep(world, *options)))
+
+
+def show(report: Report) -> None:
+    """Prints a sweep's figures against their bounds."""
+    world, cells, bound = report.world, report.document.cells, report.bound_seconds
+    measured = sum(cell.outcome == "measured" for cell in cells)
+    state, load = report.document.run.state, os.getloadavg()[0]
+    print(f"  {world.nodes} agents, {len(cells)} cells, {measured} measured, {state}; seed {world.seed}")
+    print(f"  time compressed {world.factor:g}-fold; 1-minute load {load:.1f} on {os.cpu_count()} cores")
+    print(f"  makespan {report.makespan_seconds:.1f} s, {report.over_bound:.3f} x the lower bound (goal 1.03)")
+    print(f"  the same tests in barrier rounds: {report.barrier_seconds / bound:.3f} x")
+    print(f"  the same tests one by one: {report.sequential_seconds / bound:.1f} x")
+    print(f"  controller: {report.cpu_per_measurement * 1e3:.2f} ms CPU a measurement (goal 3)")
+    print(
+        f"  controller: {report.cpu_seconds:.1f} s CPU in all, peak RSS {report.peak_rss_bytes / 1e6:.0f} MB (goal 400)"
+    )
+    print(f"  at once {report.most_at_once}, tests that met at a node {report.overlaps}")
+    print(f"  numbers that differ from the pair alone: {len(report.wrong)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+# ruff: noqa: N802, ARG002 (the methods are the contract's)
+"""A process of many simulated agents: the real contract over real mutual TLS; what they measure is the model's.
+
+`python -m tests.sim.agents SOCKET CERTIFICATES FIRST LAST PORT WORLD`. What happens in the model network is told to the
+hub at SOCKET, a line of JSON a message; it answers with what a flow brought. Admission is the real agent's code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import grpc
+from tests.sim.world import World
+
+from netmesh.v1 import agent_pb2, agent_pb2_grpc
+from netmesh_agent.admission import Admission, Busy
+from netmesh_common.tls import CONTROLLER_NAME, SERVER_OPTIONS, peer_names, server_credentials
+
+FAILURE_KEY = "netmesh-failure-bin"
+SAMPLE_SECONDS = 0.1
+# A program's start, of the model's time.
+TOOL_SECONDS = 0.03
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Hub:
+    """The way to the model network."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._asked: dict[str, asyncio.Future[dict[str, Any]]] = {}
+
+    def tell(self, **message: Any) -> None:
+        self._writer.write(json.dumps(message).encode() + b"\n")
+
+    async def ask(self, flow: str, **message: Any) -> dict[str, Any]:
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._asked[flow] = answer
+        self.tell(flow=flow, **message)
+        return await answer
+
+    async def read(self) -> None:
+        """Answers come until the hub is gone."""
+        while line := await self._reader.readline():
+            answer = json.loads(line)
+            waiting = self._asked.pop(answer["flow"], None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(answer)
+
+
+class SimAgent(agent_pb2_grpc.AgentServicer):
+    """One simulated agent."""
+
+    def __init__(self, world: World, number: int, hub: Hub, by_address: dict[str, str]) -> None:
+        self._world, self._hub, self._by_address = world, hub, by_address
+        self._number, self.node = number, world.names[number]
+        self._admission = Admission()
+        self._dice = world.dice(self.node)
+        self._opened: dict[str, tuple[str, asyncio.TimerHandle]] = {}
+        self._results: dict[str, agent_pb2.Outcome] = {}
+        self._count = 0
+
+    async def Describe(self, request: agent_pb2.DescribeRequest, context: Context) -> agent_pb2.DescribeReply:
+        reply = agent_pb2.DescribeReply(
+            node=self.node,
+            role="pod",
+            agent_version="sim",
+            addresses=[self._world.address(self._number)],
+            kernel="6.12.0",
+            cpus=self._world.cpus,
+            memory_bytes=2**36,
+            congestion_control="cubic",
+            congestion_controls_allowed=["cubic"],
+            tools=[
+                agent_pb2.Tool(name=name, version=version)
+                for name, version in (("iperf3", "3.18"), ("qperf", "0.4.11"))
+            ],
+            boot_id=f"boot-{self.node}",
+            tool_ports=range(61863, 61871),
+        )
+        reply.device.name, reply.device.mtu_bytes = "eth0", 1500
+        reply.limits.seconds, reply.limits.streams = 3600, 128
+        return reply
+
+    async def OpenEndpoint(
+        self, request: agent_pb2.OpenEndpointRequest, context: Context
+    ) -> agent_pb2.OpenEndpointReply:
+        try:
+            self._admission.open(request.group)
+        except Busy as busy:
+            await _refuse(context, "busy", str(busy))
+        await asyncio.sleep(TOOL_SECONDS / self._world.factor)
+        self._count += 1
+        endpoint = f"{self.node}-{self._count}"
+        timer = asyncio.get_running_loop().call_later(request.lease_seconds, self._give_back, endpoint)
+        self._opened[endpoint] = (request.group, timer)
+        return agent_pb2.OpenEndpointReply(
+            endpoint=endpoint, ports=[61863], command="iperf3 --server --one-off --json --port 61863"
+        )
+
+    async def CloseEndpoint(
+        self, request: agent_pb2.CloseEndpointRequest, context: Context
+    ) -> agent_pb2.CloseEndpointReply:
+        self._give_back(request.endpoint)
+        outcome = agent_pb2.Outcome(command="iperf3 --server --one-off --json --port 61863")
+        outcome.reading.SetInParent()
+        return agent_pb2.CloseEndpointReply(outcome=outcome)
+
+    def _give_back(self, endpoint: str) -> None:
+        group, timer = self._opened.pop(endpoint, (None, None))
+        if group is not None and timer is not None:
+            timer.cancel()
+            self._admission.release(group)
+
+    async def RunTest(
+        self, request: agent_pb2.RunTestRequest, context: Context
+    ) -> AsyncGenerator[agent_pb2.RunTestEvent, None]:
+        if CONTROLLER_NAME not in peer_names(context.auth_context()):
+            await _refuse(context, "refused", "only the controller may call")
+        try:
+            self._admission.run(request.group)
+        except Busy as busy:
+            await _refuse(context, "busy", str(busy))
+        try:
+            async for event in self._run(request):
+                yield event
+        finally:
+            self._admission.release(request.group)
+
+    async def _run(self, request: agent_pb2.RunTestRequest) -> AsyncGenerator[agent_pb2.RunTestEvent, None]:
+        world, dice, spec = self._world, self._dice, request.spec
+        says = spec.duration_seconds + spec.omit_seconds + TOOL_SECONDS
+        takes = says * dice.uniform(1 - world.jitter, 1 + world.jitter) * (3 if dice.random() < world.stragglers else 1)
+        fails = dice.random() < world.failures
+        target = self._by_address[request.target_address]
+        flow = f"{request.group} {self.node}"
+        began = self._clock()
+        self._hub.tell(flow=flow, what="begin", source=self.node, target=target)
+        ended = None
+        try:
+            command = f"iperf3 --client {request.target_address} --port {request.target_ports[0]} --json"
+            yield agent_pb2.RunTestEvent(
+                accepted=agent_pb2.Accepted(
+                    command=command, monotonic_nanoseconds=round(began * 1e9), expected_seconds=says
+                )
+            )
+            while (left := began + takes - self._clock()) > 0:
+                yield agent_pb2.RunTestEvent(host=self._sample())
+                await asyncio.sleep(min(left, SAMPLE_SECONDS) / world.factor)
+            ended = await self._hub.ask(flow, what="end", test=spec.test)
+        finally:
+            if ended is None:
+                self._hub.tell(flow=flow, what="stop")
+        outcome = agent_pb2.Outcome(
+            command=command,
+            started_monotonic_nanoseconds=round(began * 1e9),
+            ended_monotonic_nanoseconds=round(self._clock() * 1e9),
+            tool_cpu_seconds=0.1,
+        )
+        if fails:
+            outcome.failure.code, outcome.failure.message = "tool_failed", "the other side ended in mid-test"
+        else:
+            self._read(outcome.reading, spec, ended)
+        yield agent_pb2.RunTestEvent(outcome=outcome)
+
+    def _read(self, reading: agent_pb2.Reading, spec: agent_pb2.Spec, ended: dict[str, Any]) -> None:
+        if spec.test == "tcp-bandwidth":
+            rate = ended["bits_per_second"]
+            reading.values["bits_per_second"].mean, reading.values["bits_per_second"].count = rate, 1
+            reading.values["retransmits"].mean, reading.values["retransmits"].count = 0.0, 1
+            reading.intervals["bits_per_second"].values.extend(
+                [rate] * round(spec.duration_seconds / spec.interval_seconds)
+            )
+            reading.congestion_control = "cubic"
+        else:
+            reading.values["round_trip_seconds"].mean = ended["round_trip_seconds"]
+            reading.values["round_trip_seconds"].count = 1
+        reading.raw = json.dumps({"end": {"streams": [{"sender": {}, "receiver": {}}] * 8}})
+
+    async def ConfigureProbing(
+        self, request: agent_pb2.ConfigureProbingRequest, context: Context
+    ) -> agent_pb2.ConfigureProbingReply:
+        await _refuse(context, "not_supported", "simulated agents do not probe")
+
+    async def WatchProbes(
+        self, request: agent_pb2.WatchProbesRequest, context: Context
+    ) -> AsyncGenerator[agent_pb2.ProbeReport, None]:
+        await _refuse(context, "not_supported", "simulated agents do not probe")
+        yield agent_pb2.ProbeReport()
+
+    async def AskReflector(
+        self, request: agent_pb2.AskReflectorRequest, context: Context
+    ) -> agent_pb2.AskReflectorReply:
+        await _refuse(context, "not_supported", "simulated agents do not probe")
+
+    async def WatchHost(
+        self, request: agent_pb2.WatchHostRequest, context: Context
+    ) -> AsyncGenerator[agent_pb2.HostSample, None]:
+        while True:
+            yield self._sample()
+            await asyncio.sleep(request.interval_seconds / self._world.factor)
+
+    def _clock(self) -> float:
+        """The model's time, seconds: it goes `factor` times faster than the machine's."""
+        return time.monotonic() * self._world.factor
+
+    def _sample(self) -> agent_pb2.HostSample:
+        now = self._clock()
+        cpu = agent_pb2.Cpu(user=0.03 * now, system=0.02 * now, softirq=0.05 * now, idle=0.9 * now)
+        return agent_pb2.HostSample(
+            monotonic_nanoseconds=round(now * 1e9),
+            cpus=[cpu] * self._world.cpus,
+            memory_total_bytes=2**36,
+            memory_available_bytes=2**35,
+            tool_cpu_seconds=0.02 * now,
+            throttled_seconds=0.0,
+            pressure_seconds=0.0,
+            tool_wait_seconds=0.0,
+            agent_wait_seconds=0.0,
+            loop_late_seconds=0.0,
+        )
+
+
+async def _refuse(context: Context, code: str, message: str) -> NoReturn:
+    failure = agent_pb2.Failure(code=code, message=message)
+    await context.abort(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, message, trailing_metadata=((FAILURE_KEY, failure.SerializeToString()),)
+    )
+
+
+async def _serve(
+    world: World, number: int, hub: Hub, by_address: dict[str, str], certificates: Path, port: int
+) -> grpc.aio.Server:
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    agent_pb2_grpc.add_AgentServicer_to_server(SimAgent(world, number, hub, by_address), server)
+    server.add_secure_port(f"{world.address(number)}:{port}", server_credentials(certificates))
+    await server.start()
+    return server
+
+
+async def main(socket: str, certificates: Path, first: int, last: int, port: int, world: World) -> None:
+    """Serves the agents FIRST to LAST - 1 until the hub ends."""
+    reader, writer = await asyncio.open_unix_connection(socket, limit=2**20)
+    hub = Hub(reader, writer)
+    by_address = {world.address(number): name for number, name in enumerate(world.names)}
+    servers = {
+        number: await _serve(world, number, hub, by_address, certificates, port) for number in range(first, last)
+    }
+    lost = [number for number in world.dice("lost").sample(range(world.nodes), world.lost) if number in servers]
+    hub.tell(what="ready", agents=len(servers))
+
+    async def away(number: int) -> None:
+        await asyncio.sleep(world.dice(f"away {number}").uniform(0.2, 1.0) * world.away_seconds)
+        await servers[number].stop(grace=0)
+        await asyncio.sleep(world.away_seconds)
+        servers[number] = await _serve(world, number, hub, by_address, certificates, port)
+
+    async def lose() -> None:
+        # The sweep has begun once the first flow is there; the hub says so by its first line.
+        await asyncio.gather(*(away(number) for number in lost))
+
+    losing = asyncio.create_task(lose())
+    try:
+        await hub.read()
+    finally:
+        losing.cancel()
+        await asyncio.gather(*(server.stop(grace=0) for server in servers.values()))
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the hub ends this process
+    socket_path, folder, begin, end, listen, described = sys.argv[1:]
+    asyncio.run(main(socket_path, Path(folder), int(begin), int(end), int(listen), World(**json.loads(described))))
