@@ -200,6 +200,9 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
     ) -> agent_pb2.AskReflectorReply:
         await _refuse(context, "not_supported", "simulated agents do not probe")
 
+    async def Inspect(self, request: agent_pb2.InspectRequest, context: Context) -> agent_pb2.InspectReply:
+        await _refuse(context, "not_supported", "simulated agents have no network stack")
+
     async def WatchHost(
         self, request: agent_pb2.WatchHostRequest, context: Context
     ) -> AsyncGenerator[agent_pb2.HostSample, None]:
