@@ -260,7 +260,9 @@ class Monitor:
         for name in nodes:
             member = found.members.get(name)
             if member is None:
-                zone, reason = found.missing[name]
+                # Neither there nor missing: it was found and lost again since the windows were given their nodes.
+                lost = Reason(code="agent_lost", message=f"{name}: its agent was not found when it was last looked for")
+                zone, reason = found.missing.get(name, (None, lost))
                 zones.append(zone)
                 missing[name] = reason
                 continue
