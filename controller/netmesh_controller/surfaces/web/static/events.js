@@ -14,6 +14,7 @@
 
   async function events(here) {
     const state = here.query.get("state") || "";
+    here.view.hidden = false;
     const { events: found } = await api.json(`api/v1/events?limit=200${state ? `&state=${state}` : ""}`, { signal: here.signal });
     if (!here.alive()) return;
     const sorted = [...found].sort((a, b) => Boolean(a.closed_at) - Boolean(b.closed_at) || (a.opened_at < b.opened_at ? 1 : -1));

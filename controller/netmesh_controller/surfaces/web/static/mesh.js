@@ -32,7 +32,7 @@
     return { ...mesh, numbers, reasons, codes, ...word };
   }
 
-  const age = (mesh) => Date.now() / 1000 - Date.parse(mesh.window_started_at) / 1000 - mesh.window_seconds;
+  const age = (mesh) => (Date.now() - Date.parse(mesh.window_started_at)) / 1000;
 
   function explained(here, mesh, matrix, notes, at) {
     const [source, target] = netmesh.matrix.pair(matrix, at);
@@ -44,8 +44,8 @@
       `${source} → ${target}`,
       code ? `no figure: ${code}` : `${matrix.label}: ${units.full(matrix.numbers[at], matrix.scale)}`,
       ...(code ? [here.words.reasons[code] || ""] : []),
-      sent === null ? "no probe's fate is known" : `${sent} probes in ${dom.lasting(mesh.window_seconds)}`,
-      `the window ended ${dom.lasting(age(mesh))} ago`,
+      sent === null ? "no probe's fate is known" : `${sent} probes`,
+      `the window began ${dom.lasting(age(mesh))} ago`,
       ...[source, target].filter((name) => notes.has(name)).map((name) => `${name}: ${notes.get(name)}`),
     ];
   }
@@ -53,7 +53,7 @@
   /** What is to be known of a node's figures, in words; nothing of most. */
   function note(node) {
     return [
-      node.reason && `its agent tells nothing (${node.message || node.reason})`,
+      node.reason && `it tells nothing (${(node.message || node.reason).replace(`${node.name}: `, "")})`,
       node.own_traffic && "netmesh's own tests ran there",
       node.signs.length && `its agent was held up (${node.signs.join(", ")})`,
       node.fresh && "it is new, or was started again",
@@ -139,8 +139,7 @@
     });
     const statistic = STATISTICS.find(([name]) => name === (here.query.get("statistic") || "p50"))[1];
     parts.title.textContent = `${mesh.path}: ${statistic}${scale.unit ? `, ${scale.unit}` : ""}`;
-    parts.age.textContent = `The last ${dom.lasting(mesh.window_seconds)} until ${mesh.window_started_at.slice(11, 19)} UTC + ${dom.lasting(mesh.window_seconds)}; ` +
-      "drawn again every 5 s.";
+    parts.age.textContent = `Since ${mesh.window_started_at.slice(11, 19)} UTC, over ${dom.lasting(mesh.window_seconds)} at most; drawn again every 5 s.`;
     parts.nodes.replaceChildren(...[...notes].map(([name, text]) => made("li", {}, made("strong", {}, name), `: ${text}`)));
     await netmesh.heatmap(parts.heatmap, matrix);
     netmesh.told(parts, matrix, found, here.words.reasons, matrix);
