@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import grpc
 
@@ -302,6 +302,33 @@ def _summary(message: agent_pb2.Summary) -> Summary:
     return Summary(mean=message.mean, count=message.count, **known)
 
 
+class _Cpus(Sequence[CpuTimes]):
+    """A sample's cores, read when they are asked for: of a test's samples the first and the last are."""
+
+    __slots__ = ("_messages",)
+
+    def __init__(self, messages: Sequence[agent_pb2.Cpu]) -> None:
+        self._messages = messages
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @overload
+    def __getitem__(self, place: int) -> CpuTimes: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[CpuTimes, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> CpuTimes | tuple[CpuTimes, ...]:
+        if isinstance(place, slice):
+            return tuple(_cpu_times(message) for message in self._messages[place])
+        return _cpu_times(self._messages[place])
+
+
+def _cpu_times(cpu: agent_pb2.Cpu) -> CpuTimes:
+    return CpuTimes(cpu.user, cpu.nice, cpu.system, cpu.irq, cpu.softirq, cpu.steal, cpu.idle, cpu.iowait)
+
+
 def sample_from(message: agent_pb2.HostSample) -> Sample:
     """A host sample with the moment of its arrival on the controller's monotonic clock; unset fields are None."""
 
@@ -314,10 +341,7 @@ def sample_from(message: agent_pb2.HostSample) -> Sample:
     return Sample(
         monotonic_seconds=message.monotonic_nanoseconds / 1e9,
         arrived_seconds=time.monotonic(),
-        cpus=tuple(
-            CpuTimes(cpu.user, cpu.nice, cpu.system, cpu.irq, cpu.softirq, cpu.steal, cpu.idle, cpu.iowait)
-            for cpu in message.cpus
-        ),
+        cpus=_Cpus(message.cpus),
         memory_total_bytes=known("memory_total_bytes"),
         memory_available_bytes=known("memory_available_bytes"),
         device=device,

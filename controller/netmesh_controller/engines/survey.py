@@ -24,6 +24,8 @@ from netmesh_controller.mesh.selection import Selection
 IDLE_SECONDS = 1.0
 # A node whose CPU is busier than this while nothing is measured is not idle enough.
 IDLE_SHARE = 0.15
+# So many agents are connected to at once: a thousand TLS handshakes together would take each other's time to answer.
+CONNECTING = 64
 
 # Facts in which nodes of one mesh should agree; where they do not, numbers may differ for that reason alone.
 _COMPARED = ("kernel", "agent_version", "congestion_control", "mtu_bytes", "cpus")
@@ -85,7 +87,7 @@ async def survey(
     absent = [entry for entry in located if entry.away is not None]
     located = [entry for entry in located if entry.away is None]
     clients = [AgentClient(entry.address, certificates, term=term) for entry in located]
-    answers = await asyncio.gather(*(client.describe() for client in clients), return_exceptions=True)
+    answers = await _described(clients)
     found: list[tuple[Located, AgentClient, dict[str, Any]]] = []
     unreachable: dict[str, Reason] = {}
     entries_of: dict[str, list[Located]] = defaultdict(list)
@@ -133,6 +135,17 @@ async def survey(
     nodes = tuple(_node(name, entries_of[name][0], agents, facts_of) for name in names)
     shared = _share_a_kernel(nodes, facts_of)
     return Survey(nodes, agents, unreachable, (*differences(nodes), *restless(nodes)), shared, presence, maker)
+
+
+async def _described(clients: Sequence[AgentClient]) -> list[dict[str, Any] | BaseException]:
+    """What each agent says of itself, or why it does not; the time that one has begins when it is its turn."""
+    places = asyncio.Semaphore(CONNECTING)
+
+    async def one(client: AgentClient) -> dict[str, Any]:
+        async with places:
+            return await client.describe()
+
+    return await asyncio.gather(*(one(client) for client in clients), return_exceptions=True)
 
 
 def _share_a_kernel(nodes: Sequence[Node], facts_of: Mapping[tuple[str, str], dict[str, Any]]) -> bool:

@@ -48,7 +48,7 @@ class Sample:
 
     monotonic_seconds: float
     arrived_seconds: float
-    cpus: tuple[CpuTimes, ...] = ()
+    cpus: Sequence[CpuTimes] = ()
     memory_total_bytes: int | None = None
     memory_available_bytes: int | None = None
     device: dict[str, int | str] = field(default_factory=dict)
