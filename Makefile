@@ -4,7 +4,7 @@ PY := proto common agent controller tests bench
 
 N ?= 1000
 
-.PHONY: sim sweep test lint proto schema lock bench bench-diagnose install format image kube-up kube-down test-kube test-kube-smoke
+.PHONY: sim fuzz sweep test lint proto schema lock bench bench-diagnose install format image kube-up kube-down test-kube test-kube-smoke
 
 sweep: install
 	$(BIN)/netmesh-controller sweep --lab 4
@@ -34,6 +34,10 @@ image:
 
 lint: install
 	scripts/lint
+
+# Calls with anything in them, to a real agent.
+fuzz: install
+	NETMESH_FUZZ_CASES=$(or $(CASES),10000) $(BIN)/python -m pytest tests/fuzz --timeout 3600 $(ARGS)
 
 # The real controller over N simulated agents, in a network of its own; docs/scale.md.
 sim: install
