@@ -17,12 +17,14 @@ from aiohttp import web
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_controller.clients.store import Store, open_store
 from netmesh_controller.engines.monitor import Monitor
+from netmesh_controller.engines.monitoring.keeping import Keeping
 from netmesh_controller.engines.results import Results
 from netmesh_controller.engines.roster import Roster
 from netmesh_controller.engines.sweeps import Sweeps
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.progress import Progress
 from netmesh_controller.surfaces.web.application import application
+from netmesh_controller.surfaces.web.mesh_metrics import MeshMetrics
 from netmesh_controller.surfaces.web.metrics import ControllerMetrics, new_registry
 from netmesh_controller.surfaces.web.services import Leading, Services
 
@@ -36,7 +38,7 @@ GOODBYE_SECONDS = 5.0
 class Settings:
     """What a controller that stays is started with. `listener` is bound already: the process may have entered a lab's
     network since. `token` None: it is in the cluster's Secret. `elected`: by the cluster's Lease; else it leads.
-    `monitors`: the mesh is watched all the time.
+    `monitors`: the mesh is watched all the time; `pair_metrics`: every pair has metrics of its own.
     """
 
     listener: socket.socket
@@ -44,6 +46,7 @@ class Settings:
     public_read: bool = False
     elected: bool = False
     monitors: bool = True
+    pair_metrics: bool = False
 
 
 async def serve(settings: Settings, source: Source) -> None:
@@ -62,15 +65,16 @@ async def serve(settings: Settings, source: Source) -> None:
         stack.push_async_callback(store.close)
         sweeps = Sweeps(store, source)
         monitor = Monitor(source, progress=lambda: _progress(sweeps)) if settings.monitors else None
+        keeping = Keeping(store, monitor) if monitor is not None else None
 
         async def lead(term: int) -> None:
             await sweeps.lead(term)
-            if monitor is not None:
-                await monitor.lead(term)
+            if keeping is not None:
+                await keeping.lead(term)
 
         async def stand_by(leader: str | None = None) -> None:
-            if monitor is not None:
-                await monitor.stand_by()
+            if keeping is not None:
+                await keeping.stand_by()
             await sweeps.stand_by(leader)
 
         if settings.elected:
@@ -86,7 +90,7 @@ async def serve(settings: Settings, source: Source) -> None:
             def leading() -> Leading:
                 return Leading(lease.leading, lease.leader, lease.term)
 
-            await stack.enter_async_context(_serving(settings, source, store, sweeps, monitor, token, leading))
+            await stack.enter_async_context(_serving(settings, source, store, sweeps, keeping, token, leading))
             # Last in, first out: the sweep stops and the Lease is given back before readers are sent away.
             task = guarded_task(lease.run(lead, stand_by), name="election")
             stack.push_async_callback(cancelled, task)
@@ -95,7 +99,7 @@ async def serve(settings: Settings, source: Source) -> None:
                 raise ValueError("a controller outside of Kubernetes is given its token")
             alone = Leading(leading=True, leader=None, term=0)
             await stack.enter_async_context(
-                _serving(settings, source, store, sweeps, monitor, settings.token, lambda: alone)
+                _serving(settings, source, store, sweeps, keeping, settings.token, lambda: alone)
             )
             stack.push_async_callback(stand_by)
             await lead(alone.term)
@@ -109,13 +113,15 @@ async def _serving(
     source: Source,
     store: Store,
     sweeps: Sweeps,
-    monitor: Monitor | None,
+    keeping: Keeping | None,
     token: Callable[[], str],
     leading: Callable[[], Leading],
 ) -> AsyncIterator[None]:
     """The HTTP API, until the context is left."""
     registry = new_registry()
     registry.register(ControllerMetrics(sweeps, leading))
+    if keeping is not None:
+        registry.register(MeshMetrics(keeping, per_pair=settings.pair_metrics))
     services = Services(
         store=store,
         sweeps=sweeps,
@@ -125,7 +131,8 @@ async def _serving(
         token=token,
         registry=registry,
         public_read=settings.public_read,
-        monitor=monitor,
+        monitor=None if keeping is None else keeping.monitor,
+        keeping=keeping,
     )
     runner = web.AppRunner(application(services), access_log=None, shutdown_timeout=GOODBYE_SECONDS)
     await runner.setup()

@@ -81,7 +81,7 @@ class Monitor:
     ) -> None:
         self._source = source
         self._own = OwnTests(progress)
-        self._on_closed = on_closed
+        self.on_closed = on_closed
         self._interval = interval_seconds
         self._tasks: list[asyncio.Task[None]] = []
         self._gate = asyncio.Semaphore(64)
@@ -182,8 +182,9 @@ class Monitor:
                     one.instance, one.window, one.versions = self._known.pop(name)
                 one.fresh_until = time.monotonic() + FRESH_SECONDS
                 one.task = guarded_task(self._watch(one), name=f"probes of {name}")
-        if set(self.intake.nodes) != set(zones):
-            self.intake.with_nodes(sorted(zones, key=lambda name: (zones[name] or "", name)))
+        order = sorted(zones, key=lambda name: (zones[name] or "", name))
+        if (tuple(order), tuple(zones[name] for name in order)) != (self.standing.nodes, self.standing.zones):
+            self.intake.with_nodes(order, zones)
             self.standing = self._stands()
         await asyncio.gather(*(self._configure_again(one) for one in found.members.values() if one.told is not None))
 
@@ -248,7 +249,7 @@ class Monitor:
             windows, self._told, self._signs = self.intake.close()
             self.standing = self._stands(self._own.between(ends - BASE_SECONDS, ends + GRACE_SECONDS))
             late, self._late[:] = tuple(self._late), ()
-            self._on_closed(Closed(windows, self.standing, cursors, late))
+            self.on_closed(Closed(windows, self.standing, cursors, late))
 
     def _stands(self, own: frozenset[str] | None = None) -> Standing:
         nodes, found = self.intake.nodes, self._found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from pydantic import TypeAdapter
 from sqlalchemy import and_, delete, select, update
@@ -204,6 +204,16 @@ class Store:
             async with connection.stream(wanted) as result:
                 async for part in result.partitions(reading.ROWS):
                     yield [series[row[0]].cell(row[1], row[2], row[3], row[4]) for row in part]
+
+    # For what else is stored: see `monitored`.
+
+    def changing(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction that writes; StoreError where the database fails, and then nothing was changed."""
+        return self._writing()
+
+    def looking(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection that reads."""
+        return self._reading()
 
     # Underneath.
 

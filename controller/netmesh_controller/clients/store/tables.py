@@ -7,7 +7,19 @@ the database's clock.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -59,4 +71,54 @@ cells = Table(
     Column("outcome", Text, nullable=False),
     Column("rest", Text, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# What monitoring keeps. Times are seconds since 1970; blocks are those of `mesh/probing/history.py`: of a minute with
+# all values, and of an hour with one value in steps of so many seconds.
+probe_minutes = Table(
+    "probe_minutes",
+    metadata,
+    Column("started", BigInteger, primary_key=True, autoincrement=False),
+    Column("block", LargeBinary, nullable=False),
+)
+
+probe_hours = Table(
+    "probe_hours",
+    metadata,
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("started", BigInteger, primary_key=True, autoincrement=False),
+    Column("value", Text, primary_key=True),
+    Column("block", LargeBinary, nullable=False),
+)
+
+# Up to which report of each agent all is in the minutes; `versions` is JSON: whom it probed under which version.
+probe_cursors = Table(
+    "probe_cursors",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("instance", Text, nullable=False),
+    Column("window", BigInteger, nullable=False),
+    Column("versions", Text, nullable=False),
+)
+
+# The last batch that was written, so that one whose answer was lost is not written twice.
+probe_batches = Table(
+    "probe_batches",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("batch", Text, nullable=False),
+)
+
+mesh_events = Table(
+    "mesh_events",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("since", Text, nullable=False),
+    Column("opened_at", Text, nullable=False),
+    Column("changed_at", Text),
+    Column("closed_at", Text),
+    Column("cause", Text),
+    Column("finding", Text, nullable=False),
+    Index("mesh_events_by_opening", "opened_at"),
 )

@@ -16,6 +16,7 @@ from netmesh_controller.engines.monitoring.members import Member
 from netmesh_controller.mesh.probe_witness import probe_witness
 from netmesh_controller.mesh.probing.history import Patch, patch_of_report
 from netmesh_controller.mesh.probing.reports import base_of, peer_report
+from netmesh_controller.mesh.probing.totals import Totals
 from netmesh_controller.mesh.probing.windows import BASE_SECONDS, PeerReport, RollingWindows, Window, take
 
 log = logging.getLogger(__name__)
@@ -50,14 +51,18 @@ class Intake:
         self._told: set[str] = set()
         self._signs: dict[str, tuple[str, ...]] = {}
         self.counts = Counts()
+        self.totals = Totals()
+        self._zones: tuple[str | None, ...] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:
         """The nodes' names, in the order of rows and columns."""
         return self.rolling.nodes
 
-    def with_nodes(self, nodes: Sequence[str]) -> None:
+    def with_nodes(self, nodes: Sequence[str], zones: Mapping[str, str | None]) -> None:
         """The mesh is these nodes from now on."""
+        self._zones = tuple(zones[name] for name in nodes)
+        self.totals.keep(tuple(nodes), self._zones)
         self.rolling.with_nodes(nodes)
         self._places = {name: place for place, name in enumerate(nodes)}
         self._members = {name: member for name, member in self._members.items() if name in self._places}
@@ -114,6 +119,7 @@ class Intake:
             member.sample = sample_from(report.host)
             return
         self.counts.taken += 1
+        self.totals.add(self.nodes, self._zones, columns)
         take(window, columns, more=member.node in self._told)
         self._told.add(member.node)
         sample = sample_from(report.host)

@@ -66,6 +66,10 @@ class Watch:
         """What is open now, as it was last seen."""
         return tuple(state.latest for state in self._states.values() if state.is_open)
 
+    def restore(self, finding: Finding, since: str) -> None:
+        """A finding that is open already, as one of before a restart."""
+        self._states[_key(finding)] = _State(since, finding, finding, seen=self.open_after, is_open=True)
+
     def window(
         self, at: str, findings: Iterable[Finding], *, unjudged: Collection[str] = (), away: Collection[str] = ()
     ) -> list[Event]:

@@ -16,7 +16,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from netmesh_controller.mesh.probing import scale
-from netmesh_controller.mesh.probing.live import Standing, reasons_of
+from netmesh_controller.mesh.probing.live import CODES, NO_STAMPS, Standing, reasons_of
 from netmesh_controller.mesh.probing.windows import PeerReport, Window, empty, take
 
 MINUTE, TEN_MINUTES, HOUR = 60, 600, 3600
@@ -37,7 +37,7 @@ Numbers = NDArray[np.uint16]
 
 def coarse(codes: scale.Codes) -> Numbers:
     """Codes of live windows as those of the history; unknown stays 0."""
-    made: Numbers = (-(-codes.astype(np.uint32) // _COARSER)).astype(np.uint16)
+    made: Numbers = ((codes.astype(np.uint32) + (_COARSER - 1)) // _COARSER).astype(np.uint16)
     return made
 
 
@@ -217,3 +217,60 @@ def unpacked(data: bytes) -> Block:
     except (zstandard.ZstdError, KeyError, TypeError) as error:
         raise ValueError(f"these bytes are no block of history: {error}") from error
     return Block(nodes, values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """A pair's steps, one after the other: numbers, or None and a reason."""
+
+    sent: list[int | None]
+    lost: list[int | None]
+    times: Mapping[str, list[float | None]]
+    reasons: list[str | None]
+    own_traffic: list[bool]
+    marked: list[bool]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything was recorded of the pair, a reason at least."""
+        return any(reason != NOT_RECORDED for reason in self.reasons)
+
+
+# No controller watched, or the store was away for longer than could be kept.
+NOT_RECORDED = "not_recorded"
+
+
+def points(blocks: Sequence[tuple[int, Block]], source: str, target: str, step: int, since: int, until: int) -> Points:
+    """A pair's steps from `since` up to `until` (seconds since 1970), out of blocks that each begin at a time."""
+    count = max(0, -(-(until - since) // step))
+    columns = {name: np.zeros(count, np.uint16) for name in VALUES}
+    for started, block in blocks:
+        if source not in block.nodes or target not in block.nodes:
+            continue
+        row, column = block.nodes.index(source), block.nodes.index(target)
+        first = (started - since) // step
+        begin, end = max(first, 0), min(first + block.steps, count)
+        if begin < end:
+            for name in VALUES:
+                columns[name][begin:end] = block.values[name][begin - first : end - first, row, column]
+    known = columns["sent"] > 0
+    times = {name: seconds_of(columns[name]) for name in TIMES}
+    timeless = np.where(columns["lost"] >= columns["sent"], "loss", CODES[NO_STAMPS])
+    reasons = [
+        (str(timeless[at]) if columns["p50"][at] == 0 else None)
+        if known[at]
+        else CODES[columns["reason"][at]] or NOT_RECORDED
+        for at in range(count)
+    ]
+    return Points(
+        sent=_counts(columns["sent"], known),
+        lost=_counts(columns["lost"], known),
+        times={name: [None if math.isnan(one) else float(one) for one in column] for name, column in times.items()},
+        reasons=reasons,
+        own_traffic=[bool(one) for one in columns["marks"] & OWN_TRAFFIC],
+        marked=[bool(one) for one in columns["marks"] & MARKED],
+    )
+
+
+def _counts(column: Numbers, known: NDArray[np.bool_]) -> list[int | None]:
+    return [int(one) if is_known else None for one, is_known in zip(column, known, strict=True)]

@@ -43,6 +43,9 @@ def serve(
     monitor: Annotated[
         bool, typer.Option("--monitor/--no-monitor", help="Have the agents probe each other all the time.")
     ] = True,
+    pair_metrics: Annotated[
+        bool, typer.Option("--pair-metrics", help="Metrics of every pair: four series a pair; see docs/monitoring.md.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Stay, and serve the HTTP API: sweeps are started over it, and resumed after a restart."""
@@ -61,7 +64,9 @@ def serve(
                 typer.echo(
                     "Results live as long as this pod, on its emptyDir; component storage or postgresql keeps them."
                 )
-            settings = Settings(listener, token, public_read, elected=in_pod, monitors=monitor)
+            settings = Settings(
+                listener, token, public_read, elected=in_pod, monitors=monitor, pair_metrics=pair_metrics
+            )
             asyncio.run(serve_until_stopped(settings, source))
 
 

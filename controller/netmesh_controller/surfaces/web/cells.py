@@ -10,8 +10,7 @@ from pydantic import Field
 from netmesh_controller.mesh.document import Cell, Outcome
 from netmesh_controller.surfaces.web.answers import json_answer
 from netmesh_controller.surfaces.web.operations import API, JSON, Answer, Answered, Operation, query_of
-from netmesh_controller.surfaces.web.paging import Page
-from netmesh_controller.surfaces.web.problems import Problem
+from netmesh_controller.surfaces.web.paging import Page, number_of
 from netmesh_controller.surfaces.web.runs import found_run
 from netmesh_controller.surfaces.web.sweeps import RUN_PARAMETER
 
@@ -38,7 +37,7 @@ class CellList(Answered):
 async def list_cells(request: web.Request) -> web.StreamResponse:
     """Some of a run's cells."""
     asked = query_of(request, CellsQuery)
-    skipped = _number(asked.after)
+    skipped = number_of(asked.after)
     having, run_id = await found_run(request)
     wanted = having.store.cells(run_id, path=asked.path, test=asked.test, source=asked.source, target=asked.target)
     shown: list[Cell] = []
@@ -54,14 +53,6 @@ async def list_cells(request: web.Request) -> web.StreamResponse:
         if more:
             break
     return json_answer(request, CellList(cells=shown, next=str(skipped + len(shown)) if more else None))
-
-
-def _number(after: str | None) -> int:
-    if after is None:
-        return 0
-    if not (after.isascii() and after.isdigit()):
-        raise Problem(400, "bad_query", "after: give `next` of the page before", field="after")
-    return int(after)
 
 
 OPERATIONS = (

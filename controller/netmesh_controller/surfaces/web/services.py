@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from netmesh_controller.clients.store import Store
 from netmesh_controller.engines.monitor import Monitor
+from netmesh_controller.engines.monitoring.keeping import Keeping
 from netmesh_controller.engines.results import Results
 from netmesh_controller.engines.roster import Roster
 from netmesh_controller.engines.sweeps import Sweeps
@@ -38,6 +39,7 @@ class Services:
     registry: CollectorRegistry
     public_read: bool = False
     monitor: Monitor | None = None
+    keeping: Keeping | None = None
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

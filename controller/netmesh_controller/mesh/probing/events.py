@@ -1,0 +1,109 @@
+"""Events of the mesh: what opened, changed and closed, each with an identity that lasts over a restart. Pure.
+
+Hysteresis is that of `findings.windows`. A node that is drained or cordoned is away: it raises nothing, and what is
+open there closes. One that is new or was started again, and one at which netmesh's own tests run, is not judged. An
+agent that is lost is an event of its own, and its pairs raise none: what they lose says nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from netmesh_controller.mesh.document import Finding
+from netmesh_controller.mesh.findings import windows as watching
+from netmesh_controller.mesh.probing.judging import judge, lost_agents, unjudged
+from netmesh_controller.mesh.probing.live import Standing
+from netmesh_controller.mesh.probing.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class MeshEvent:
+    """What became of a finding. Times are RFC 3339; `closed_at` is None while it is open.
+
+    `opened_at` is when it was told; `since` when the window ended in which it was first seen. `cause` says why it
+    closed where that is not that it is gone: `node_away`.
+    """
+
+    id: str
+    finding: Finding
+    since: str
+    opened_at: str
+    changed_at: str | None = None
+    closed_at: str | None = None
+    cause: str | None = None
+
+    @property
+    def state(self) -> str:
+        """open or closed."""
+        return "open" if self.closed_at is None else "closed"
+
+
+@dataclass(slots=True)
+class Events:
+    """The events of a mesh over its windows."""
+
+    # Counts are added up over three windows: a loss that begins or ends grows and shrinks by half meanwhile.
+    network: watching.Watch = field(default_factory=lambda: watching.Watch(change=2.0))
+    agents: watching.Watch = field(default_factory=watching.Watch)
+    _open: dict[str, MeshEvent] = field(default_factory=dict)
+
+    @property
+    def open(self) -> tuple[MeshEvent, ...]:
+        """What is open now."""
+        return tuple(self._open.values())
+
+    def restore(self, events: Iterable[MeshEvent]) -> None:
+        """What was open when the controller ended: it goes on, and closes if it is gone."""
+        for event in events:
+            self._open[_key(event.finding)] = event
+            watch = self.agents if event.finding.kind == "agent_lost" else self.network
+            watch.restore(event.finding, event.since)
+
+    def window(self, at: str, windows: Sequence[Window], standing: Standing) -> list[MeshEvent]:
+        """The events of the window that ended `at`, the last of `windows`, each as it is now."""
+        away = {name for name, reason in standing.missing.items() if reason.code == "agent_away"}
+        found = judge(windows, standing)
+        # What is open at a node that is no longer in the mesh is of a node that is away.
+        gone = self._nodes() - set(standing.nodes)
+        told = self.network.window(at, found, unjudged=unjudged(standing) | standing.fresh, away=away | gone)
+        told += self.agents.window(at, lost_agents(standing), away=away | gone)
+        return [self._became(one) for one in told]
+
+    def _nodes(self) -> set[str]:
+        return {
+            what
+            for event in self._open.values()
+            for name, what in event.finding.where.items()
+            if name in ("node", "source", "target")
+        }
+
+    def _became(self, told: watching.Event) -> MeshEvent:
+        key = _key(told.finding)
+        known = self._open.get(key)
+        if known is None:
+            known = MeshEvent(_identity(key, told.since), told.finding, told.since, told.at)
+        if told.what == "closed":
+            self._open.pop(key, None)
+            return replace(known, finding=told.finding, closed_at=told.at, cause=told.cause)
+        if told.what == "changed":
+            known = replace(known, finding=told.finding, changed_at=told.at)
+        self._open[key] = known
+        return known
+
+
+def what_became(event: MeshEvent) -> str:
+    """opened, changed or closed: what an event was told for last."""
+    if event.closed_at is not None:
+        return "closed"
+    return "opened" if event.changed_at is None else "changed"
+
+
+def _key(finding: Finding) -> str:
+    places = sorted(one for one in finding.where.items() if one[0] not in ("direction", "zone"))
+    return "|".join((finding.kind, *(f"{name}={what}" for name, what in places)))
+
+
+def _identity(key: str, since: str) -> str:
+    return hashlib.blake2b(f"{since}|{key}".encode(), digest_size=8).hexdigest()
