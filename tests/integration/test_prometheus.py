@@ -25,8 +25,6 @@ AGENTS = "netmesh/netmesh-agents"
 ONLY_AT_TIMES = {
     "netmesh_sweep_cells": "a sweep is under way",
     "netmesh_agent_tests_total": "a test has ended",
-    "netmesh_agent_probes_lost_total": "peers are probed",
-    "netmesh_agent_probe_tick_delay_seconds": "peers are probed",
     # The kernel or its control groups may not have them: then the agents do not tell them.
     "netmesh_agent_throttled_seconds_total": "the agent has a limit",
     "netmesh_agent_cpu_pressure_seconds_total": "the kernel has PSI",
