@@ -89,13 +89,14 @@
 
   function rowsOf(here, run, cell) {
     const way = `${cell.source} → ${cell.target}`;
-    const head = [dom.link(run.name || run.id, `#run/${encodeURIComponent(run.id)}`), way, `${cell.path}, ${cell.test}, ${cell.parameters.instrument}`];
-    if (cell.reason && cell.outcome !== "measured") return [[...head, made("span", { class: "bad" }, cell.reason.code), cell.reason.message, "", "", ""]];
+    // An element stands in one place only: each row gets a link of its own.
+    const head = () => [dom.link(run.name || run.id, `#run/${encodeURIComponent(run.id)}`), way, `${cell.path}, ${cell.test}, ${cell.parameters.instrument}`];
+    if (cell.reason && cell.outcome !== "measured") return [[...head(), made("span", { class: "bad" }, cell.reason.code), cell.reason.message, "", "", ""]];
     return Object.entries(cell.values).filter(([, summary]) => summary !== null).slice(0, 4).map(([name, summary]) => {
       const unit = name.endsWith("bits_per_second") ? "bit/s" : name.endsWith("_seconds") ? "s" : name.endsWith("_bytes") ? "B" : name.endsWith("per_second") ? "1/s" : "1";
       const scale = units.scaleFor(name, unit, [summary.mean]);
       const told = (number) => ({ number: number === null || number === undefined ? "" : units.full(number, scale) });
-      return [...head, (here.words.values[name] || { label: name }).label, told(summary.mean), told(summary.p50), told(summary.p99), hosts(cell)];
+      return [...head(), (here.words.values[name] || { label: name }).label, told(summary.mean), told(summary.p50), told(summary.p99), hosts(cell)];
     });
   }
 
