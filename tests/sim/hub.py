@@ -15,7 +15,7 @@ from typing import Any
 from tests.sim.network import Network
 from tests.sim.world import World
 
-AGENTS_A_PROCESS = 250
+AGENTS_A_PROCESS = 50
 START_SECONDS = 240
 
 
