@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--duration", default="5s")
     parser.add_argument("--factor", type=float, default=1.0, help="tests take so many times less than they say")
     parser.add_argument("--oversubscribed", type=float, default=1.0, help="of the zones' uplinks")
-    parser.add_argument("--lost", type=int, default=0, help="nodes that go away in mid-sweep and come back")
+    parser.add_argument("--lost", type=int, default=0, help="agents that stop for a while after their start")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     world = World(

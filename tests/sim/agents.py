@@ -266,7 +266,7 @@ async def main(socket: str, certificates: Path, first: int, last: int, port: int
         servers[number] = await _serve(world, number, hub, by_address, certificates, port)
 
     async def lose() -> None:
-        # The sweep has begun once the first flow is there; the hub says so by its first line.
+        # Counted from the agents' start: they do not know when a sweep begins.
         await asyncio.gather(*(away(number) for number in lost))
 
     losing = asyncio.create_task(lose())

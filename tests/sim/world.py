@@ -13,8 +13,8 @@ from tests.sim.network import Network, Place
 class World:
     """`factor`: tests take so many times less than they say. `jitter`: durations vary by up to this part; a part of
     `stragglers` takes three times as long, a part of `failures` fails once it has run. `oversubscribed`: a zone's
-    nodes want so many times more than its uplink carries; 1 leaves the uplinks out. `lost`: so many nodes go away in
-    mid-sweep, and are back `away_seconds` later.
+    nodes want so many times more than its uplink carries; 1 leaves the uplinks out. `lost`: so many agents stop within
+    `away_seconds` of their start, and are back as long after.
     """
 
     nodes: int
