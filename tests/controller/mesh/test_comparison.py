@@ -277,3 +277,13 @@ def test_the_table_has_medians_of_remote_pairs() -> None:
     assert written["worse"] is True
     assert written["groups"][0]["effect"]["how"] == "ratio"
     assert [run["name"] for run in written["runs"]] == ["a", "b"]
+
+
+def test_a_single_repeat_of_zero_is_not_left_out() -> None:
+    first, second = (Mesh(8, 5).run(3, name=name) for name in ("before", "after"))
+    rows, columns = np.array([1]), np.array([2])
+    second.series[BANDWIDTH].fill(rows, columns, 2, {"bits_per_second": np.array([0.0])})
+    found = group(compare([first, second]))
+    # With the ratios of the repeats that are left, the pair would be as fast as before.
+    assert found.effect.how == "difference"
+    assert found.effect.size < 0

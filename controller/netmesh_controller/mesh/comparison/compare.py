@@ -27,6 +27,7 @@ from netmesh_controller.mesh.comparison.significance import (
     Floats,
     discoveries,
     error_over_pairs,
+    means_of,
     signed_rank,
     two_sided,
 )
@@ -91,18 +92,19 @@ def _study(first: Side, second: Side, place: int) -> Iterator[_Studied]:
 def _study_group(series: Series, value: str, cells: Cells, place: int, data: Aligned) -> _Studied | None:
     how: How = "difference" if value in BY_DIFFERENCE else "ratio"
     first, second = (repeats.reshape(len(repeats), -1) for repeats in (data.first, data.second))
-    means = tuple(_mean(repeats) for repeats in (first, second))
+    means = tuple(means_of(repeats) for repeats in (first, second))
     both = np.isfinite(means[0]) & np.isfinite(means[1])
     if not both.any():
         return None
     scaled = (first, second)
     if how == "ratio":
-        if not ((means[0][both] > 0).all() and (means[1][both] > 0).all()):
+        # A single repeat of 0 has no ratio, and leaving it out would hide it.
+        if any((repeats[:, both] <= 0).any() for repeats in scaled):
             how = "difference"
         else:
             with np.errstate(invalid="ignore", divide="ignore"):
                 scaled = tuple(np.where(repeats > 0, np.log(repeats), np.nan) for repeats in (first, second))  # type: ignore[assignment]
-    effects = np.where(both, _mean(scaled[1]) - _mean(scaled[0]), np.nan)
+    effects = np.where(both, means_of(scaled[1]) - means_of(scaled[0]), np.nan)
     counts = tuple(np.isfinite(repeats).sum(axis=0) for repeats in scaled)
     most = (int(counts[0][both].max()), int(counts[1][both].max()))
     noise = None if value in EXACT else noise_of((scaled[0][:, both], scaled[1][:, both]))
@@ -262,16 +264,9 @@ def _pair(studied: _Studied, place: int) -> PairDifference:
         unit=group.unit,
         source=data.sources[row],
         target=data.targets[column],
-        first=float(_mean(data.first[:, row, column][:, None])[0]),
-        second=float(_mean(data.second[:, row, column][:, None])[0]),
+        first=float(means_of(data.first[:, row, column][:, None])[0]),
+        second=float(means_of(data.second[:, row, column][:, None])[0]),
         effect=_effect(group.effect.how, size, low, high),
         p=float(studied.p[place]),
         verdict=_verdict(group.value, size),
     )
-
-
-def _mean(repeats: Floats) -> Floats:
-    counts = np.isfinite(repeats).sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        made: Floats = np.where(counts > 0, np.nansum(repeats, axis=0) / counts, np.nan)
-    return made

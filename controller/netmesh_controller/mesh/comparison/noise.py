@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netmesh_controller.mesh.comparison.significance import Floats
+from netmesh_controller.mesh.comparison.significance import Floats, means_of
 
 # However alike the cells' noises look, no more is believed of one of them: readings have wilder tails than the normal.
 _MOST_PRIOR_DF = 8.0
@@ -34,7 +34,7 @@ def noise_of(runs: tuple[Floats, Floats]) -> Noise | None:
     common, common_df = 0.0, 0
     for repeats in runs:
         # Means: a cell's median is the figure of one pass, which would then show no deviation.
-        centred = repeats - _mean(repeats)
+        centred = repeats - means_of(repeats)
         passes = _medians(centred)
         known = passes[np.isfinite(passes)]
         if len(known) > 1:
@@ -42,7 +42,7 @@ def noise_of(runs: tuple[Floats, Floats]) -> Noise | None:
             common += float(((known - known.mean()) ** 2).sum())
             common_df += len(known) - 1
         rest = centred - passes[:, None]
-        residuals.append(rest - _mean(rest))
+        residuals.append(rest - means_of(rest))
     counts = [np.isfinite(repeats).sum(axis=0) for repeats in runs]
     df = sum(np.maximum(count - 1, 0) for count in counts).astype(np.float64)
     if not (df > 0).any():
@@ -73,13 +73,6 @@ def _medians(values: Floats) -> Floats:
     made = np.full(len(values), np.nan)
     some = np.isfinite(values).any(axis=1)
     made[some] = np.nanmedian(values[some], axis=1)
-    return made
-
-
-def _mean(values: Floats) -> Floats:
-    there = np.isfinite(values).sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        made: Floats = np.where(there > 0, np.nansum(values, axis=0) / there, np.nan)
     return made
 
 

@@ -20,6 +20,14 @@ Floats: TypeAlias = NDArray[np.float64]
 _EXACT_UP_TO = 50
 
 
+def means_of(repeats: Floats) -> Floats:
+    """The mean over the first axis of what is finite; NaN where nothing is."""
+    counts = np.isfinite(repeats).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        made: Floats = np.where(counts > 0, np.nansum(repeats, axis=0) / counts, np.nan)
+    return made
+
+
 def signed_rank(differences: Floats) -> float:
     """The two-sided p of differences that lie around 0; zeros are left out; 1.0 where nothing is left."""
     there = differences[differences != 0]

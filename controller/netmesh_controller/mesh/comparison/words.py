@@ -11,6 +11,7 @@ import numpy as np
 from netmesh_common.units import scale
 from netmesh_controller.mesh.catalogue import TESTS, UNITS
 from netmesh_controller.mesh.comparison.shapes import Comparison, Effect, Group, Side
+from netmesh_controller.mesh.comparison.significance import means_of
 from netmesh_controller.mesh.matrix import natural
 from netmesh_controller.mesh.table import Floats, Series
 
@@ -110,9 +111,7 @@ def _shown(test: str) -> tuple[str, ...]:
 
 
 def _median(repeats: Floats, names: tuple[str, ...], targets: tuple[str, ...]) -> float | None:
-    counts = np.isfinite(repeats).sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.where(counts > 0, np.nansum(repeats, axis=0) / counts, np.nan)
+    means = means_of(repeats)
     local = np.zeros(means.shape, dtype=bool)
     places = {name: column for column, name in enumerate(targets)}
     for row, name in enumerate(names):
