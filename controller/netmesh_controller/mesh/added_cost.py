@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from netmesh_controller.mesh.catalogue import COST_VALUES, TESTS
 from netmesh_controller.mesh.document import Cell, Host
 from netmesh_controller.mesh.matrix import Series
-from netmesh_controller.mesh.noise import t_95
+from netmesh_controller.mesh.statistics.student import quantile
 
 # What one test said of a cost: the figure, and its standard uncertainty (0 where a file does not have it).
 Figure = tuple[float, float]
@@ -69,7 +69,7 @@ def median_added(path: Figures, hosts: Figures) -> Added:
         return Added(None, 1, reason="one test alone does not show how much its cost scatters")
     differences = [ours - theirs for (ours, _), (theirs, _) in both]
     own = math.sqrt(sum(a * a + b * b for (_, a), (_, b) in both)) / count
-    error = t_95(count - 1) * _MEDIAN_FACTOR * max(own, statistics.stdev(differences) / math.sqrt(count))
+    error = quantile(0.975, count - 1) * _MEDIAN_FACTOR * max(own, statistics.stdev(differences) / math.sqrt(count))
     figure = statistics.median(differences)
     if abs(figure) <= error:
         return Added(None, count, error, "not distinguishable from the hosts'")

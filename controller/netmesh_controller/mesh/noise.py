@@ -17,15 +17,6 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.01
 # A shorter piece of a window says more of the ticks than of the host.
 PIECE_SECONDS = 0.2
-# Student's t for 95 % on both sides, by degrees of freedom; beyond the table by its expansion (within 0.003).
-_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-
-
-def t_95(degrees_of_freedom: int) -> float:
-    """The factor that makes a 95 % interval of a standard error that has so many degrees of freedom (at least 1)."""
-    if degrees_of_freedom <= len(_T):
-        return _T[degrees_of_freedom - 1]
-    return 1.96 + 2.37 / degrees_of_freedom + 2.8 / degrees_of_freedom**2
 
 
 def tick_error_cores(counters: int, seconds: float) -> float:

@@ -8,9 +8,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
-from netmesh_controller.mesh import noise
 from netmesh_controller.mesh.hostwindow import (
     CpuTimes,
     Sample,
@@ -256,11 +254,6 @@ def test_a_cost_within_twice_its_error_is_null() -> None:
     assert host.cpu_cores is not None
     assert host.cpu_cores.busy > baseline[0]
     assert (host.cpu_seconds_per_gigabyte, host.cpu_error_seconds_per_gigabyte) == (None, None)
-
-
-@pytest.mark.parametrize("freedom", [*range(1, 30), 100, 10_000])
-def test_students_t(freedom: int) -> None:
-    assert noise.t_95(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), abs=0.003)
 
 
 def test_what_one_end_lacks_is_null() -> None:
