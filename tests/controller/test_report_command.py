@@ -53,10 +53,13 @@ def test_mistakes_are_told_in_one_sentence(controller: Controller, run: Path, tm
     for arguments, said in (
         (["--output", tmp_path / "x.csv", "--path", "pod-to-moon"], "the run has no path 'pod-to-moon'"),
         (["--output", tmp_path / "x.xml"], "give --expect"),
+        (["--output", tmp_path / "x.csv", "--statistic", "p33"], "--statistic: there is no 'p33'; there are mean"),
+        (["--output", tmp_path / "x.csv", "--csv", "wide", "--statistic", "p999"], "no value has 'p999'"),
     ):
         answer = controller("report", run, *arguments)
         assert answer.code == 2, answer
         assert said in one_sentence(answer)
+        assert not list(tmp_path.glob("x.*"))
 
 
 def test_a_sweep_is_told_of_a_wrong_ending_before_anything_starts(controller: Controller, tmp_path: Path) -> None:

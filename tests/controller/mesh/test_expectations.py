@@ -75,8 +75,8 @@ def test_an_expectation_is_read(text: str, parts: tuple[object, ...]) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", ("it reads TEST", "tcp-bandwidth.mean")),
-        ("fast please", ("it reads TEST",)),
+        ("", ("it should read TEST", "tcp-bandwidth.mean")),
+        ("fast please", ("it should read TEST",)),
         ("tcp-bandwith.mean > 1 Gbit/s", ("TEST", "did you mean tcp-bandwidth")),
         ("tcp-bandwidth > 1 Gbit/s", ("STATISTIC", "mean, stdev, min")),
         ("tcp-bandwidth.bits_per_second > 1 Gbit/s", ("STATISTIC", "bits_per_second.mean")),

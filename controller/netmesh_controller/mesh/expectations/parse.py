@@ -81,7 +81,8 @@ def parse(text: str) -> Expectation:
     """The expectation of a text; ExpectationError where it is none."""
     match = _TEXT.fullmatch(text)
     if match is None:
-        raise ExpectationError(text, "it", f"it reads TEST[.VALUE].STATISTIC[@PATH] OP NUMBER UNIT, as '{EXAMPLE}'")
+        form = "TEST[.VALUE].STATISTIC[@PATH] OP NUMBER UNIT"
+        raise ExpectationError(text, "text", f"it should read {form}, as '{EXAMPLE}'")
     test, value, statistic = _what(text, match["what"])
     path, where = _where(text, test, match["where"])
     if match["op"] not in OPERATORS:

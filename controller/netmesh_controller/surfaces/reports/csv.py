@@ -14,7 +14,7 @@ import numpy as np
 from netmesh_controller.mesh.document import Parameters
 from netmesh_controller.mesh.table import Table
 from netmesh_controller.surfaces.reports.content import STATISTICS, Content, SeriesContent
-from netmesh_controller.surfaces.reports.formats import Format, Wanted
+from netmesh_controller.surfaces.reports.formats import Format, ReportError, Wanted
 
 _PARAMETERS: tuple[str, ...] = tuple(Parameters.model_fields)
 _ALL: tuple[str, ...] = ("mean", *STATISTICS)
@@ -70,9 +70,12 @@ def _message(one: SeriesContent, row: int, column: int, reason: str | None) -> s
 
 def _wide(wanted: Wanted) -> Iterator[Iterable[object]]:
     """A section a matrix: a line that says what it is, a line of targets, a line a source, an empty line."""
+    statistic = wanted.choice.statistic
+    if not any(statistic in tables for one in wanted.content.series for tables in one.tables.values()):
+        raise ReportError(f"--statistic: no value has '{statistic}' here")
     for one in wanted.content.series:
         for value, tables in one.tables.items():
-            table = tables.get(wanted.choice.statistic)
+            table = tables.get(statistic)
             if table is None:
                 continue
             parameters = [

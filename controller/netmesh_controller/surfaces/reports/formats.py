@@ -14,7 +14,7 @@ from netmesh_common.errors import BadUsageError
 from netmesh_controller.mesh.document import RunDocument
 from netmesh_controller.mesh.table import Table
 from netmesh_controller.surfaces import reports
-from netmesh_controller.surfaces.reports.content import Content, Source, content_of
+from netmesh_controller.surfaces.reports.content import STATISTICS, Content, Source, content_of
 
 CsvLayout = Literal["long", "wide"]
 
@@ -55,6 +55,9 @@ class Wanted:
     def tables(self) -> list[Table]:
         """The chosen tables alone; ReportError where there is none of a name."""
         choice, tables = self.choice, list(self.source.tables)
+        if choice.statistic not in ("mean", *STATISTICS):
+            known = ", ".join(("mean", *STATISTICS))
+            raise ReportError(f"--statistic: there is no '{choice.statistic}'; there are {known}")
         named: tuple[tuple[str, tuple[str, ...], Callable[[Table], str]], ...] = (
             ("path", choice.paths, lambda table: table.series.path),
             ("test", choice.tests, lambda table: table.series.test),
@@ -112,7 +115,10 @@ def format_for(path: Path) -> Format:
 def write_report(wanted: Wanted, path: Path) -> None:
     """Writes one file in the format that its ending names; ReportError and OSError."""
     kind = format_for(path)
-    parts = kind.render(wanted, path.suffix.lower())
+    parts = iter(kind.render(wanted, path.suffix.lower()))
+    # What is wrong shows before the first part: no file is begun for it.
+    first = next(parts, b"")
     with path.open("wb") as file:
+        file.write(first)
         for part in parts:
             file.write(part)
