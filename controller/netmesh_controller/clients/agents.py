@@ -251,7 +251,8 @@ def _translated(error: grpc.aio.AioRpcError, address: str) -> AgentError:
                 field_name = f"{failure.field}: " if failure.field else ""
                 return AgentError(failure.code, f"{field_name}{failure.message}")
     details = error.details() or ""
-    if "handshake" in details.lower() or "certificate" in details.lower():
+    # What OpenSSL said is about certificates; a handshake that timed out, or broke with the connection, is not.
+    if any(word in details.lower() for word in ("certificate", "ssl routines", "unknown_ca")):
         return AgentError(
             "refused", f"the TLS handshake with the agent at {address} failed; are both of one CA?", lost=True
         )
