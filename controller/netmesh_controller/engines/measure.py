@@ -189,10 +189,20 @@ def _session(path: Path, spec: Spec, source: AgentHandle, target: AgentHandle) -
 
 
 async def open_endpoints(attempt: Attempt, lease_seconds: float) -> None:
-    """Opens the server sides of an attempt; AtTargetError where one cannot be had, and then none is left open."""
+    """Opens the server sides of an attempt; AtTargetError where one cannot be had, and then none is left open.
+
+    None is left open either where this is cancelled, which waits for the calls that are on their way.
+    """
     attempt.opened_until = time.monotonic() + lease_seconds
     calls = [_open(link, attempt.group, lease_seconds) for link in attempt.links]
-    results = await asyncio.gather(*calls, return_exceptions=True)
+    opening = asyncio.gather(*calls, return_exceptions=True)
+    try:
+        results = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # Whoever gives up a call never learns which endpoint it opened: that one would wait for its lease.
+        attempt.opened = [None if isinstance(result, BaseException) else result for result in await opening]
+        await close_endpoints(attempt)
+        raise
     failures = [result for result in results if isinstance(result, BaseException)]
     attempt.opened = [None if isinstance(result, BaseException) else result for result in results]
     if failures:
