@@ -28,7 +28,7 @@ from netmesh_controller.inventory.located import InventoryError
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.document import Reason
 from netmesh_controller.mesh.probing.history import Patch
-from netmesh_controller.mesh.probing.live import Standing, Statistic, table
+from netmesh_controller.mesh.probing.live import Standing, Statistic, signs_beside, table
 from netmesh_controller.mesh.probing.peers import TURN_SECONDS, peering
 from netmesh_controller.mesh.probing.ring import Ring
 from netmesh_controller.mesh.probing.windows import BASE_SECONDS, Window
@@ -102,6 +102,9 @@ class Monitor:
     async def lead(self, term: int) -> None:
         """Watches from now on."""
         await self.stand_by()
+        # Windows begin now: what lies between the last time it led and this one is nobody's gap, and another's to tell.
+        self.intake.begin()
+        self.standing = Standing()
         self._members = Members(self._source, term)
         self._tasks = [
             guarded_task(self._follow(), name="members of the mesh"),
@@ -279,4 +282,4 @@ class Monitor:
                 missing[name] = Reason(code="agent_lost", message=f"{name}: its agent has not told of this window")
         fresh = frozenset(name for name, one in found.members.items() if now < one.fresh_until)
         own = self.standing.own if own is None else own
-        return Standing(nodes, tuple(zones), probed, missing, own, dict(self._signs), fresh)
+        return Standing(nodes, tuple(zones), probed, missing, own, signs_beside(self._signs, own), fresh)

@@ -41,17 +41,21 @@ class Intake:
     def __init__(self, late: Callable[[Patch], None], now: Callable[[], float] = time.time) -> None:
         self._late = late
         self._now = now
+        self.counts = Counts()
+        self.totals = Totals()
+        self.begin()
+
+    def begin(self) -> None:
+        """Windows begin now, with no nodes yet; what has been counted since the start goes on."""
         # Windows are made of parts from the full hour on, so that minutes are minutes of the clock.
-        self.rolling = RollingWindows((), int(now() // 3600) * 3600)
-        while self.rolling.filling.started + BASE_SECONDS <= now():
+        self.rolling = RollingWindows((), int(self._now() // 3600) * 3600)
+        while self.rolling.filling.started + BASE_SECONDS <= self._now():
             self.rolling.close()
         self._places: dict[str, int] = {}
         self._ahead: list[tuple[int, Member, agent_pb2.ProbeReport]] = []
         self._members: dict[str, Member] = {}
         self._told: set[str] = set()
         self._signs: dict[str, tuple[str, ...]] = {}
-        self.counts = Counts()
-        self.totals = Totals()
         self._zones: tuple[str | None, ...] = ()
 
     @property

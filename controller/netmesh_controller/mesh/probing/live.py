@@ -50,6 +50,18 @@ class Standing:
         return np.array([place for place, name in enumerate(self.nodes) if name in names], dtype=np.intp)
 
 
+def signs_beside(told: Mapping[str, tuple[str, ...]], own: frozenset[str]) -> dict[str, tuple[str, ...]]:
+    """The witness' signs by node, without the traffic of netmesh's own tests, which nobody else caused.
+
+    `own` are the nodes at which such tests ran; a node without another sign is left out.
+    """
+    left = {
+        name: tuple(sign for sign in signs if sign != "other_traffic" or name not in own)
+        for name, signs in told.items()
+    }
+    return {name: signs for name, signs in left.items() if signs}
+
+
 def reasons_of(standing: Standing, window: Window) -> NDArray[np.uint8]:
     """Why a pair has no count of probes, as places in `CODES`; 0 where it has one.
 
