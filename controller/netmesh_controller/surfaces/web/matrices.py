@@ -15,6 +15,9 @@ from netmesh_controller.surfaces.web.problems import Problem
 from netmesh_controller.surfaces.web.runs import found_run
 from netmesh_controller.surfaces.web.sweeps import RUN_PARAMETER
 
+# Longer numbers are no place in a list, and int() refuses some.
+_DIGITS = 10
+
 
 class MatrixHead(Answered):
     """What a matrix shows; `href` is relative to the list's own address."""
@@ -66,7 +69,7 @@ async def get_matrix(request: web.Request) -> web.StreamResponse:
     index = request.match_info["index"]
     having, run_id = await found_run(request)
     tables = await having.results.tables(run_id)
-    if not (index.isascii() and index.isdigit() and int(index) < len(tables)):
+    if not (index.isascii() and index.isdigit() and len(index) < _DIGITS and int(index) < len(tables)):
         raise Problem(404, "no_matrix", f"run {run_id} has {len(tables)} matrices, counted from 0")
     table = tables[int(index)]
     if packed.MEDIA_TYPE in request.headers.get("Accept", ""):
