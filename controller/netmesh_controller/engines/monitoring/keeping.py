@@ -16,6 +16,7 @@ from netmesh_controller.engines.monitoring.recorder import Recorder
 from netmesh_controller.mesh.probing.events import Events, MeshEvent, what_became
 from netmesh_controller.mesh.probing.history import MINUTE, Patch, patch_of_window
 from netmesh_controller.mesh.probing.judging import WINDOWS_OF_LOSSES, judged
+from netmesh_controller.mesh.probing.live import Standing, over
 from netmesh_controller.mesh.probing.totals import Totals
 from netmesh_controller.mesh.probing.windows import BASE_SECONDS, Window
 
@@ -33,6 +34,7 @@ class Keeping:
         self.log = EventLog()
         self._events = Events()
         self._windows: deque[Window] = deque(maxlen=WINDOWS_OF_LOSSES)
+        self._parts: list[Standing] = []
         self._nodes: tuple[str, ...] = ()
         self._late: list[Patch] = []
         self._closed: asyncio.Queue[Closed] = asyncio.Queue(maxsize=60)
@@ -75,6 +77,9 @@ class Keeping:
                 break
         self._events = Events()
         self._events.restore(known)
+        # Windows of an earlier term are not next to those of this one.
+        self._windows.clear()
+        self._parts.clear()
         self.monitor.restore({node: (one.instance, one.window, one.versions) for node, one in cursors.items()})
         self._tasks.append(guarded_task(self.recorder.run(), name="history"))
         await self.monitor.lead(term)
@@ -104,9 +109,11 @@ class Keeping:
             log.warning("%s: %s", what_became(event), event.finding.sentence)
             self.log.append(what_became(event), shown(event))
         self._late += closed.late
+        self._parts.append(standing)
         minute = closed.windows.get(MINUTE)
         if minute is not None:
-            patch = await asyncio.to_thread(patch_of_window, minute, standing)
+            patch = await asyncio.to_thread(patch_of_window, minute, over(self._parts))
+            self._parts.clear()
             versions = self.monitor.versions()
             cursors = {
                 node: Cursor(instance, window, versions.get(node, {}))

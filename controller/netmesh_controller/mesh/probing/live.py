@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -60,6 +60,15 @@ def signs_beside(told: Mapping[str, tuple[str, ...]], own: frozenset[str]) -> di
         for name, signs in told.items()
     }
     return {name: signs for name, signs in left.items() if signs}
+
+
+def over(parts: Sequence[Standing]) -> Standing:
+    """How a window's last part stood, with the tests and the signs of all of its parts; there is one at least."""
+    marked: dict[str, tuple[str, ...]] = {}
+    for part in parts:
+        for name, signs in part.marked.items():
+            marked[name] = tuple(dict.fromkeys((*marked.get(name, ()), *signs)))
+    return replace(parts[-1], own=frozenset().union(*(part.own for part in parts)), marked=marked)
 
 
 def reasons_of(standing: Standing, window: Window) -> NDArray[np.uint8]:
