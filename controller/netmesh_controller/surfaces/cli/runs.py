@@ -19,11 +19,7 @@ from netmesh_controller.mesh.document import RunState
 from netmesh_controller.surfaces.cli.errors import BadUsageError, one_sentence
 from netmesh_controller.surfaces.terminal.runs import show_runs
 
-runs = typer.Typer(
-    no_args_is_help=True,
-    help="Stored runs: list, rename, tag, delete, export and import them.",
-    rich_markup_mode=None,
-)
+runs = typer.Typer(help="Stored runs: list, rename, tag, delete, export and import them.", rich_markup_mode=None)
 
 Reference = Annotated[str, typer.Argument(metavar="RUN", help="An id, the beginning of one, a name, or latest.")]
 Format = Annotated[
