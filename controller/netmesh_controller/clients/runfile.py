@@ -7,6 +7,7 @@ zstandard. Files are known by what they begin with, not by their names. They are
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ ENDINGS = (DOCUMENT, LINES, ".jsonl")
 # Of a store that is written as it is read, so many go into one commit.
 _CELLS_AT_ONCE = 20_000
 _BYTES_AT_ONCE = 1 << 20
+
+# An id names files and stands in addresses and headers, wherever its file came from.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 class RunFileError(BadUsageError):
@@ -91,10 +95,13 @@ class RunFile:
         if cells is not None and not isinstance(cells, list):
             raise RunFileError(f"{self.path}: cells: it should be a list")
         try:
-            return cells, RunDocument.model_validate({**head, "cells": []})
+            document = RunDocument.model_validate({**head, "cells": []})
         except ValidationError as error:
             field, message = first_wrong(error)
             raise RunFileError(f"{self.path}: {field}: {message}") from error
+        if _ID.fullmatch(document.run.id) is None:
+            raise RunFileError(f"{self.path}: run.id: {document.run.id[:80]!r} should be up to 80 of A-Z a-z 0-9 . _ -")
+        return cells, document
 
     def _batches(self) -> Iterator[list[Any]]:
         if self._whole is not None:

@@ -131,3 +131,13 @@ async def test_a_wrong_file_does_not_replace_a_good_run(store: Store, tmp_path: 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunFileError, match="cannot be read: No such file"):
         RunFile(tmp_path / "run.json")
+
+
+@pytest.mark.parametrize("run_id", ["", "../../etc/passwd", 'a"b', "a\r\nX-Header: b", "x" * 81, "-r", "ü"])
+def test_an_id_that_could_lead_elsewhere_is_refused(tmp_path: Path, run_id: str) -> None:
+    document = json.loads((SAMPLES / "run-1.json").read_text())
+    document["run"]["id"] = run_id
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(RunFileError, match=r"run\.id: "):
+        RunFile(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import Annotated
 
@@ -21,9 +22,15 @@ POLL_SECONDS = 1.0
 # Kinds that run pods, and how many of those are wanted and ready.
 _WORKLOADS = ("DaemonSet", "Deployment")
 
+# The grammar of image references: github.com/distribution/reference.
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*/?")
+
 With = Annotated[
     str | None,
-    typer.Option("--with", help=f"Also, separated by commas: {', '.join((*COMPONENTS, HOST_NETWORK))}."),
+    typer.Option(
+        "--with", envvar="NETMESH_WITH", help=f"Also, separated by commas: {', '.join((*COMPONENTS, HOST_NETWORK))}."
+    ),
 ]
 
 
@@ -31,13 +38,16 @@ def install(
     extras: With = None,
     registry: Annotated[str | None, typer.Option(help="Where the images are, such as registry.example/team.")] = None,
     tag: Annotated[str | None, typer.Option(help="Tag of the images. [this version]")] = None,
-    print_: Annotated[bool, typer.Option("--print", help="Print the manifests as YAML, and install nothing.")] = False,
+    print_: Annotated[
+        bool, typer.Option("--print", envvar="NETMESH_PRINT", help="Print the manifests as YAML, and install nothing.")
+    ] = False,
     wait: Annotated[str, typer.Option(help="How long to wait until all is ready; 0s: not at all.")] = "5m",
 ) -> None:
     """Install netmesh in the cluster of the kubeconfig, or bring what is there up to date (server-side apply)."""
     logs.set_up("error")
     with one_sentence():
         components, host_network = _parsed(extras)
+        _check_image(registry, tag)
         objects = manifests(components, host_network=host_network, registry=registry, tag=tag)
         if print_:
             typer.echo(yaml.safe_dump_all(objects, sort_keys=False), nl=False)
@@ -66,6 +76,13 @@ def _parsed(extras: str | None) -> tuple[list[str], bool]:
     if {"storage", "postgresql"} <= set(names):
         raise BadUsageError("--with: storage and postgresql are two places for the same results; give one of them")
     return [name for name in names if name != HOST_NETWORK], HOST_NETWORK in names
+
+
+def _check_image(registry: str | None, tag: str | None) -> None:
+    if registry is not None and not _REGISTRY.fullmatch(registry):
+        raise BadUsageError(f"--registry: '{registry}' is not HOST[:PORT][/PATH], such as registry.example/team")
+    if tag is not None and not _TAG.fullmatch(tag):
+        raise BadUsageError(f"--tag: '{tag}' is no tag of an image, such as 1.2.0")
 
 
 def _seconds(wait: str) -> float:
