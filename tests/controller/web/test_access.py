@@ -1,5 +1,6 @@
 """Who gets what: nothing without the token but health; reading by anybody where that is asked for."""
 
+import re
 from pathlib import Path
 
 import aiohttp
@@ -28,6 +29,8 @@ async def test_every_operation_but_health_needs_the_token(api: Api) -> None:
             .replace("{format}", "html")
             .replace("{file}", "style.css")
         )
+        # A name in braces is no name that a route takes.
+        path = re.sub(r"\{[a-z]+\}", "node-1", path)
         status = await answer(api.url, operation.method, path)
         if operation.access == "open":
             assert status == 200, operation.path
