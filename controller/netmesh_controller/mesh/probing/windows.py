@@ -228,12 +228,25 @@ class RollingWindows:
         return ended
 
     def window(self, seconds: int) -> Window | None:
-        """The last window of that length as far as it is known: fewer parts at first; None before the first part."""
+        """The last window of that length, what has begun of its last part included; None before the first part.
+
+        Fewer parts than a whole window has at first, and its last part is under way: it is told by `parts`.
+        """
         if seconds == BASE_SECONDS:
             return self._closed
-        parts = self._parts[seconds]
-        if parts:
-            return rolled(parts, seconds, parts.maxlen or 1)
-        shorter = LENGTHS[LENGTHS.index(seconds) - 1]
-        found = self.window(shorter)
-        return None if found is None else rolled([found], seconds, dict(LONGER)[seconds])
+        count = dict(LONGER)[seconds]
+        parts = [*self._parts[seconds], *self._under_way(_shorter(seconds))][-count:]
+        return rolled(parts, seconds, count) if parts else None
+
+    def _under_way(self, seconds: int) -> list[Window]:
+        """The window of that length that has begun and not ended, as far as its own parts have; or none."""
+        if seconds == BASE_SECONDS:
+            return []
+        count = dict(LONGER)[seconds]
+        begun = self._ended[seconds] % count
+        parts = [*list(self._parts[seconds])[len(self._parts[seconds]) - begun :], *self._under_way(_shorter(seconds))]
+        return [rolled(parts, seconds, count)] if parts else []
+
+
+def _shorter(seconds: int) -> int:
+    return LENGTHS[LENGTHS.index(seconds) - 1]

@@ -137,3 +137,20 @@ def test_nodes_that_stay_keep_what_is_known_of_them() -> None:
     assert minute.sent.tolist() == [[0, 0, 0], [0, 0, 0], [10, 0, 0]]
     assert minute.lost[2, 0] == 1
     assert scale.decode(minute.middle[2, 0]) == pytest.approx(2e-3, rel=2e-4)
+
+
+def test_what_has_begun_of_a_windows_last_part_is_in_it() -> None:
+    """An hour is not told as it was ten minutes ago."""
+    windows = RollingWindows(["a", "b"], started=0)
+    for number in range(1, 400):
+        take(windows.filling, report(0, {1: (10, [1e-3] * 10)}))
+        windows.close()
+        for seconds, _ in LONGER:
+            window = windows.window(seconds)
+            assert window is not None
+            whole = seconds // BASE_SECONDS
+            if number <= whole:
+                assert window.sent[0, 1] == 10 * number
+            else:
+                part = whole // dict(LONGER)[seconds]
+                assert 10 * (whole - part) < window.sent[0, 1] <= 10 * whole
