@@ -82,10 +82,18 @@ def assert_the_networks_time_is_true(answer: Any, real: Truth) -> None:
     assert found["p99"] == pytest.approx(p99(real.network), rel=0.2)
 
 
-def assert_the_processes_time_is_far_off(answer: Any) -> None:
+def assert_the_processes_time_is_far_off(answer: Any, *, queued: bool = False) -> None:
+    """What a process sees is its own waiting.
+
+    `queued`: it waits for a time slice or two, which beside the 4 ms that the relay takes is no multiple of the
+    network's time. It is then held against what the network's figure may be off by: ten times that at the median, and
+    twice that at the p99.
+    """
     found, whole = answer["values"]["network_round_trip_seconds"], answer["values"]["round_trip_seconds"]
-    # What a process sees is its own waiting.
-    assert whole["p50"] > 2 * found["p50"] or whole["p99"] > 4 * found["p99"]
+    if queued:
+        assert whole["p50"] - found["p50"] > 10 * 5 * MICROSECOND or whole["p99"] > (1 + 2 * 0.2) * found["p99"]
+    else:
+        assert whole["p50"] > 2 * found["p50"] or whole["p99"] > 4 * found["p99"]
 
 
 @pytest.mark.parametrize("starved", ["sender", "reflector"])
@@ -135,7 +143,7 @@ def test_beside_four_busy_loops() -> None:
         answer = json.loads(client.communicate(timeout=60)[0])
         real = truth(captures, answer)
     assert_the_networks_time_is_true(answer, real)
-    assert_the_processes_time_is_far_off(answer)
+    assert_the_processes_time_is_far_off(answer, queued=True)
     seen = witnessed(first, last, answer, "stamp")
     assert seen.verdict == "marked"
     assert {"run_queue_wait", "pressure", "busy_core"} <= set(seen.signs)
