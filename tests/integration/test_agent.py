@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import socket
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import grpc
@@ -42,8 +42,14 @@ async def run(client: AgentClient, group: str, spec: Spec, endpoint: Opened) -> 
 
 async def gone(agent: RunningAgent, *programs: str, seconds: float = 5) -> None:
     """Waits until no process of these names is left below the agent."""
+
+    def name(child: psutil.Process) -> str | None:
+        with suppress(psutil.NoSuchProcess):
+            return child.name()
+        return None
+
     until = time.monotonic() + seconds
-    while left := [child for child in agent.descendants() if child.is_running() and child.name() in programs]:
+    while left := [child for child in agent.descendants() if name(child) in programs]:
         assert time.monotonic() < until, f"still there: {left}"
         await asyncio.sleep(0.05)
 

@@ -276,10 +276,12 @@ async def test_agents_probe_each_other_all_the_time_over_grpc(asked: AgentClient
                 break
     assert [report.window for report in reports] == [1, 2, 3, 4]
     assert {(report.version, report.instance) for report in reports} == {(3, instance)}
-    good = [(report.sent[0], report.measured[0]) for report in reports if report.sent]
-    assert sum(sent for sent, _ in good) == sum(measured for _, measured in good) > 5
+    # A column that is 0 throughout is empty: a short first window may have settled one peer's probes only.
+    rows = [[tuple(column) or (0, 0) for column in (one.sent, one.lost, one.measured)] for one in reports]
+    assert sum(sent[0] for sent, _, _ in rows) == sum(measured[0] for _, _, measured in rows) > 5
     # Nobody answers there.
-    assert all(report.lost[1] == report.sent[1] for report in reports if report.lost)
+    assert sum(lost[1] for _, lost, _ in rows) > 5
+    assert all(lost[1] == sent[1] for sent, lost, _ in rows)
     # The window's witness: what the host and the agent's own process did meanwhile.
     assert all(report.host.monotonic_nanoseconds and report.host.cpus for report in reports)
     # It goes on while nobody reads, and a reader goes on where it was.
