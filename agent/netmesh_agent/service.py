@@ -13,6 +13,7 @@ import grpc
 
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_agent import requests, wire
+from netmesh_agent.batches import Batch
 from netmesh_agent.endpoints import Endpoints
 from netmesh_agent.errors import Refused
 from netmesh_agent.inspection import inspect
@@ -108,6 +109,8 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         self._sample = sample
         self._probing = probing
         self._term = 0
+        # By endpoint: what a watch of it has not sent yet.
+        self._kept: dict[str, Batch] = {}
 
     def admit(self, request: _Request, context: Context) -> None:
         """Lets in the controller only, and no controller whose term is over."""
@@ -140,9 +143,11 @@ class AgentService(agent_pb2_grpc.AgentServicer):
 
     @_unary
     async def CloseEndpoint(self, request: agent_pb2.CloseEndpointRequest) -> agent_pb2.CloseEndpointReply:  # noqa: N802, D102
+        watched = self._kept.get(request.endpoint)
         closed = await self._endpoints.close(request.endpoint, finished=request.finished)
+        samples = watched.rest() if watched is not None else []
         return agent_pb2.CloseEndpointReply(
-            outcome=wire.outcome_to_message(closed.command, closed.ended, closed.result)
+            outcome=wire.outcome_to_message(closed.command, closed.ended, closed.result), samples=samples
         )
 
     @_stream
@@ -153,10 +158,17 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         instrument = requests.instrument_for(spec, self._settings.limits, self._versions)
         ports = tuple(request.target_ports)
         requests.check_target(request.target_address, ports, spec.family, instrument.ports_needed(spec))
+        batch = Batch(request.batch_seconds)
         events = self._jobs.run(request.group, spec, instrument, request.target_address, ports)
         try:
             async for event in events:
-                yield _event_to_message(event, spec)
+                sample = batch.last() if isinstance(event, Finished) else None
+                if isinstance(event, agent_pb2.HostSample):
+                    sample = batch.add(event)
+                if sample is not None:
+                    yield agent_pb2.RunTestEvent(host=sample)
+                if not isinstance(event, agent_pb2.HostSample):
+                    yield _event_to_message(event, spec)
         finally:
             await events.aclose()
 
@@ -165,14 +177,22 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         seconds = request.interval_seconds
         if not (math.isfinite(seconds) and 0.05 <= seconds <= 60):
             raise Refused("refused", "interval_seconds is between 0.05 and 60", "interval_seconds")
-        late = Lateness()
-        while True:
-            sample = self._sample(self._endpoints.process_id(request.endpoint))
-            sample.loop_late_seconds = late.seconds
-            yield sample
-            late.due_in(seconds)
-            await asyncio.sleep(seconds)
-            late.fired()
+        late, batch = Lateness(), Batch(request.batch_seconds)
+        if request.endpoint:
+            self._kept[request.endpoint] = batch
+        try:
+            while True:
+                sample = self._sample(self._endpoints.process_id(request.endpoint))
+                sample.loop_late_seconds = late.seconds
+                message = batch.add(sample)
+                if message is not None:
+                    yield message
+                late.due_in(seconds)
+                await asyncio.sleep(seconds)
+                late.fired()
+        finally:
+            if self._kept.get(request.endpoint) is batch:
+                del self._kept[request.endpoint]
 
     @_unary
     async def ConfigureProbing(self, request: agent_pb2.ConfigureProbingRequest) -> agent_pb2.ConfigureProbingReply:  # noqa: N802, D102
@@ -201,7 +221,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         return agent_pb2.AskReflectorReply(answered=answered, questions=questions)
 
 
-def _event_to_message(event: Started | Finished | agent_pb2.HostSample, spec: Spec) -> agent_pb2.RunTestEvent:
+def _event_to_message(event: Started | Finished, spec: Spec) -> agent_pb2.RunTestEvent:
     match event:
         case Started():
             return agent_pb2.RunTestEvent(
@@ -215,5 +235,3 @@ def _event_to_message(event: Started | Finished | agent_pb2.HostSample, spec: Sp
             if isinstance(event.result, Failure):
                 log.info("%s by %s: %s", spec.test, spec.instrument, event.result.message)
             return agent_pb2.RunTestEvent(outcome=wire.outcome_to_message(event.command, event.ended, event.result))
-        case _:
-            return agent_pb2.RunTestEvent(host=event)

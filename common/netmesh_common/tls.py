@@ -22,6 +22,7 @@ AGENT_NAME = "agent.netmesh"
 CONTROLLER_NAME = "controller.netmesh"
 
 KEEPALIVE_SECONDS = 20
+CONNECT_SECONDS = 8
 
 # Keepalive must match: a server that is pinged more often than it permits ends the connection (gRPC A8).
 _KEEPALIVE = [
@@ -39,7 +40,9 @@ CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     *_KEEPALIVE,
     ("grpc.enable_http_proxy", 0),
     ("grpc.ssl_target_name_override", AGENT_NAME),
-    ("grpc.min_reconnect_backoff_ms", 200),
+    # By its name a pause, in truth the least time that an attempt to connect has, handshake included (gRPC core,
+    # subchannel.cc): with less, busy machines give up handshakes that are under way and begin them again.
+    ("grpc.min_reconnect_backoff_ms", CONNECT_SECONDS * 1000),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 ]

@@ -15,8 +15,10 @@ from tests.support.agents import Identity, RunningAgent, new_identity
 
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_agent import sockets
+from netmesh_common.tasks import cancelled
 from netmesh_common.tls import CHANNEL_OPTIONS, Certificates, channel
 from netmesh_controller.clients.agents import Accepted, AgentClient, AgentError, Opened, Spec
+from netmesh_controller.mesh import hostwindow
 from netmesh_controller.mesh.evidence import Side
 from netmesh_controller.mesh.hostwindow import Sample
 
@@ -26,7 +28,7 @@ LATENCY = Spec("tcp-latency", "qperf", 4, 1, 0, 0.1)
 
 async def run(client: AgentClient, group: str, spec: Spec, endpoint: Opened) -> tuple[Accepted, list[Sample], Side]:
     accepted, samples, side = None, [], None
-    async with aclosing(client.run_test(group, spec, "127.0.0.1", endpoint.ports, 30)) as events:
+    async with aclosing(client.run_test(group, spec, "127.0.0.1", endpoint.ports, 30, batch_seconds=0.5)) as events:
         async for event in events:
             match event:
                 case Accepted():
@@ -76,8 +78,29 @@ async def test_health_is_served(identity: Identity, agent: RunningAgent) -> None
 async def test_a_bandwidth_test_from_open_to_close(client: AgentClient, agent: RunningAgent) -> None:
     endpoint = await client.open_endpoint("g1", TCP, 30)
     assert sockets.listening("tcp", endpoint.ports[0])
+    watched: list[Sample] = []
+    first = asyncio.Event()
+
+    async def watch() -> None:
+        async with aclosing(client.watch_host(endpoint.id, 0.1, batch_seconds=5)) as seen:
+            async for sample in seen:
+                watched.append(sample)
+                first.set()
+
+    watching = asyncio.create_task(watch())
+    await first.wait()
     accepted, samples, side = await run(client, "g1", TCP, endpoint)
     server = await client.close_endpoint(endpoint.id, finished=True)
+    await cancelled(watching)
+    # Of the server's host one sample came at once, and all others with its words, up to the test's end.
+    assert len(watched) == 1
+    moments = [sample.monotonic_seconds for sample in (*watched, *server.samples)]
+    assert moments == sorted(set(moments))
+    assert moments[0] < side.started_seconds
+    assert len(server.samples) >= 5
+    assert moments[-1] > side.started_seconds + 0.5
+    assert all(len(sample.cpus) == psutil.cpu_count() for sample in server.samples)
+    assert hostwindow.cpu_cores(watched[0], server.samples[-1]) is not None
     assert side.failure is None
     assert side.values["bits_per_second"].mean == pytest.approx(200e6, rel=0.05)
     # The receiver's own account of the same seconds.
@@ -85,6 +108,9 @@ async def test_a_bandwidth_test_from_open_to_close(client: AgentClient, agent: R
     assert sum(received) / len(received) == pytest.approx(side.values["bits_per_second"].mean, rel=0.1)
     assert "iperf3 -c 127.0.0.1" in accepted.command
     assert len(samples) >= 5
+    # They travelled together, and are in order.
+    assert len({sample.arrived_seconds for sample in samples}) < len(samples)
+    assert [one.monotonic_seconds for one in samples] == sorted(one.monotonic_seconds for one in samples)
     assert any(sample.tool_cpu_seconds is not None for sample in samples)
     assert side.congestion_control
     await gone(agent, "iperf3", "timeout")
@@ -276,3 +302,29 @@ async def test_sigterm_ends_tests_and_servers(identity: Identity, agent: Running
     assert not alive
     assert agent.process.wait(10) == 0
     await client.close()
+
+
+async def test_a_slow_handshake_is_waited_for(client: AgentClient, identity: Identity, agent: RunningAgent) -> None:
+    """A busy machine takes a while for a handshake; giving it up after 0.2 s made gaps of healthy agents."""
+    host, _, port = agent.target.rpartition(":")
+    opened = 0
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        await asyncio.sleep(0.6)
+        onward, back = await asyncio.open_connection(host.strip("[]"), int(port))
+
+        async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            with suppress(ConnectionError):
+                while data := await source.read(2**16):
+                    target.write(data)
+            target.close()
+
+        await asyncio.gather(pass_on(reader, back), pass_on(onward, writer))
+
+    async with await asyncio.start_server(slowly, "127.0.0.1", 0) as server:
+        slow = AgentClient(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", identity.controller())
+        assert (await slow.describe())["node"] == (await client.describe())["node"]
+        await slow.close()
+    assert opened == 1

@@ -42,6 +42,7 @@ def show(report: Report) -> None:
     print(
         f"  controller: {report.cpu_seconds:.1f} s CPU in all, peak RSS {report.peak_rss_bytes / 1e6:.0f} MB (goal 400)"
     )
+    print(f"  measured again alone after that: {report.alone}, in none of the figures of time above")
     print(f"  at once {report.most_at_once}, tests that met at a node {report.overlaps}")
     print(f"  numbers that differ from the pair alone: {len(report.wrong)}")
 

@@ -25,6 +25,8 @@ from netmesh_common.tls import CONTROLLER_NAME, SERVER_OPTIONS, peer_names, serv
 
 FAILURE_KEY = "netmesh-failure-bin"
 SAMPLE_SECONDS = 0.1
+# The key of HostSample.cpus: field 2, length-delimited.
+CPUS_FIELD = b"\x12"
 # A program's start, of the model's time.
 TOOL_SECONDS = 0.03
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -66,6 +68,8 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
         self._opened: dict[str, tuple[str, asyncio.TimerHandle]] = {}
         self._results: dict[str, agent_pb2.Outcome] = {}
         self._count = 0
+        # By endpoint: until when a watch has told of it.
+        self._watched: dict[str, float] = {}
 
     async def Describe(self, request: agent_pb2.DescribeRequest, context: Context) -> agent_pb2.DescribeReply:
         reply = agent_pb2.DescribeReply(
@@ -111,7 +115,9 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
         self._give_back(request.endpoint)
         outcome = agent_pb2.Outcome(command="iperf3 --server --one-off --json --port 61863")
         outcome.reading.SetInParent()
-        return agent_pb2.CloseEndpointReply(outcome=outcome)
+        since = self._watched.pop(request.endpoint, None)
+        samples = [] if since is None else self._samples(since)
+        return agent_pb2.CloseEndpointReply(outcome=outcome, samples=samples)
 
     def _give_back(self, endpoint: str) -> None:
         group, timer = self._opened.pop(endpoint, (None, None))
@@ -151,9 +157,15 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
                     command=command, monotonic_nanoseconds=round(began * 1e9), expected_seconds=says
                 )
             )
-            while (left := began + takes - self._clock()) > 0:
-                yield agent_pb2.RunTestEvent(host=self._sample())
-                await asyncio.sleep(min(left, SAMPLE_SECONDS) / world.factor)
+            seen = began - SAMPLE_SECONDS
+            while True:
+                if (taken := self._batch(seen)) is not None:
+                    seen = taken.monotonic_nanoseconds / 1e9
+                    yield agent_pb2.RunTestEvent(host=taken)
+                left = began + takes - self._clock()
+                if left <= 0:
+                    break
+                await asyncio.sleep(min(left, request.batch_seconds or SAMPLE_SECONDS) / world.factor)
             ended = await self._hub.ask(flow, what="end", test=spec.test)
         finally:
             if ended is None:
@@ -206,20 +218,47 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
     async def WatchHost(
         self, request: agent_pb2.WatchHostRequest, context: Context
     ) -> AsyncGenerator[agent_pb2.HostSample, None]:
+        pause = request.batch_seconds or request.interval_seconds
+        seen = self._clock() - SAMPLE_SECONDS
         while True:
-            yield self._sample()
-            await asyncio.sleep(request.interval_seconds / self._world.factor)
+            if request.endpoint:
+                self._watched[request.endpoint] = seen
+            if request.batch_seconds and (taken := self._batch(seen)) is not None:
+                yield taken
+                seen = taken.monotonic_nanoseconds / 1e9
+                self._watched[request.endpoint] = seen
+            elif not request.batch_seconds:
+                yield self._sample(self._clock())
+            await asyncio.sleep(pause / self._world.factor)
 
     def _clock(self) -> float:
         """The model's time, seconds: it goes `factor` times faster than the machine's."""
         return time.monotonic() * self._world.factor
 
-    def _sample(self) -> agent_pb2.HostSample:
-        now = self._clock()
+    def _samples(self, since: float) -> list[agent_pb2.HostSample]:
+        """Those that were due after a moment until now: a model's counters can be read for any moment."""
+        due = int((self._clock() - since) / SAMPLE_SECONDS)
+        return [self._sample(since + (number + 1) * SAMPLE_SECONDS) for number in range(due)]
+
+    def _batch(self, since: float) -> agent_pb2.HostSample | None:
+        samples = self._samples(since)
+        if not samples:
+            return None
+        *earlier, last = samples
+        last.earlier.extend(earlier)
+        return last
+
+    def _sample(self, now: float) -> agent_pb2.HostSample:
         cpu = agent_pb2.Cpu(user=0.03 * now, system=0.02 * now, softirq=0.05 * now, idle=0.9 * now)
+        # All cores alike: their bytes are made once. Merging the bytes of messages adds their fields up.
+        cores = CPUS_FIELD + bytes([cpu.ByteSize()]) + cpu.SerializeToString()
+        sample = agent_pb2.HostSample.FromString(cores * self._world.cpus)
+        sample.MergeFrom(self._counters(now))
+        return sample
+
+    def _counters(self, now: float) -> agent_pb2.HostSample:
         return agent_pb2.HostSample(
             monotonic_nanoseconds=round(now * 1e9),
-            cpus=[cpu] * self._world.cpus,
             memory_total_bytes=2**36,
             memory_available_bytes=2**35,
             tool_cpu_seconds=0.02 * now,

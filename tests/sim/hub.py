@@ -21,12 +21,13 @@ START_SECONDS = 240
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A test that ran: between which nodes, and how long by the machine's clock."""
+    """A test that ran: between which nodes, and how long by the machine's clock; once more `alone` after the plan?"""
 
     source: str
     target: str
     began: float
     seconds: float
+    alone: bool = False
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Hub:
                 for node in (source, target):
                     self._busy[node] -= 1
                 delivered = self.network.end(flow, now)
-                self.ran.append(Ran(source, target, began, now - began))
+                self.ran.append(Ran(source, target, began, now - began, flow.split()[0].endswith("/alone")))
                 self.on_change()
                 return {
                     "flow": flow,

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, overload
+from dataclasses import dataclass, replace
+from typing import Any
 
 import grpc
 
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_common.tls import Certificates, channel
+from netmesh_controller.clients.samples import ReceivedSample, samples_from
 from netmesh_controller.clients.stamp import Probing, StampSession
 from netmesh_controller.mesh.diagnosis.state import HostState
 from netmesh_controller.mesh.document import Reason, SourcePort, Summary
 from netmesh_controller.mesh.evidence import Side
-from netmesh_controller.mesh.hostwindow import CpuTimes, Sample
+from netmesh_controller.mesh.hostwindow import Sample
 
 FAILURE_KEY = "netmesh-failure-bin"
 CALL_SECONDS = 10.0
@@ -149,12 +150,16 @@ class AgentClient:
         return Opened(reply.endpoint, tuple(reply.ports), reply.command, reply.stamp.ssid)
 
     async def close_endpoint(self, endpoint: str, *, finished: bool) -> Side:
-        """Ends a server side; `finished` gives one whose test ended well a moment to say what it saw."""
+        """Ends a server side; `finished` gives one whose test ended well a moment to say what it saw.
+
+        With its words come the host samples that a watch of it in batches had not sent yet.
+        """
         reply = await self._unary(
             self._stub.CloseEndpoint,
             agent_pb2.CloseEndpointRequest(term=self._term, endpoint=endpoint, finished=finished),
         )
-        return _side(reply.outcome)
+        arrived = time.monotonic()
+        return replace(_side(reply.outcome), samples=tuple(ReceivedSample(one, arrived) for one in reply.samples))
 
     async def run_test(
         self,
@@ -164,8 +169,12 @@ class AgentClient:
         ports: tuple[int, ...],
         timeout_seconds: float,
         stamp: StampSession | None = None,
+        batch_seconds: float = 0.0,
     ) -> AsyncGenerator[Accepted | Sample | Side, None]:
-        """Runs the client side: Accepted first, host samples as it goes, Side last. Closing it ends the test."""
+        """Runs the client side: Accepted first, host samples as it goes, Side last. Closing it ends the test.
+
+        Samples of `batch_seconds` travel together; where that is 0, each by itself.
+        """
         request = agent_pb2.RunTestRequest(
             term=self._term,
             group=group,
@@ -173,6 +182,7 @@ class AgentClient:
             target_address=target,
             target_ports=ports,
             stamp=stamp.message() if stamp is not None else None,
+            batch_seconds=batch_seconds,
         )
         call = self._stub.RunTest(request, timeout=timeout_seconds)
         try:
@@ -182,7 +192,8 @@ class AgentClient:
                         accepted = event.accepted
                         yield Accepted(accepted.command, accepted.monotonic_nanoseconds / 1e9)
                     case "host":
-                        yield sample_from(event.host)
+                        for sample in samples_from(event.host):
+                            yield sample
                     case "outcome":
                         yield _side(event.outcome)
         except grpc.aio.AioRpcError as error:
@@ -190,13 +201,21 @@ class AgentClient:
         finally:
             call.cancel()
 
-    async def watch_host(self, endpoint: str, interval_seconds: float) -> AsyncGenerator[Sample, None]:
-        """Samples of the agent's host and of an endpoint's process tree, until the iterator is closed."""
-        request = agent_pb2.WatchHostRequest(term=self._term, interval_seconds=interval_seconds, endpoint=endpoint)
+    async def watch_host(
+        self, endpoint: str, interval_seconds: float, batch_seconds: float = 0.0
+    ) -> AsyncGenerator[Sample, None]:
+        """Samples of the agent's host and of an endpoint's process tree, until the iterator is closed.
+
+        Those of `batch_seconds` travel together; what is under way when the endpoint is closed comes with its words.
+        """
+        request = agent_pb2.WatchHostRequest(
+            term=self._term, interval_seconds=interval_seconds, endpoint=endpoint, batch_seconds=batch_seconds
+        )
         call = self._stub.WatchHost(request)
         try:
-            async for sample in call:
-                yield sample_from(sample)
+            async for message in call:
+                for sample in samples_from(message):
+                    yield sample
         except grpc.aio.AioRpcError as error:
             raise _translated(error, self.address) from error
         finally:
@@ -301,60 +320,6 @@ def _source_port(message: agent_pb2.SourcePort) -> SourcePort:
 def _summary(message: agent_pb2.Summary) -> Summary:
     known = {name: getattr(message, name) for name in _SUMMARY_FIELDS if message.HasField(name)}  # type: ignore[arg-type]  # names are literals in the stub
     return Summary(mean=message.mean, count=message.count, **known)
-
-
-class _Cpus(Sequence[CpuTimes]):
-    """A sample's cores, read when they are asked for: of a test's samples the first and the last are."""
-
-    __slots__ = ("_messages",)
-
-    def __init__(self, messages: Sequence[agent_pb2.Cpu]) -> None:
-        self._messages = messages
-
-    def __len__(self) -> int:
-        return len(self._messages)
-
-    @overload
-    def __getitem__(self, place: int) -> CpuTimes: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> tuple[CpuTimes, ...]: ...
-
-    def __getitem__(self, place: int | slice) -> CpuTimes | tuple[CpuTimes, ...]:
-        if isinstance(place, slice):
-            return tuple(_cpu_times(message) for message in self._messages[place])
-        return _cpu_times(self._messages[place])
-
-
-def _cpu_times(cpu: agent_pb2.Cpu) -> CpuTimes:
-    return CpuTimes(cpu.user, cpu.nice, cpu.system, cpu.irq, cpu.softirq, cpu.steal, cpu.idle, cpu.iowait)
-
-
-def sample_from(message: agent_pb2.HostSample) -> Sample:
-    """A host sample with the moment of its arrival on the controller's monotonic clock; unset fields are None."""
-
-    def known(name: str) -> Any:
-        return getattr(message, name) if message.HasField(name) else None  # type: ignore[arg-type]  # names are literals in the stub
-
-    device: dict[str, int | str] = {}
-    if message.HasField("device"):
-        device = {name: getattr(message.device, name) for name in message.device.DESCRIPTOR.fields_by_name}
-    return Sample(
-        monotonic_seconds=message.monotonic_nanoseconds / 1e9,
-        arrived_seconds=time.monotonic(),
-        cpus=_Cpus(message.cpus),
-        memory_total_bytes=known("memory_total_bytes"),
-        memory_available_bytes=known("memory_available_bytes"),
-        device=device,
-        tool_cpu_seconds=known("tool_cpu_seconds"),
-        tool_memory_bytes=known("tool_memory_bytes"),
-        throttled_seconds=known("throttled_seconds"),
-        pressure_seconds=known("pressure_seconds"),
-        pressure_is_hosts=message.pressure_is_hosts,
-        tool_wait_seconds=known("tool_wait_seconds"),
-        agent_wait_seconds=known("agent_wait_seconds"),
-        loop_late_seconds=known("loop_late_seconds"),
-    )
 
 
 def facts_from(reply: agent_pb2.DescribeReply) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from netmesh_controller.mesh.paths import PATHS, Path, is_local, roles
 from netmesh_controller.mesh.plan import Measurement
 
 WATCH_SECONDS = 0.1
+# So many seconds of samples travel in a message: one of each sample would cost the controller most of its CPU.
+BATCH_SECONDS = 2.5
 # Beyond a test's own seconds: its tool's overhead at the agent (5 s for a tool that hangs), and the calls around it.
 LEASE_MARGIN_SECONDS = 15.0
 CALL_MARGIN_SECONDS = 16.0
@@ -332,7 +334,9 @@ async def _run_link(
             session = link.session
             if session is not None and endpoint is not None:
                 session = replace(session, ssid=endpoint.ssid)
-            events = link.source.client.run_test(attempt.group, link.spec, link.address, ports, timeout, session)
+            events = link.source.client.run_test(
+                attempt.group, link.spec, link.address, ports, timeout, session, BATCH_SECONDS
+            )
             async with aclosing(events):
                 async for event in events:
                     match event:
@@ -369,7 +373,7 @@ async def _run_link(
         lost=frozenset(lost),
         load=link.is_load,
         source_samples=tuple(samples),
-        target_samples=tuple(watched),
+        target_samples=(*watched, *(server.samples if server is not None else ())),
         source_version=link.source.tools.get(link.spec.instrument),
         source_idle_cores=link.source.idle_busy_cores,
         target_idle_cores=link.target.idle_busy_cores if link.target is not None else None,
@@ -384,7 +388,7 @@ async def _run_link(
 async def _watch(link: Link, endpoint: Opened | None, into: list[Sample]) -> None:
     if link.target is None or endpoint is None:
         return
-    samples = link.target.client.watch_host(endpoint.id, WATCH_SECONDS)
+    samples = link.target.client.watch_host(endpoint.id, WATCH_SECONDS, BATCH_SECONDS)
     try:
         async with aclosing(samples):
             async for sample in samples:

@@ -190,6 +190,8 @@ def _seen(evidence: Evidence, client: Side, values: dict[str, Summary | None], h
     """The ends as the witness sees them: in the window of the host figures, or in all of the test's time where that was
     too short for one.
     """
+    if hosts.source is not None and (hosts.target is not None or not evidence.target_samples):
+        return hosts
     whole = _hosts(evidence, values, client.started_seconds, client.ended_seconds)
     return Hosts(source=hosts.source or whole.source, target=hosts.target or whole.target)
 

@@ -25,7 +25,7 @@ IDLE_VALUES: tuple[str, ...] = ("busy_cores", "available_memory_bytes")
 class TestKind:
     """What a test is: its values in the order of their weight, and the instruments that can run it.
 
-    A node takes part in one `exclusive` test at a time. `by_default`: `all` names it. `host_values` are what its
+    A node takes part in one test at a time. `by_default`: `all` names it. `host_values` are what its
     matrices read from the hosts of a cell beside the test's own values. `beside` runs with every other instrument, in
     cells of its own, and gives the `beside_values` first.
     """
@@ -37,7 +37,6 @@ class TestKind:
     kind: Kind
     instruments: tuple[str, ...]
     values: tuple[str, ...]
-    exclusive: bool = True
     by_default: bool = True
     beside: str | None = None
     beside_values: tuple[str, ...] = ()
@@ -110,7 +109,7 @@ TESTS: dict[str, TestKind] = {
         TestKind("tcp-connect", "tcp", "connect", ("netmesh",), ("connect_seconds",)),
         TestKind("tcp-request-response", "tcp", "transactions", ("netmesh",), _TRANSACTION_VALUES),
         TestKind("tcp-connect-request-response", "tcp", "transactions", ("netmesh",), _TRANSACTION_VALUES),
-        TestKind("path-mtu", "udp", "mtu", ("netmesh",), ("mtu_bytes", "black_hole"), exclusive=False),
+        TestKind("path-mtu", "udp", "mtu", ("netmesh",), ("mtu_bytes", "black_hole")),
         # Watched, not run: all nodes at once, before the first test.
         TestKind("idle", None, "idle", ("netmesh",), ()),
     )

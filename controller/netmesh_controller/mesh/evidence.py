@@ -13,7 +13,7 @@ class Side:
     """What one side of a test said: values and intervals by their names, or why there are none.
 
     `started_seconds` and `ended_seconds` are on that side's own monotonic clock; `tool_cpu_seconds` is user and
-    system time of the tool's whole process tree over its whole life.
+    system time of the tool's whole process tree over its whole life. `samples` of its host came with its words.
     """
 
     command: str
@@ -28,6 +28,7 @@ class Side:
     raw: str | None = None
     histograms: dict[str, str] = field(default_factory=dict)
     source_ports: tuple[SourcePort, ...] = ()
+    samples: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter, sub
 
 from netmesh_controller.mesh import noise
 from netmesh_controller.mesh.document import CpuCores, Host
@@ -21,7 +22,7 @@ MIN_IDLE_SECONDS = 0.5
 # User and system time of the two processes that run in a tool's tree: timeout(1), and the tool with its threads.
 _TOOL_COUNTERS = 4
 
-_MODES = ("user", "nice", "system", "irq", "softirq", "steal")
+_MODES = {mode: attrgetter(mode) for mode in ("user", "nice", "system", "irq", "softirq", "steal")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +95,16 @@ def cpu_cores(first: Sample, last: Sample) -> CpuCores | None:
     seconds = last.monotonic_seconds - first.monotonic_seconds
     if seconds <= 0 or not first.cpus or len(first.cpus) != len(last.cpus):
         return None
-    idle = [after.idle + after.iowait - before.idle - before.iowait for before, after in _cores(first, last)]
-    if any(not -SLACK_SECONDS <= spent <= seconds + SLACK_SECONDS for spent in idle):
+    idle = _idle_seconds(first, last, seconds)
+    if idle is None:
         return None
     modes = {}
-    for mode in _MODES:
-        spent = [getattr(after, mode) - getattr(before, mode) for before, after in _cores(first, last)]
-        if any(each < -SLACK_SECONDS for each in spent):
+    for mode, told in _MODES.items():
+        spent = list(map(sub, map(told, last.cpus), map(told, first.cpus)))
+        if min(spent) < -SLACK_SECONDS:
             return None
         modes[mode] = max(0.0, sum(spent)) / seconds
-    busy = min(max(0.0, len(idle) - sum(idle) / seconds), float(len(idle)))
+    busy = _busy(idle, seconds)
     return CpuCores(
         **modes,
         unattributed=max(0.0, busy - sum(modes.values())),
@@ -112,14 +113,24 @@ def cpu_cores(first: Sample, last: Sample) -> CpuCores | None:
     )
 
 
-def _cores(first: Sample, last: Sample) -> Iterable[tuple[CpuTimes, CpuTimes]]:
-    return zip(first.cpus, last.cpus, strict=True)
+def _idle_seconds(first: Sample, last: Sample, seconds: float) -> list[float] | None:
+    """What each core was idle between two samples; None where a counter contradicts the time between them."""
+    before, after = ([one.idle + one.iowait for one in sample.cpus] for sample in (first, last))
+    idle = list(map(sub, after, before))
+    return None if min(idle) < -SLACK_SECONDS or max(idle) > seconds + SLACK_SECONDS else idle
+
+
+def _busy(idle: Sequence[float], seconds: float) -> float:
+    return min(max(0.0, len(idle) - sum(idle) / seconds), float(len(idle)))
 
 
 def busy_cores(first: Sample, last: Sample) -> float | None:
     """Busy cores between two samples, or None where the counters cannot tell."""
-    cores = cpu_cores(first, last)
-    return cores.busy if cores is not None else None
+    seconds = last.monotonic_seconds - first.monotonic_seconds
+    if seconds <= 0 or not first.cpus or len(first.cpus) != len(last.cpus):
+        return None
+    idle = _idle_seconds(first, last, seconds)
+    return None if idle is None else _busy(idle, seconds)
 
 
 def busy_error_cores(samples: Sequence[Sample]) -> float | None:

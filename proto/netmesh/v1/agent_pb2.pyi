@@ -466,16 +466,22 @@ class CloseEndpointReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OUTCOME_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def outcome(self) -> Global___Outcome: ...
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___HostSample]:
+        """what a watch of this endpoint in batches still kept"""
+
     def __init__(
         self,
         *,
         outcome: Global___Outcome | None = ...,
+        samples: _abc.Iterable[Global___HostSample] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "samples", b"samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -491,10 +497,13 @@ class RunTestRequest(_message.Message):
     TARGET_ADDRESS_FIELD_NUMBER: _builtins.int
     TARGET_PORTS_FIELD_NUMBER: _builtins.int
     STAMP_FIELD_NUMBER: _builtins.int
+    BATCH_SECONDS_FIELD_NUMBER: _builtins.int
     term: _builtins.int
     group: _builtins.str
     target_address: _builtins.str
     """an IP address, never a name"""
+    batch_seconds: _builtins.float
+    """host samples travel together, a message in so long, at most 5; 0: each by itself"""
     @_builtins.property
     def spec(self) -> Global___Spec: ...
     @_builtins.property
@@ -512,10 +521,11 @@ class RunTestRequest(_message.Message):
         target_address: _builtins.str = ...,
         target_ports: _abc.Iterable[_builtins.int] | None = ...,
         stamp: Global___StampSession | None = ...,
+        batch_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec", "stamp", b"stamp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "spec", b"spec", "stamp", b"stamp", "target_address", b"target_address", "target_ports", b"target_ports", "term", b"term"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_seconds", b"batch_seconds", "group", b"group", "spec", b"spec", "stamp", b"stamp", "target_address", b"target_address", "target_ports", b"target_ports", "term", b"term"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -908,20 +918,24 @@ class WatchHostRequest(_message.Message):
     TERM_FIELD_NUMBER: _builtins.int
     INTERVAL_SECONDS_FIELD_NUMBER: _builtins.int
     ENDPOINT_FIELD_NUMBER: _builtins.int
+    BATCH_SECONDS_FIELD_NUMBER: _builtins.int
     term: _builtins.int
     interval_seconds: _builtins.float
     endpoint: _builtins.str
     """whose process tree to sample beside the host; empty: the host alone"""
+    batch_seconds: _builtins.float
+    """as in RunTestRequest; closing the endpoint answers with what is kept then"""
     def __init__(
         self,
         *,
         term: _builtins.int = ...,
         interval_seconds: _builtins.float = ...,
         endpoint: _builtins.str = ...,
+        batch_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "interval_seconds", b"interval_seconds", "term", b"term"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_seconds", b"batch_seconds", "endpoint", b"endpoint", "interval_seconds", b"interval_seconds", "term", b"term"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -946,6 +960,7 @@ class HostSample(_message.Message):
     TOOL_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
     AGENT_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
     LOOP_LATE_SECONDS_FIELD_NUMBER: _builtins.int
+    EARLIER_FIELD_NUMBER: _builtins.int
     monotonic_nanoseconds: _builtins.int
     memory_total_bytes: _builtins.int
     memory_available_bytes: _builtins.int
@@ -971,6 +986,10 @@ class HostSample(_message.Message):
 
     @_builtins.property
     def device(self) -> Global___DeviceCounters: ...
+    @_builtins.property
+    def earlier(self) -> _containers.RepeatedCompositeFieldContainer[Global___HostSample]:
+        """in batches: those taken since the last message, in order"""
+
     def __init__(
         self,
         *,
@@ -987,10 +1006,11 @@ class HostSample(_message.Message):
         tool_wait_seconds: _builtins.float | None = ...,
         agent_wait_seconds: _builtins.float | None = ...,
         loop_late_seconds: _builtins.float | None = ...,
+        earlier: _abc.Iterable[Global___HostSample] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds", "_loop_late_seconds", b"_loop_late_seconds", "_memory_available_bytes", b"_memory_available_bytes", "_memory_total_bytes", b"_memory_total_bytes", "_pressure_seconds", b"_pressure_seconds", "_throttled_seconds", b"_throttled_seconds", "_tool_cpu_seconds", b"_tool_cpu_seconds", "_tool_memory_bytes", b"_tool_memory_bytes", "_tool_wait_seconds", b"_tool_wait_seconds", "agent_wait_seconds", b"agent_wait_seconds", "device", b"device", "loop_late_seconds", b"loop_late_seconds", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "pressure_seconds", b"pressure_seconds", "throttled_seconds", b"throttled_seconds", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes", "tool_wait_seconds", b"tool_wait_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds", "_loop_late_seconds", b"_loop_late_seconds", "_memory_available_bytes", b"_memory_available_bytes", "_memory_total_bytes", b"_memory_total_bytes", "_pressure_seconds", b"_pressure_seconds", "_throttled_seconds", b"_throttled_seconds", "_tool_cpu_seconds", b"_tool_cpu_seconds", "_tool_memory_bytes", b"_tool_memory_bytes", "_tool_wait_seconds", b"_tool_wait_seconds", "agent_wait_seconds", b"agent_wait_seconds", "cpus", b"cpus", "device", b"device", "loop_late_seconds", b"loop_late_seconds", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "monotonic_nanoseconds", b"monotonic_nanoseconds", "pressure_is_hosts", b"pressure_is_hosts", "pressure_seconds", b"pressure_seconds", "throttled_seconds", b"throttled_seconds", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes", "tool_wait_seconds", b"tool_wait_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds", "_loop_late_seconds", b"_loop_late_seconds", "_memory_available_bytes", b"_memory_available_bytes", "_memory_total_bytes", b"_memory_total_bytes", "_pressure_seconds", b"_pressure_seconds", "_throttled_seconds", b"_throttled_seconds", "_tool_cpu_seconds", b"_tool_cpu_seconds", "_tool_memory_bytes", b"_tool_memory_bytes", "_tool_wait_seconds", b"_tool_wait_seconds", "agent_wait_seconds", b"agent_wait_seconds", "cpus", b"cpus", "device", b"device", "earlier", b"earlier", "loop_late_seconds", b"loop_late_seconds", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "monotonic_nanoseconds", b"monotonic_nanoseconds", "pressure_is_hosts", b"pressure_is_hosts", "pressure_seconds", b"pressure_seconds", "throttled_seconds", b"throttled_seconds", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes", "tool_wait_seconds", b"tool_wait_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agent_wait_seconds: _TypeAlias = _typing.Literal["agent_wait_seconds"]  # noqa: Y015
     _WhichOneofArgType__agent_wait_seconds: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds"]  # noqa: Y015

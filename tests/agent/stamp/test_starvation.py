@@ -17,7 +17,7 @@ from tests.agent.stamp.network import MICROSECOND, Truth, network, p99, truth
 from tests.agent.stamp.starve import UNHINDERED, Limit, busy_loops
 
 from netmesh.v1 import agent_pb2
-from netmesh_controller.clients.agents import sample_from
+from netmesh_controller.clients.samples import sample_from
 from netmesh_controller.mesh.document import CellKey, Hosts, Parameters, Summary, Witness
 from netmesh_controller.mesh.hostwindow import host_cost
 from netmesh_controller.mesh.witness import witness

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from netmesh.v1 import agent_pb2
-from netmesh_controller.clients.agents import sample_from
+from netmesh_controller.clients.samples import sample_from
 from netmesh_controller.engines.monitoring.members import Member
 from netmesh_controller.mesh.probe_witness import probe_witness
 from netmesh_controller.mesh.probing.history import Patch, patch_of_report
