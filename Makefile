@@ -4,7 +4,7 @@ PY := proto common agent controller tests bench
 
 N ?= 1000
 
-.PHONY: sim fuzz sweep test lint proto schema lock bench bench-diagnose install format image kube-up kube-down test-kube test-kube-smoke
+.PHONY: sim fuzz sweep test lint proto schema lock bench bench-diagnose sbom install format image kube-up kube-down test-kube test-kube-smoke
 
 sweep: install
 	$(BIN)/netmesh-controller sweep --lab 4
@@ -48,6 +48,10 @@ bench: install
 
 bench-diagnose: install
 	$(BIN)/python -m bench diagnose
+
+# What is in each image, as CycloneDX: build/sbom.
+sbom: install
+	@scripts/sbom $(ARGS)
 
 format: install
 	$(BIN)/ruff check --fix $(PY) && $(BIN)/ruff format $(PY)
