@@ -14,8 +14,9 @@ from netmesh_controller.clients.controller import ControllerClient, ControllerEr
 from netmesh_controller.clients.reach import controller_at
 from netmesh_controller.clients.store import RunFilter, RunInfo, RunNotFoundError, Store, StoreError
 from netmesh_controller.clients.store.location import KUBERNETES
-from netmesh_controller.clients.store.rows import CellRow
+from netmesh_controller.clients.store.rows import Block, CellRow
 from netmesh_controller.mesh.document import Cell, CellKey, Finding, Node, Run
+from netmesh_controller.mesh.table import Series
 
 _PAGE = 100
 _LINES = 2000
@@ -145,6 +146,10 @@ class RemoteStore(Store):
         self._refuse()
 
     async def put_rows(self, run_id: str, cells: Sequence[CellRow]) -> None:  # noqa: ARG002
+        """StoreError."""
+        self._refuse()
+
+    async def put_block(self, run_id: str, series: Series, block: Block) -> None:  # noqa: ARG002
         """StoreError."""
         self._refuse()
 

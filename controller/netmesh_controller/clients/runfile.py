@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, overload
 
 import zstandard
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ from pydantic_core import from_json
 from netmesh_common.errors import BadUsageError
 from netmesh_controller.mesh.chunks import ZSTANDARD, lines_of, unpacked
 from netmesh_controller.mesh.document import SCHEMA, Node, Run, RunDocument
-from netmesh_controller.mesh.lines import Line, LineError, LineReader, first_wrong
+from netmesh_controller.mesh.lines import Batch, Line, LineError, LineReader, first_wrong
 
 # Above this many cells a run travels as lines.
 MOST_CELLS_OF_A_DOCUMENT = 10_000
@@ -59,13 +59,28 @@ class RunFile:
         return self.head.nodes
 
     def lines(self) -> Iterator[list[Line]]:
-        """The cells in batches; RunFileError names the first that is wrong."""
+        """The cells in batches, one by one; RunFileError names the first that is wrong."""
+        return self._read(LineReader.read)
+
+    def batches(self) -> Iterator[Batch]:
+        """The cells in batches, in columns where they are alike; otherwise as `lines`."""
+        return self._read(LineReader.batch, lambda lines: Batch((), lines))
+
+    @overload
+    def _read(self, read: Callable[[LineReader, list[Any]], list[Line]]) -> Iterator[list[Line]]: ...
+
+    @overload
+    def _read(
+        self, read: Callable[[LineReader, list[Any]], Batch], made: Callable[[list[Line]], Batch]
+    ) -> Iterator[Batch]: ...
+
+    def _read(self, read: Callable[[LineReader, list[Any]], Any], made: Callable[[list[Line]], Any] = list) -> Any:
         reader = LineReader([node.name for node in self.nodes])
         number = 0
         with self._told():
             for batch in self._batches():
                 try:
-                    yield reader.read_objects(batch) if self._whole else reader.read(batch)
+                    yield made(reader.read_objects(batch)) if self._whole is not None else read(reader, batch)
                 except LineError as error:
                     place = number + error.index
                     where = f"cells[{place}]" if self._whole else f"line {place + 2}"

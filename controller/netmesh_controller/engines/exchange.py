@@ -16,7 +16,7 @@ from netmesh_controller.clients.runfile import (
     written,
 )
 from netmesh_controller.clients.store import RunInfo, RunNotFoundError, Store, StoredRun
-from netmesh_controller.clients.store.rows import CellRow
+from netmesh_controller.clients.store.rows import CellRow, block_of
 from netmesh_controller.engines import runs
 from netmesh_controller.mesh.columns import Columns
 from netmesh_controller.mesh.document import Cell, Finding, Node, Run, RunDocument
@@ -66,13 +66,13 @@ async def load_arrays(store: Store, reference: str) -> RunArrays:
     if is_run_file(reference):
         file = RunFile(Path(reference))
         columns = Columns(file.nodes)
-        for batch in file.lines():
-            columns.add(batch)
+        for batch in file.batches():
+            columns.add_batch(batch)
         return RunArrays(file.run, tuple(file.nodes), tuple(file.head.findings), columns.gathered(), columns.count)
     about = await store.info(await store.find(reference))
     reader, columns = LineReader([node.name for node in about.nodes]), Columns(about.nodes)
     async for texts in store.texts(about.run.id):
-        columns.add(reader.read(texts))
+        columns.add_batch(reader.batch(texts))
     return RunArrays(about.run, about.nodes, about.findings, columns.gathered(), columns.count)
 
 
@@ -88,20 +88,23 @@ async def import_run(store: Store, path: Path, *, replace: bool = False) -> RunI
         if not replace:
             raise RunFileError(f"{path}: run {run.id} is stored already; --replace puts this one in its place")
         # What is there goes only for something that is right.
-        for _ in file.lines():
+        for _ in file.batches():
             pass
         await store.delete(run.id)
     # Until it is whole it is nobody's result: where this process dies, it is told as failed.
     await store.begin_run(run.model_copy(update={"state": "running"}), file.nodes)
     count = 0
     try:
-        for batch in file.lines():
+        for batch in file.batches():
+            for alike in batch.alike:
+                await store.put_block(run.id, alike.series, block_of(alike))
             with uncollected():
                 rows = [
-                    CellRow(one.series, one.source, one.target, one.repeat, one.outcome, one.rest()) for one in batch
+                    CellRow(one.series, one.source, one.target, one.repeat, one.outcome, one.rest())
+                    for one in batch.lines
                 ]
             await store.put_rows(run.id, rows)
-            count += len(rows)
+            count += batch.cells
         about = await store.info(run.id)
         if about.cells != count:
             raise RunFileError(f"{path}: cells: {count - about.cells} have the same key as another")

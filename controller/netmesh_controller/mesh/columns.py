@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from netmesh_controller.mesh.alike import Alike
 from netmesh_controller.mesh.document import Node
 from netmesh_controller.mesh.gather import Gathered
-from netmesh_controller.mesh.lines import Line, LineReader, uncollected
+from netmesh_controller.mesh.lines import Batch, Line, LineReader, uncollected
 from netmesh_controller.mesh.matrix import in_order, in_place_order
+from netmesh_controller.mesh.paths import PATHS
 from netmesh_controller.mesh.table import Series
 
 
@@ -33,6 +35,13 @@ class Columns:
         with uncollected():
             self._add(lines)
 
+    def add_batch(self, batch: Batch) -> None:
+        """Cells that `LineReader` read in columns."""
+        for alike in batch.alike:
+            self.count += len(alike)
+            self._add_alike(alike)
+        self.add(batch.lines)
+
     def gathered(self) -> dict[Series, Gathered]:
         """All of them, in the order in which matrices are shown."""
         return in_place_order(self._found)
@@ -50,6 +59,23 @@ class Columns:
                 simple.setdefault((id(line.series), line.repeat), (line.series, []))[1].append(line)
         for (_, repeat), (series, of_series) in simple.items():
             self._fill(self._found[series], repeat, of_series)
+
+    def _add_alike(self, alike: Alike) -> None:
+        gathered, place = self._gathered(alike.series), self._place
+        if PATHS[alike.series.path].outside is not None:
+            for number, (source, target, repeat) in enumerate(
+                zip(alike.sources, alike.targets, alike.repeats, strict=True)
+            ):
+                gathered.put(source, target, repeat, None, {name: means[number] for name, means in alike.means.items()})
+            return
+        rows, columns = (
+            np.fromiter(map(place.__getitem__, names), np.int32, len(alike)) for names in (alike.sources, alike.targets)
+        )
+        repeats = np.array(alike.repeats, dtype=np.int64)
+        values = {name: np.array(means, dtype=np.float64) for name, means in sorted(alike.means.items())}
+        for repeat in np.unique(repeats).tolist():
+            there = repeats == repeat
+            gathered.fill(rows[there], columns[there], repeat, {name: one[there] for name, one in values.items()})
 
     def _gathered(self, series: Series) -> Gathered:
         # Its hash is that of ten parameters: the reader gives one object for all cells of a series.
@@ -78,7 +104,7 @@ def gather_lines(nodes: Iterable[Node], batches: Iterable[Sequence[bytes | str]]
     known = list(nodes)
     reader, columns = LineReader([node.name for node in known]), Columns(known)
     for batch in batches:
-        columns.add(reader.read(batch))
+        columns.add_batch(reader.batch(batch))
     return columns.gathered()
 
 

@@ -13,6 +13,9 @@ SCHEMA: Literal["netmesh.run/1"] = "netmesh.run/1"
 
 Outcome = Literal["measured", "failed", "skipped", "discarded"]
 RunState = Literal["running", "complete", "partial", "cancelled", "failed"]
+# As large as databases keep an integer.
+MOST_REPEAT = 2**31 - 1
+Repeat = Annotated[int, Field(ge=0, le=MOST_REPEAT)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -164,7 +167,7 @@ class CellKey(Shape):
     test: str
     source: str
     target: str
-    repeat: int
+    repeat: Repeat
     parameters: Parameters
 
 
@@ -189,7 +192,7 @@ class Cell(Shape):
     test: str
     source: str
     target: str
-    repeat: int
+    repeat: Repeat
     attempt: int
     parameters: Parameters
     outcome: Outcome

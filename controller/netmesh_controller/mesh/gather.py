@@ -172,7 +172,9 @@ class Gathered:
         number = self._place_of_repeat(repeat)
         self._measured[place] += 1
         for value, mean in means.items():
-            self._values[value][number][place] = mean
+            # A file may hold values that there are no tables of.
+            if value in self._values:
+                self._values[value][number][place] = mean
 
     def _place_of_repeat(self, repeat: int) -> int:
         if repeat not in self._repeat:

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from netmesh_controller.mesh.alike import REST_FIELDS, Alike, Template, template_of
 from netmesh_controller.mesh.catalogue import TESTS
-from netmesh_controller.mesh.document import Cell, CellKey, Parameters, Summary
+from netmesh_controller.mesh.document import MOST_REPEAT, Cell, CellKey, Parameters, Summary
 from netmesh_controller.mesh.paths import PATHS
 from netmesh_controller.mesh.table import Series
 
@@ -31,6 +32,9 @@ _EMPTY: Mapping[str, tuple[Any, ...]] = {
     "hosts": ({}, {"source": None, "target": None}),
     "witness": (None,),
 }
+# Read one by one before what is learnt of them is tried on the others.
+_FIRST_LINES = 50
+_MOST_TEMPLATES = 64
 _FAILURES = ("failed", "skipped", "discarded")
 _STATISTICS = frozenset(Summary.model_fields) - {"mean", "count"}
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -76,12 +80,20 @@ class Line(NamedTuple):
         if self.cell is not None:
             return self.cell.model_dump_json(exclude=set(KEY_FIELDS), exclude_defaults=True)
         fields = self.fields
-        kept = {
-            name: fields[name]
-            for name in ("attempt", "outcome", "reason", "started_at", "duration_seconds", "values")
-            if fields.get(name) is not None and fields[name] != {}
-        }
+        kept = {name: fields[name] for name in REST_FIELDS if fields.get(name) is not None and fields[name] != {}}
         return _encode(kept)
+
+
+class Batch(NamedTuple):
+    """Cells that were read: most in columns, `lines` one by one."""
+
+    alike: Sequence[Alike]
+    lines: Sequence[Line]
+
+    @property
+    def cells(self) -> int:
+        """How many cells."""
+        return sum(map(len, self.alike)) + len(self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,12 @@ class _Names:
             return "target", f"the run has no node '{target}'"
         return None
 
+    def fit(self, alike: Alike) -> bool:
+        """Whether the run has all nodes that are named."""
+        return self.known.issuperset(alike.sources) and (
+            PATHS[alike.series.path].outside is not None or self.known.issuperset(alike.targets)
+        )
+
 
 class LineReader:
     """Reads the cells of one run, whose nodes have these names."""
@@ -103,6 +121,60 @@ class LineReader:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = _Names(frozenset(names))
         self._series: dict[tuple[Any, ...], Series] = {}
+        # The last one that lines were like comes first.
+        self._templates: list[Template] = []
+
+    def batch(self, lines: Sequence[bytes | str]) -> Batch:
+        """As `read`, thousands of cells that are alike at once; which those are is learnt from those before."""
+        try:
+            text = "\n".join(line if isinstance(line, str) else line.decode() for line in lines)
+        except UnicodeDecodeError:
+            return Batch((), self.read(lines))
+        try:
+            with uncollected():
+                found = self._batch(text)
+        except LineError:
+            self.read(lines)  # says which of all lines it is
+            raise
+        # A line may hold a line's end, and be JSON.
+        fits = found.cells == len(lines) and all(map(self._names.fit, found.alike))
+        return found if fits else Batch((), self.read(lines))
+
+    def _batch(self, text: str) -> Batch:
+        alike: list[Alike] = []
+        lines: list[Line] = []
+        fresh, portion = list(self._templates), _FIRST_LINES
+        while True:
+            others = text.split("\n") if not fresh else []
+            for template in fresh:
+                some, others = template.split(text)
+                if some is not None:
+                    alike.append(some)
+                    self._templates.remove(template)
+                    self._templates.insert(0, template)
+                if not others:
+                    return Batch(alike, lines)
+                text = "\n".join(others)
+            slow, left = others[:portion], others[portion:]
+            read = self.read(slow)
+            lines += read
+            if not left:
+                self._learn(slow, read)
+                return Batch(alike, lines)
+            fresh = self._learn(slow, read)
+            portion = portion if fresh else 4 * portion
+            text = "\n".join(left)
+
+    def _learn(self, texts: Sequence[str], lines: Sequence[Line]) -> list[Template]:
+        """Templates of series that have none yet."""
+        found: dict[int, Template] = {}
+        for text, line in zip(texts, lines, strict=True):
+            if line.cell is None and id(line.series) not in found and len(self._templates) < _MOST_TEMPLATES:
+                template = template_of(line.series, text, line.fields)
+                if template is not None:
+                    found[id(line.series)] = template
+                    self._templates.append(template)
+        return list(found.values())
 
     def read(self, lines: Sequence[bytes | str]) -> list[Line]:
         """The cells of these lines, one a line; LineError for the first that is none."""
@@ -198,6 +270,7 @@ def _is_simple(fields: dict[str, Any]) -> bool:
     return (
         type(fields.get("attempt")) is int
         and type(fields.get("repeat")) is int
+        and 0 <= fields["repeat"] <= MOST_REPEAT
         and type(fields.get("source")) is str
         and type(fields.get("target")) is str
         and _ended_rightly(fields.get("outcome"), fields.get("reason"))

@@ -97,7 +97,10 @@ def _head(document: Any) -> RunDocument:
 def _made(head: RunDocument, batches: Iterable[Sequence[Any]], *, objects: bool) -> RunArrays:
     reader, columns = LineReader([node.name for node in head.nodes]), Columns(head.nodes)
     for batch in batches:
-        columns.add(reader.read_objects(batch) if objects else reader.read(batch))
+        if objects:
+            columns.add(reader.read_objects(batch))
+        else:
+            columns.add_batch(reader.batch(batch))
     gathered = columns.gathered()
     # A document's own matrices know which pairs were planned; a stream of cells has none.
     made = [from_document(matrix) for matrix in head.matrices] or tables(head.nodes, gathered)

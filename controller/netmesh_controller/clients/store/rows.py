@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import repeat
 from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
+from netmesh_controller.mesh.alike import Alike
 from netmesh_controller.mesh.document import Cell, CellKey
 from netmesh_controller.mesh.matrix import Series
 
@@ -25,6 +28,15 @@ class CellRow(NamedTuple):
     repeat: int
     outcome: str
     rest: str
+
+
+# Of one series: source, target, repeat, outcome and rest of each cell.
+Block = Sequence[tuple[str, str, int, str, str]]
+
+
+def block_of(alike: Alike) -> Block:
+    """The cells that were read in columns."""
+    return list(zip(alike.sources, alike.targets, alike.repeats, repeat("measured"), alike.rests(), strict=False))
 
 
 def row_of(cell: Cell) -> CellRow:
@@ -51,8 +63,13 @@ class SeriesText:
 
     def cell(self, source: str, target: str, repeat: int, rest: str) -> str:
         """The JSON of a cell, from a row of `cells`."""
-        key = f'"source":{json.dumps(source)},"target":{json.dumps(target)},"repeat":{repeat}'
+        key = f'"source":{_quoted(source)},"target":{_quoted(target)},"repeat":{repeat}'
         return f"{self.beginning},{key},{rest[1:]}"
+
+
+@lru_cache(maxsize=20_000)
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
 
 
 def parsed(texts: Iterable[str]) -> tuple[Cell, ...]:

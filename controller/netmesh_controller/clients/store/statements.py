@@ -9,6 +9,8 @@ from sqlalchemy import ColumnElement, Double, Table, cast, extract, func, litera
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from netmesh_controller.clients.store import tables
+
 
 def insert_for(connection: AsyncConnection, table: Table) -> Any:
     """An insert that can say what to do on a conflict."""
@@ -20,6 +22,22 @@ def clock(connection: AsyncConnection) -> ColumnElement[float]:
     if _is_server(connection):
         return cast(extract("epoch", func.clock_timestamp()), Double)
     return literal(time.time())
+
+
+def cells_upsert(connection: AsyncConnection) -> str:
+    """Writes a cell, in the driver's own words, by the columns of `tables.cells` in their order.
+
+    A million rows cost the driver two seconds, and as many dictionaries with names several more.
+    """
+    insert = insert_for(connection, tables.cells)
+    upsert = insert.on_conflict_do_update(
+        index_elements=["series_id", "source", "target", "repeat"],
+        set_={"outcome": insert.excluded.outcome, "rest": insert.excluded.rest},
+    )
+    compiled = upsert.compile(dialect=connection.dialect)
+    if compiled.positiontup != [column.name for column in tables.cells.columns]:
+        raise AssertionError("the columns of a cell are written in the table's order")
+    return str(compiled)
 
 
 def _is_server(connection: AsyncConnection) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from pydantic import TypeAdapter
@@ -16,9 +16,9 @@ from netmesh_controller.clients.store import reading, rows, tables
 from netmesh_controller.clients.store.batches import Batches
 from netmesh_controller.clients.store.engine import WRITES
 from netmesh_controller.clients.store.errors import RunBusyError, RunNotFoundError, StoreError, in_a_sentence
-from netmesh_controller.clients.store.rows import CellRow
+from netmesh_controller.clients.store.rows import Block, CellRow
 from netmesh_controller.clients.store.shapes import RunFilter, RunInfo, StoredRun
-from netmesh_controller.clients.store.statements import clock, insert_for
+from netmesh_controller.clients.store.statements import cells_upsert, clock, insert_for
 from netmesh_controller.clients.store.writers import SIGN_SECONDS, this_process
 from netmesh_controller.mesh.document import Cell, CellKey, Finding, Node, Run
 from netmesh_controller.mesh.matrix import Series
@@ -90,6 +90,11 @@ class Store:
         if cells:
             with in_a_sentence(self.shown):
                 await self._batches.put([(run_id, row) for row in cells])
+
+    async def put_block(self, run_id: str, series: Series, block: Block) -> None:
+        """As `put_rows`, of one series."""
+        if block:
+            await self._write_blocks({(run_id, series): block})
 
     async def put_findings(self, run_id: str, findings: Sequence[Finding]) -> None:
         """Writes a run's findings in place of those that it had."""
@@ -248,24 +253,24 @@ class Store:
     async def _write_rows(self, items: Sequence[tuple[str, CellRow]]) -> None:
         # Rows of one series have one Series: its hash, that of ten parameters, is taken once a batch.
         distinct = {(run_id, id(row.series)): row.series for run_id, row in items}
-        wanted = {(run_id, series) for (run_id, _), series in distinct.items()}
+        blocks: dict[tuple[str, Series], list[tuple[str, str, int, str, str]]] = {
+            (run_id, series): [] for (run_id, _), series in distinct.items()
+        }
+        block_of = {key: blocks[key[0], series] for key, series in distinct.items()}
+        for run_id, row in items:
+            block_of[run_id, id(row.series)].append(row[1:])
+        await self._write_blocks(blocks)
+
+    async def _write_blocks(self, blocks: Mapping[tuple[str, Series], Block]) -> None:
+        wanted = set(blocks)
         try:
             async with self._writing() as connection:
                 ids = await self._series_ids(connection, wanted)
-                number_of = {key: ids[key[0], series] for key, series in distinct.items()}
-                # Of two with one key in a batch the later counts.
-                latest = {
-                    (number_of[run_id, id(row.series)], row.source, row.target, row.repeat): (row.outcome, row.rest)
-                    for run_id, row in items
-                }
-                insert = insert_for(connection, tables.cells)
-                upsert = insert.on_conflict_do_update(
-                    index_elements=["series_id", "source", "target", "repeat"],
-                    set_={"outcome": insert.excluded.outcome, "rest": insert.excluded.rest},
-                )
-                names = ("series_id", "source", "target", "repeat", "outcome", "rest")
-                values = [dict(zip(names, (*key, *rest), strict=True)) for key, rest in latest.items()]
-                await connection.execute(upsert, values)
+                text = cells_upsert(connection)
+                for key, block in blocks.items():
+                    # One after the other: of two with one key the later counts.
+                    number = ids[key]
+                    await connection.exec_driver_sql(text, [(number, *row) for row in block])
         except StoreError as error:
             # What another process deleted is not known any more.
             self._series = {key: number for key, number in self._series.items() if key not in wanted}
