@@ -50,8 +50,7 @@ class Settings:
 
 
 async def serve(settings: Settings, source: Source) -> None:
-    """Runs the controller until SIGTERM or SIGINT; StoreError where its store cannot be opened, ClusterError where it
-    is to be elected and there is no cluster.
+    """Runs the controller until SIGTERM or SIGINT; the errors are those of `running`.
 
     A sweep that runs then stops, and its run stays as it is: the next to lead takes it up.
     """
@@ -59,6 +58,17 @@ async def serve(settings: Settings, source: Source) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    async with running(settings, source):
+        await stop.wait()
+        log.info("stopping")
+
+
+@asynccontextmanager
+async def running(settings: Settings, source: Source) -> AsyncIterator[None]:
+    """The controller, until the context is left.
+
+    StoreError where its store cannot be opened, ClusterError where it is to be elected and there is no cluster.
+    """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(source.running())
         store = await open_store()
@@ -103,8 +113,7 @@ async def serve(settings: Settings, source: Source) -> None:
             )
             stack.push_async_callback(stand_by)
             await lead(alone.term)
-        await stop.wait()
-        log.info("stopping")
+        yield
 
 
 @asynccontextmanager

@@ -47,10 +47,14 @@ BACK_OFF_SECONDS = (0.5, 15.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Live:
-    """A statistic of the last window of some length: `started` is in seconds since 1970."""
+    """A statistic of the last window of some length: `started` and `ended` are in seconds since 1970.
+
+    A window that is not whole yet is shorter than its length: `ended` is when its last part did.
+    """
 
     table: Table
     started: int
+    ended: int
     seconds: int
     standing: Standing
 
@@ -141,7 +145,9 @@ class Monitor:
         window = self.intake.rolling.window(seconds)
         if window is None or not self.standing.nodes:
             return None
-        return Live(table(self.standing, window, statistic), window.started, seconds, self.standing)
+        last = self.intake.rolling.window(BASE_SECONDS)
+        ended = (window if last is None else last).started + BASE_SECONDS
+        return Live(table(self.standing, window, statistic), window.started, ended, seconds, self.standing)
 
     # Who takes part.
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "sweep": ("sweep:sweep", "Measure every ordered pair of nodes and print the matrices."),
     "diagnose": ("diagnose:diagnose", "Say why a pair of nodes is slow, with the evidence and what to do."),
     "serve": ("serve:serve", "Stay, and serve the HTTP API: sweeps are started over it, and resumed after a restart."),
+    "monitor": ("monitor:monitor", "Watch the mesh on the terminal: open events, the worst pairs, the matrix."),
     "report": ("report:report", "Show a run, or write it as HTML, PNG, SVG, CSV, JSON, YAML or JUnit XML."),
     "runs": ("runs:runs", "Stored runs: list, rename, tag, delete, export and import them."),
     "nodes": ("nodes:nodes", "Show the nodes that are there, what their agents say, and where they differ."),

@@ -61,6 +61,7 @@ class MeshMatrix(Answered):
     unit: str
     window_seconds: int
     window_started_at: str
+    window_ended_at: str
     nodes: list[MeshNode]
     sources: list[str]
     targets: list[str]
@@ -112,6 +113,7 @@ def _answer(live: Live, sent: Matrix) -> MeshMatrix:
         unit=matrix.unit,
         window_seconds=live.seconds,
         window_started_at=moment(live.started),
+        window_ended_at=moment(live.ended),
         nodes=_nodes(live),
         sources=matrix.sources,
         targets=matrix.targets,

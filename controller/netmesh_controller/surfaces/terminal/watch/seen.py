@@ -1,0 +1,140 @@
+"""What the API told of the mesh, as arrays in the order that people read: by zone, then by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netmesh_controller.mesh.matrix import natural
+
+Floats = NDArray[np.float64]
+# Who has no figure by design is no gap.
+QUIET = ("not_applicable", "not_scheduled")
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """A pair and its figure: seconds or a ratio."""
+
+    source: str
+    target: str
+    number: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A window of the mesh.
+
+    `times` are seconds of the statistic, `losses` ratios, `sent` counts, each of shape (nodes, nodes) with NaN where
+    there is none; `reasons` says why `losses` has none, "" where it has one. `missing` are nodes whose agent tells
+    nothing, with the sentence. `started` and `ended` are in seconds since 1970, by the controller's clock.
+    """
+
+    nodes: tuple[str, ...]
+    zones: tuple[str | None, ...]
+    times: Floats
+    losses: Floats
+    sent: Floats
+    reasons: NDArray[np.str_]
+    missing: Mapping[str, str]
+    own: frozenset[str]
+    marked: Mapping[str, tuple[str, ...]]
+    statistic: str
+    seconds: int
+    started: float
+    ended: float
+
+    @property
+    def gaps(self) -> Counter[str]:
+        """How often each reason stands for a figure that was expected."""
+        codes, counts = np.unique(self.reasons, return_counts=True)
+        return Counter({str(code): int(n) for code, n in zip(codes, counts, strict=True) if code and code not in QUIET})
+
+    @property
+    def measured(self) -> int:
+        """How many pairs have a count of probes."""
+        return int(np.isfinite(self.losses).sum())
+
+    @property
+    def usual(self) -> Floats:
+        """What a pair's time is held against: the median between its two zones, NaN where there is none."""
+        result = np.full(self.times.shape, np.nan)
+        names = list(dict.fromkeys(self.zones))
+        places = {zone: np.array([n for n, of in enumerate(self.zones) if of == zone]) for zone in names}
+        for first in names:
+            for second in names:
+                block = np.ix_(places[first], places[second])
+                known = self.times[block][np.isfinite(self.times[block])]
+                if known.size:
+                    result[block] = np.median(known)
+        return result
+
+    @property
+    def median_seconds(self) -> float | None:
+        """The median of all pairs; None where none has a time."""
+        known = self.times[np.isfinite(self.times)]
+        return float(np.median(known)) if known.size else None
+
+    @property
+    def loss_ratio(self) -> float | None:
+        """What was lost of all probes; None where none was sent."""
+        sent = float(np.nansum(self.sent))
+        return float(np.nansum(self.sent * self.losses)) / sent if sent else None
+
+    def worst(self, values: Floats, count: int, *, above: float = -1.0) -> list[Worst]:
+        """The pairs with the largest figures that are above a bound, the largest first."""
+        flat = np.where(np.isfinite(values), values, -np.inf).ravel()
+        order = np.argsort(-flat, kind="stable")[:count]
+        size = len(self.nodes)
+        return [
+            Worst(self.nodes[place // size], self.nodes[place % size], float(flat[place]))
+            for place in order.tolist()
+            if flat[place] > above
+        ]
+
+
+def seen(times: Mapping[str, Any], losses: Mapping[str, Any]) -> Seen:
+    """Of two answers of `GET /mesh`: one of a time, one of the loss, over the same window and nodes."""
+    listed = times["nodes"]
+    order = sorted(
+        range(len(listed)), key=lambda place: (natural(listed[place]["zone"] or ""), natural(listed[place]["name"]))
+    )
+    size = len(order)
+    both = np.ix_(order, order)
+
+    def numbers(rows: Sequence[Sequence[float | None]]) -> Floats:
+        return np.array(rows, dtype=np.float64).reshape(size, size)[both]
+
+    nodes = [listed[place] for place in order]
+    reasons = [[code or "" for code in row] for row in losses["reasons"]]
+    return Seen(
+        nodes=tuple(one["name"] for one in nodes),
+        zones=tuple(one["zone"] for one in nodes),
+        times=numbers(times["values"]),
+        losses=numbers(losses["values"]),
+        sent=numbers(losses["sent"]),
+        reasons=np.array(reasons, dtype=np.str_).reshape(size, size)[both],
+        missing={one["name"]: one["message"] or one["reason"] for one in nodes if one["reason"] is not None},
+        own=frozenset(one["name"] for one in nodes if one["own_traffic"]),
+        marked={one["name"]: tuple(one["signs"]) for one in nodes if one["signs"]},
+        statistic=times["statistic"],
+        seconds=times["window_seconds"],
+        started=moment(times["window_started_at"]),
+        ended=moment(times["window_ended_at"]),
+    )
+
+
+def same_window(times: Mapping[str, Any], losses: Mapping[str, Any]) -> bool:
+    """Whether two answers are of one window of the same nodes."""
+    return times["window_ended_at"] == losses["window_ended_at"] and times["sources"] == losses["sources"]
+
+
+def moment(text: str) -> float:
+    """Seconds since 1970 of a time as the API writes it."""
+    return datetime.fromisoformat(text).timestamp()
