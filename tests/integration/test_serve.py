@@ -2,11 +2,14 @@
 
 import json
 import os
+import pty
 import re
 import secrets
+import select
 import signal
 import socket
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,6 +206,36 @@ def test_events_are_read_on_after_a_lost_connection_and_readers_that_stall_hold_
     assert len(cells) == len(set(cells)) == 4
     assert seen[-1][1] == {"run": run, "state": "complete", "planned": 4, "measured": 4, "gaps": 0}
     assert all(data["values"]["bits_per_second"] > 0 for kind, data in seen if kind == "cell")
+
+
+def test_the_watched_mesh_on_a_terminal_and_as_lines(serving: Serving) -> None:
+    environment = serving.command.environment(NETMESH_TOKEN=TOKEN, NETMESH_DATA_DIR="/nonexistent", TERM="xterm")
+    command = serving.command.argv("monitor", "--controller", serving.url, "--window", "10s", "--every", "1s")
+    lines = subprocess.Popen([*command, "--format", "json"], env=environment, stdout=subprocess.PIPE, text=True)
+    assert lines.stdout is not None
+    # Agents that have just begun to probe have no figures yet.
+    windows = (one for one in map(json.loads, lines.stdout) if one["what"] == "window")
+    told = next(one for one in windows if one["measured_pairs"])
+    lines.send_signal(signal.SIGINT)
+    assert lines.wait(WAIT_SECONDS) == 130
+    lines.stdout.close()
+    assert (told["nodes"], told["window_seconds"]) == (2, 10)
+    assert told["measured_pairs"] + sum(told["gaps"].values()) == 2
+    assert told["slowest"][0]["seconds"] >= told["median_seconds"] > 0
+    mine, its = pty.openpty()
+    before = termios.tcgetattr(its)
+    screen = subprocess.Popen(command, env=environment, stdin=its, stdout=its, stderr=its)
+    shown = b""
+    while b"from row to column" not in shown:
+        shown += os.read(mine, 65536)
+    os.write(mine, b"q")
+    while screen.poll() is None:
+        if select.select([mine], [], [], 0.1)[0]:
+            shown += os.read(mine, 65536)
+    assert screen.returncode == 0, shown
+    assert termios.tcgetattr(its) == before
+    for descriptor in (mine, its):
+        os.close(descriptor)
 
 
 def test_ctrl_c_cancels_the_sweep_elsewhere(serving: Serving) -> None:

@@ -112,13 +112,23 @@ def _events(screen: Screen, width: int, room: int, now: float) -> list[Text]:
             lines.append(_cut(Text(said, palette.QUIET), width))
         return lines
     lines = [Text(f"{count(len(screen.events), 'open event')}", f"bold {palette.VERY_BAD}")]
-    shown = screen.events if len(screen.events) < room else screen.events[: room - 2]
+    shown = screen.events if len(screen.events) < room else screen.events[: max(1, room - 2)]
+    # A sentence is read whole where there is room for it.
+    most = max(1, (room - 1) // len(shown))
     for event in shown:
-        line = Text("  ")
-        line.append(event["kind"].replace("_", " "), palette.VERY_BAD)
-        line.append(f"  for {_ago(now - moment(event['since']))}  ", palette.QUIET)
-        line.append(clean(event["finding"]["sentence"]))
-        lines.append(_cut(line, width))
+        kind = event["kind"].replace("_", " ")
+        said = f"{kind}, for {_ago(now - moment(event['since']))}: {clean(event['finding']['sentence'])}"
+        told = wrapped(said, width, "  ", "    ")
+        if len(told) > most:
+            told = [
+                *told[: most - 1],
+                f"{' ' * (4 if most > 1 else 2)}{' '.join(one.strip() for one in told[most - 1 :])}",
+            ]
+        for number, one in enumerate(told):
+            line = Text(one)
+            if number == 0:
+                line.stylize(palette.VERY_BAD, 2, 2 + len(kind))
+            lines.append(_cut(line, width))
     if len(shown) < len(screen.events):
         lines.append(Text(f"  and {len(screen.events) - len(shown)} more", palette.QUIET))
     return lines

@@ -132,7 +132,7 @@ def seen(times: Mapping[str, Any], losses: Mapping[str, Any]) -> Seen:
 
 def same_window(times: Mapping[str, Any], losses: Mapping[str, Any]) -> bool:
     """Whether two answers are of one window of the same nodes."""
-    return times["window_ended_at"] == losses["window_ended_at"] and times["sources"] == losses["sources"]
+    return all(bool(times[name] == losses[name]) for name in ("window_ended_at", "sources"))
 
 
 def moment(text: str) -> float:

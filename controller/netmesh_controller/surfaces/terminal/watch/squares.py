@@ -22,10 +22,10 @@ from netmesh_controller.surfaces.terminal.words import joined, short
 LEAST_SECONDS = 100e-6
 _SLOW, _VERY_SLOW = 1.5, 3.0
 _LOSS, _MUCH_LOSS = 0.0, 0.01
-# How bad a place is; a block shows the worst of its pairs.
-NOTHING, USUAL, BAD, VERY_BAD, GAP = range(5)
-_LETTERS = " .oX?"
-_STYLES = ("", palette.QUIET, palette.BAD, f"bold {palette.VERY_BAD}", palette.GAP)
+# How bad a place is; a block shows the worst of its pairs. A gap, of an agent that is gone, hides nothing that is bad.
+NOTHING, USUAL, GAP, BAD, VERY_BAD = range(5)
+_LETTERS = " .?oX"
+_STYLES = ("", palette.QUIET, palette.GAP, palette.BAD, f"bold {palette.VERY_BAD}")
 _INDENT = "  "
 
 
@@ -118,11 +118,18 @@ def _map(seen: Seen, levels: NDArray[np.int8], title: Text, width: int, height: 
             level = int(levels[rows[0] : rows[1], columns[0] : columns[1]].max())
             line.append(gutter + _LETTERS[level], _STYLES[level])
         line.rstrip()
+        zone = seen.zones[rows[0]]
+        if len(set(seen.zones)) > 1 and (rows[0] == 0 or zone != seen.zones[rows[0] - 1]):
+            beside = f"   zone {zone or '-'}"
+            if line.cell_len + len(beside) <= width:
+                line.append(beside, palette.QUIET)
         lines.append(line)
     bad, very = (
         ("lost", f"{_MUCH_LOSS:.0%} and more lost") if title.plain.startswith("loss") else ("slow", "3 times as slow")
     )
     key = [f". usual, o {bad}, X {very}, ? no figure, blank: not probed", "columns in the order of the rows"]
+    if note := shorten(seen.nodes).note():
+        key.append(note)
     if step > 1:
         key.insert(0, f"a letter is the worst of up to {step} x {step} pairs")
     return lines + [Text(one, palette.QUIET) for one in joined(key, width, _INDENT)][: height - len(lines)]

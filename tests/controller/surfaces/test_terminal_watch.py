@@ -1,0 +1,144 @@
+"""The watched mesh on a terminal of any size, with a mesh of any size."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from netmesh_controller.surfaces.terminal.watch import lines
+from netmesh_controller.surfaces.terminal.watch.picture import Screen, percent, picture
+from netmesh_controller.surfaces.terminal.watch.seen import Seen, moment, seen
+from netmesh_controller.surfaces.terminal.watch.squares import BAD, GAP, NOTHING, USUAL, VERY_BAD, ranks
+
+ENDED = "2026-11-25T20:01:00Z"
+
+
+def mesh(
+    size: int, *, slow: tuple[int, int] | None = None, lossy: tuple[int, int] | None = None, lost: int | None = None
+) -> Seen:
+    """50 µs within a zone, 1 ms between two; the listed order is not that of people."""
+    order = sorted(range(size), key=lambda place: f"node-{place + 1}")
+    names = [f"node-{place + 1}" for place in order]
+
+    def time(row: int, column: int) -> float | None:
+        if row == column or lost in (row, column):
+            return None
+        near = row % 3 == column % 3
+        return (50e-6 if near else 1e-3) * (4 if (row, column) == slow else 1)
+
+    def answer(statistic: str, values: list[list[float | None]]) -> dict[str, Any]:
+        reasons = [
+            ["not_applicable" if r == c else "agent_lost" if lost in (r, c) else None for c in order] for r in order
+        ]
+        return {
+            "statistic": statistic,
+            "window_seconds": 60,
+            "window_started_at": "2026-11-25T20:00:00Z",
+            "window_ended_at": ENDED,
+            "nodes": [
+                {
+                    "name": name,
+                    "zone": "abc"[place % 3],
+                    "reason": "agent_lost" if place == lost else None,
+                    "message": f"{name}: nobody listens" if place == lost else None,
+                    "own_traffic": False,
+                    "signs": [],
+                }
+                for name, place in zip(names, order, strict=True)
+            ],
+            "sources": names,
+            "values": values,
+            "reasons": reasons,
+            "sent": [[None if code else 60 for code in row] for row in reasons],
+        }
+
+    times = [[time(row, column) for column in order] for row in order]
+    losses: list[list[float | None]] = [
+        [None if r == c or lost in (r, c) else 0.5 if (r, c) == lossy else 0.0 for c in order] for r in order
+    ]
+    return seen(answer("p50", times), answer("mean", losses))
+
+
+def event(number: int) -> dict[str, Any]:
+    return {
+        "id": str(number),
+        "kind": "slow_node",
+        "since": "2026-11-25T20:00:20Z",
+        "opened_at": "2026-11-25T20:00:30Z",
+        "changed_at": None,
+        "closed_at": None,
+        "cause": None,
+        "finding": {"sentence": "node-5 is slow with the others: 4.32 ms where 57.5 µs are usual. " * 3},
+    }
+
+
+def test_people_s_order_and_what_is_remarkable_beside_the_pair_s_own_zones() -> None:
+    one = mesh(12, slow=(0, 3), lossy=(1, 2), lost=11)
+    assert one.nodes[:4] == ("node-1", "node-4", "node-7", "node-10")
+    levels = ranks(one, "p50")
+    # 200 µs within a zone are slow, and 1 ms between two zones is usual.
+    assert (levels[0, 1], levels[1, 0], levels[0, 4], levels[0, 0]) == (VERY_BAD, USUAL, USUAL, NOTHING)
+    assert (levels[0, -1], levels[-1, 0]) == (GAP, GAP)
+    lossy = one.nodes.index("node-2"), one.nodes.index("node-3")
+    losses = ranks(one, "loss")
+    assert losses[lossy] == VERY_BAD
+    assert (losses == VERY_BAD).sum() == 1
+    assert not (losses == BAD).any()
+    assert one.gaps == {"agent_lost": 22}
+    assert one.measured == 11 * 10
+    assert [(pair.source, pair.target) for pair in one.worst(one.losses, 5, above=0.0)] == [("node-2", "node-3")]
+    assert one.loss_ratio == pytest.approx(0.5 / 110)
+
+
+@pytest.mark.parametrize("size", [2, 6, 40, 90, 300])
+@pytest.mark.parametrize(("width", "height"), [(40, 12), (80, 24), (120, 40), (300, 90)])
+def test_a_picture_fits_its_screen_and_shows_the_bad_pair(size: int, width: int, height: int) -> None:
+    one = mesh(size, slow=(0, 1))
+    for opened in ([], [event(1)], [event(number) for number in range(40)]):
+        for away in ("", "the controller cannot be reached: no route to it"):
+            screen = Screen("http://controller:9412", seen=one, events=opened, away=away, answered=moment(ENDED))
+            drawn = picture(screen, width, height, moment(ENDED) + 5)
+            assert len(drawn) == height
+            assert max(line.cell_len for line in drawn) <= width
+            plain = "\n".join(line.plain for line in drawn)
+            assert ("NO ANSWER" in plain) == bool(away)
+            assert ("no event is open" in plain) == (not opened)
+            assert "node-1 -> node-2" in plain
+    if size > 6 and height >= 40:
+        # A letter a pair or a block: somewhere the slow pair's letter, and nowhere else.
+        screen = Screen("here", seen=one)
+        rows = [line.plain for line in picture(screen, width, height, moment(ENDED)) if "usual" not in line.plain]
+        body = rows[next(n for n, line in enumerate(rows) if "from row to column" in line) + 1 :]
+        assert sum(line.count("X") for line in body) <= 1
+        assert "X" in "".join(body) or "4.00" in "".join(body)
+
+
+def test_a_screen_without_a_window_says_what_is_waited_for() -> None:
+    drawn = picture(Screen("lab 2", waiting="The first window ends in some seconds."), 60, 10, 0.0)
+    assert len(drawn) == 10
+    assert "The first window ends" in "\n".join(line.plain for line in drawn)
+
+
+def test_old_figures_are_told_as_old() -> None:
+    drawn = picture(Screen("here", seen=mesh(3)), 80, 24, moment(ENDED) + 31)
+    assert any("OLD" in line.plain for line in drawn)
+
+
+def test_lines_say_the_same_to_people_and_to_programs() -> None:
+    one = mesh(6, slow=(0, 1), lost=5)
+    told = json.loads(lines.window_as_json(one, 2))
+    assert (told["ended_at"], told["measured_pairs"], told["gaps"]) == (ENDED, 20, {"agent_lost": 10})
+    assert told["slowest"][0] == {"source": "node-1", "target": "node-2", "seconds": 4e-3}
+    assert told["most_lost"] == []
+    said = lines.window_in_words(one, 2)
+    assert "10 gaps (agent_lost 10)" in said
+    assert "2 open events" in said
+    assert lines.event_in_words(event(1), "opened").startswith("2026-11-25T20:00:30Z  OPENED slow_node")
+    assert json.loads(lines.away(0.0, "gone", as_json=True))["what"] == "no_answer"
+
+
+@pytest.mark.parametrize(("ratio", "text"), [(0.0, "0 %"), (1e-6, "0.0001 %"), (0.012, "1.2 %"), (0.5, "50 %")])
+def test_what_is_lost_is_never_shown_as_nothing(ratio: float, text: str) -> None:
+    assert percent(ratio) == text
