@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from netmesh_common.garbage import steady
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_controller.clients.store import Store, open_store
 from netmesh_controller.engines.monitor import Monitor
@@ -147,6 +148,7 @@ async def _serving(
     await runner.setup()
     try:
         await web.SockSite(runner, settings.listener).start()
+        steady()
         yield
     finally:
         await runner.cleanup()

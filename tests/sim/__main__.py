@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+from pathlib import Path
 
 from tests.sim.run import Report, sweep
 from tests.sim.world import World
@@ -20,12 +21,13 @@ def main() -> None:
     parser.add_argument("--oversubscribed", type=float, default=1.0, help="of the zones' uplinks")
     parser.add_argument("--lost", type=int, default=0, help="agents that stop for a while after their start")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--profile", type=Path, help="a file for what cProfile sees of the controller")
     asked = parser.parse_args()
     world = World(
         asked.nodes, factor=asked.factor, oversubscribed=asked.oversubscribed, lost=asked.lost, seed=asked.seed
     )
     options = ("--pairs", f"sample:{asked.rounds}", "--tests", "tcp-bandwidth", "--duration", asked.duration)
-    show(asyncio.run(sweep(world, *options)))
+    show(asyncio.run(sweep(world, *options, profile=asked.profile)))
 
 
 def show(report: Report) -> None:

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 # What a measurement may take beyond its expected time before the endpoints of the next are opened anew.
 HANDOVER_SECONDS = 5.0
+# So long cells that ended are gathered for one commit.
+GATHER_SECONDS = 0.2
 
 Agents = dict[tuple[str, str], AgentHandle]
 
@@ -78,6 +80,16 @@ class Sweep:
         self._tasks: set[asyncio.Task[None]] = set()
         self._done = 0
         self._failed = 0
+        # Cells that ended and are not stored yet, with what they are of.
+        self._ended: list[tuple[Measurement, list[Cell]]] = []
+        self._any_ended = asyncio.Event()
+        self._storing = asyncio.Lock()
+        self._kernels_of: dict[str, set[str]] = {}
+        for (node, _), handle in agents.items():
+            if handle.boot_id is not None:
+                self._kernels_of.setdefault(node, set()).add(f"kernel {handle.boot_id}")
+        self._planned_seconds = sum(one.seconds for one in plan.measurements)
+        self._total = sum(len(one.cells) for one in plan.measurements) + len(plan.gaps) + len(plan.idle)
         self._begun = time.monotonic()
         self._occupancy = Occupancy()
         self._changed = asyncio.Event()
@@ -100,17 +112,23 @@ class Sweep:
         self._begun = time.monotonic()
         await self._keep(await idle_cells(self._plan, self._agents))
         following = self._absences.start()
+        keeping = guarded_task(self._keep_ended(), name="store cells")
+        keeping.add_done_callback(lambda _: self._changed.set())
         try:
             self._start_ready()
-            while self._schedule.running or self._schedule.waiting or self._absences.expected_back:
+            while not self._schedule.done or self._ended or self._absences.expected_back:
                 self._changed.clear()
                 with suppress(TimeoutError):
                     # Not every change wakes: an agent may be waited for in vain.
                     await asyncio.wait_for(self._changed.wait(), RETURN_SECONDS)
-                self._raise_errors()
+                self._raise_errors(keeping)
                 self._start_ready()
         finally:
-            await cancelled(*self._tasks, *([following] if following is not None else []))
+            await cancelled(*self._tasks, keeping, *([following] if following is not None else []))
+            # Also of a sweep that is cancelled: what has ended is kept.
+            # A store that has just failed is not asked again.
+            if not keeping.done() or keeping.cancelled():
+                await asyncio.shield(asyncio.ensure_future(self._store_ended()))
             await asyncio.shield(asyncio.ensure_future(self._close_ahead(list(self._ahead))))
         await self._keep(self._absences.cells(self._attempts))
         if self._alone is not None:
@@ -125,7 +143,9 @@ class Sweep:
         finally:
             del self._started[measurement.index]
 
-    def _raise_errors(self) -> None:
+    def _raise_errors(self, keeping: asyncio.Task[None]) -> None:
+        if keeping.done():
+            keeping.result()
         for task in list(self._tasks):
             if task.done():
                 self._tasks.discard(task)
@@ -248,9 +268,10 @@ class Sweep:
             delay = max(retry_delay_seconds(reason.code) for reason in reasons)
             self._spawn(self._requeue(measurement, delay), f"requeue {measurement.index}")
         else:
-            await self._keep([self._cell(one) for one in evidence])
+            # The nodes are free for the next test; nobody waits for the disk.
             self._schedule.finish(measurement.index)
-            self._repeat(measurement)
+            self._ended.append((measurement, [self._cell(one) for one in evidence]))
+            self._any_ended.set()
 
     def _repeat(self, measurement: Measurement) -> None:
         """Adds the next repeat of what is not known well enough yet, while the budget has room for it."""
@@ -276,6 +297,25 @@ class Sweep:
         await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
         self._schedule.requeue(measurement.index)
 
+    async def _keep_ended(self) -> None:
+        while True:
+            await self._any_ended.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            self._any_ended.clear()
+            # Whoever cancels this waits for what is on its way.
+            await asyncio.shield(asyncio.ensure_future(self._store_ended()))
+            self._changed.set()
+
+    async def _store_ended(self) -> None:
+        async with self._storing:
+            ended = list(self._ended)
+            if not ended:
+                return
+            await self._keep([cell for _, cells in ended for cell in cells])
+            del self._ended[: len(ended)]
+            for measurement, _ in ended:
+                self._repeat(measurement)
+
     async def _keep(self, cells: Iterable[Cell]) -> None:
         batch = list(cells)
         await self._store.put_cells(self._run_id, batch)
@@ -291,8 +331,7 @@ class Sweep:
     # Tests on one kernel, or at one node, at the same time.
 
     def _kernels(self, nodes: Iterable[str]) -> set[str]:
-        ids = {handle.boot_id for (node, _), handle in self._agents.items() if node in nodes}
-        return {f"kernel {boot_id}" for boot_id in ids if boot_id is not None}
+        return {kernel for node in nodes for kernel in self._kernels_of.get(node, ())}
 
     def _places(self, measurement: Measurement) -> set[str]:
         return self._kernels(measurement.nodes) | {f"node {node}" for node in measurement.nodes}
@@ -322,10 +361,8 @@ class Sweep:
             )
             for measurement, begun in self._started.values()
         )
-        total = sum(len(measurement.cells) for measurement in (*self._plan.measurements, *self._added))
-        total += len(self._plan.gaps) + len(self._plan.idle)
         return Progress(
-            total=total,
+            total=self._total + sum(len(one.cells) for one in self._added),
             done=self._done,
             failed=self._failed,
             running=running,
@@ -335,9 +372,8 @@ class Sweep:
 
     def _left_seconds(self, now: float) -> float | None:
         """The expected rest: the remaining work, as parallel as it was planned."""
-        work = sum(measurement.seconds for measurement in self._schedule.waiting)
+        work = self._schedule.waiting_seconds
         work += sum(max(0.0, measurement.seconds - (now - begun)) for measurement, begun in self._started.values())
-        planned = sum(measurement.seconds for measurement in self._plan.measurements)
-        if planned == 0:
+        if self._planned_seconds == 0:
             return 0.0
-        return work / planned * self._plan.estimate.expected_seconds
+        return work / self._planned_seconds * self._plan.estimate.expected_seconds

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.01
 # A shorter piece of a window says more of the ticks than of the host.
 PIECE_SECONDS = 0.2
+_PIECES = 25
 
 
 def tick_error_cores(counters: int, seconds: float) -> float:
@@ -28,14 +29,17 @@ def tick_error_cores(counters: int, seconds: float) -> float:
 
 
 def spread_error_cores(samples: Sequence[Sample], busy: Callable[[Sample, Sample], float | None]) -> float | None:
-    """The standard error of a window's mean CPU, from how much its pieces of `PIECE_SECONDS` differ.
+    """The standard error of a window's mean CPU, from how much its pieces differ.
 
-    `busy` is the cores between two samples. None where there are fewer than two pieces.
+    Pieces are of `PIECE_SECONDS`, of a long window longer: some `_PIECES` tell as much as hundreds. `busy` is the cores
+    between two samples. None where there are fewer than two pieces.
     """
+    seconds = samples[-1].monotonic_seconds - samples[0].monotonic_seconds if samples else 0.0
+    least = max(PIECE_SECONDS, seconds / _PIECES) * 0.99
     pieces: list[float] = []
     first = samples[0] if samples else None
     for sample in samples[1:]:
-        if first is not None and sample.monotonic_seconds - first.monotonic_seconds >= PIECE_SECONDS * 0.99:
+        if first is not None and sample.monotonic_seconds - first.monotonic_seconds >= least:
             cores = busy(first, sample)
             if cores is not None:
                 pieces.append(cores)

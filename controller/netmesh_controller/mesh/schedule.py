@@ -54,6 +54,7 @@ class Schedule:
         self._most = len(self._number) if max_concurrent is None else max_concurrent
         self._state = bytearray([_WAITING]) * len(measurements)
         self._waiting = len(measurements)
+        self._waiting_seconds = sum(one.seconds for one in measurements)
         # What was answered for a running measurement by `ahead`, and the way back.
         self._promised: dict[int, int] = {}
         self._promised_by: dict[int, int] = {}
@@ -64,6 +65,11 @@ class Schedule:
     def waiting(self) -> Collection[Measurement]:
         """What waits, in the plan's order; its length is known without counting."""
         return _Waiting(self._measurements, self._state, self._waiting)
+
+    @property
+    def waiting_seconds(self) -> float:
+        """What waits takes so long, one after the other."""
+        return max(0.0, self._waiting_seconds)
 
     @property
     def running(self) -> tuple[Measurement, ...]:
@@ -89,6 +95,7 @@ class Schedule:
         started += board.start(room - len(started), self._promised_by)
         for index in started:
             self._state[index] = _RUNNING
+            self._waiting_seconds -= self._measurements[index].seconds
         self._waiting -= len(started)
         # A promise is kept or broken when the measurement that it was made for has ended.
         for index in [index for index in self._promised if self._state[index] != _RUNNING]:
@@ -113,6 +120,7 @@ class Schedule:
         taken = sorted(self._board.take_all(self._number[node]))
         for index in taken:
             self._state[index] = _SETTLED
+            self._waiting_seconds -= self._measurements[index].seconds
             self._break_promise(self._promised_by.get(index))
         self._waiting -= len(taken)
         return [self._measurements[index] for index in taken]
@@ -192,6 +200,7 @@ class Schedule:
         self._board.put(index)
         self._state[index] = _WAITING
         self._waiting += 1
+        self._waiting_seconds += self._measurements[index].seconds
 
     def _break_promise(self, index: int | None) -> None:
         if index is not None and (following := self._promised.pop(index, None)) is not None:

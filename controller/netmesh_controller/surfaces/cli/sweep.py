@@ -15,6 +15,7 @@ import yaml
 from rich.console import Console
 
 from netmesh_common import logs
+from netmesh_common.garbage import steady
 from netmesh_common.tasks import cancelled
 from netmesh_controller.clients.reach import controller_at, may_have_cluster
 from netmesh_controller.clients.store import RunNotFoundError, Store, StoredRun, open_store
@@ -333,6 +334,7 @@ class _Command:
 
     async def _sweep(self, prepared: runs.Prepared, store: Store, console: Console) -> ExitCode:
         await runs.begin(prepared, store)
+        steady()
         interrupted = False
         live = ProgressDisplay(console)
 
