@@ -1,4 +1,4 @@
-"""The continuous probe: many peers on one 50 ms tick, and what became of their probes, window by window.
+"""The continuous probe: many peers on one tick, and what became of their probes, window by window.
 
 It goes on while the controller is away, for as long as its lease runs, and keeps what it saw until it is asked. There
 is no task a probe or a peer: one timer sends what is due in a batch, one task ends the windows.
@@ -7,18 +7,16 @@ is no task a probe or a peer: one timer sends what is due in a batch, one task e
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
-import math
 import random
 import secrets
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
 
 from netmesh.v1 import agent_pb2
-from netmesh_agent.errors import Refused
+from netmesh_agent.probing_report import fill
+from netmesh_agent.probing_settings import SHORTEST_TICK_SECONDS, Configuration, ProbePeer, check
 from netmesh_agent.stamp.sender import Peer, Sender
 from netmesh_agent.stamp.sessions import ReflectedSession, Sessions
 from netmesh_agent.stamp.window import Window, fold
@@ -27,7 +25,8 @@ from netmesh_common.tasks import guarded_task
 
 log = logging.getLogger(__name__)
 
-TICK_SECONDS = 0.05
+# A tick costs its cold caches, however much is done on it; from an interval of 1 s on there are ten in an interval.
+LONGEST_TICK_SECONDS, _TICKS_AN_INTERVAL = 0.1, 10
 JITTER = 0.1
 # Ways through a fabric that are seen; a true T3 comes with the next answer on the same port, so that more make it late.
 SOURCE_PORTS = 4
@@ -35,38 +34,11 @@ SOURCE_PORTS = 4
 _SLOT_BYTES = 256
 # What is kept while nobody asks: an hour of windows of 10 s, and not more than this of memory.
 KEPT_WINDOWS, KEPT_BYTES = 360, 8 * 1024 * 1024
+# From which timeout on, in ticks, answers to others may wait for one: their timeout is ours.
+_PATIENT_TICKS = 4
 # A timer that fires a little early must not make a window of nothing.
 _SHORTEST_PART = 0.05
 _ANY = {4: "0.0.0.0", 6: "::"}  # noqa: S104  # a sender takes the address that leads to its peer
-
-
-@dataclass(frozen=True, slots=True)
-class ProbePeer:
-    """A reflector to probe."""
-
-    address: str
-    port: int
-    ssid: int
-    key: bytes | None = field(default=None, repr=False)
-    same_clock: bool = False
-
-    @property
-    def family(self) -> int:
-        """4 or 6."""
-        return 6 if ":" in self.address else 4
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """Whom to probe and how, and whose probes to answer; see `ConfigureProbingRequest`."""
-
-    version: int
-    interval_seconds: float
-    timeout_seconds: float
-    window_seconds: float
-    lease_seconds: float
-    peers: tuple[ProbePeer, ...]
-    answered: tuple[StampSession, ...]
 
 
 class Probing:
@@ -88,7 +60,8 @@ class Probing:
         self._clock_error = clock_error
         self._told = told
         # Agents tick at different moments, so that they do not all send at once.
-        self._phase = random.uniform(0, TICK_SECONDS)  # noqa: S311  # no secret
+        self._phase = random.uniform(0, LONGEST_TICK_SECONDS)  # noqa: S311  # no secret
+        self._tick_seconds = LONGEST_TICK_SECONDS
         self._configuration: Configuration | None = None
         self._senders: dict[int, Sender] = {}
         self._peers: dict[ProbePeer, Peer] = {}
@@ -110,7 +83,7 @@ class Probing:
         What was seen so far is reported under the old one. Returns the reflector's port. Raises Refused where a session
         cannot be answered.
         """
-        _check(wanted)
+        check(wanted)
         self._sessions.listen()
         self._end_window()
         before = self._configuration
@@ -119,6 +92,10 @@ class Probing:
             wanted.timeout_seconds,
         )
         self._stop_probing(set(self._peers) if paced else set(self._peers) - set(wanted.peers))
+        if paced:
+            self._close_senders()
+            at_most = wanted.interval_seconds / _TICKS_AN_INTERVAL
+            self._tick_seconds = min(max(at_most, SHORTEST_TICK_SECONDS), LONGEST_TICK_SECONDS)
         await self._answer(wanted.answered)
         self._configuration = wanted
         for peer in wanted.peers:
@@ -133,6 +110,8 @@ class Probing:
                     same_clock=peer.same_clock,
                     jitter=JITTER,
                 )
+        patient = wanted.timeout_seconds >= _PATIENT_TICKS * self._tick_seconds
+        self._sessions.answer_on_ticks(bool(self._senders) and patient)
         self._began = time.monotonic()
         if self._ending is None and wanted.peers:
             self._ending = guarded_task(self._end_windows(), name="windows of the continuous probe")
@@ -182,20 +161,27 @@ class Probing:
         self._configuration = None
         self._told(None, 0)
         self._stop_probing(set(self._peers))
+        self._close_senders()
+        await self._answer(())
+
+    def _close_senders(self) -> None:
+        """From here on there are no ticks."""
+        self._sessions.answer_on_ticks(False)
         for sender in self._senders.values():
             sender.close()
         self._senders.clear()
         self._drops = 0
-        await self._answer(())
 
     def _sender(self, family: int) -> Sender:
         if family not in self._senders:
             sender = Sender(
-                tick_seconds=TICK_SECONDS,
+                tick_seconds=self._tick_seconds,
                 phase_seconds=self._phase,
                 clock_error=self._clock_error,
                 slot_bytes=_SLOT_BYTES,
                 reads_on_tick=True,
+                # One wake-up for all: cold caches are most of what one costs.
+                before_tick=self._sessions.answer_waiting,
             )
             sender.open(_ANY[family], [0] * SOURCE_PORTS)
             self._senders[family] = sender
@@ -211,7 +197,7 @@ class Probing:
             await self._answered.pop(gone).end()
         for key, session in by_key.items():
             if key not in self._answered:
-                self._answered[key] = self._sessions.open(session)
+                self._answered[key] = self._sessions.open(session, prompt=False)
             elif self._answered[key].session.peers != session.peers:
                 self._answered[key].change(session.peers)
 
@@ -242,7 +228,7 @@ class Probing:
         self._began = now
         drops = sum(sender.dropped() for sender in self._senders.values())
         report.socket_drops, self._drops = drops - self._drops, drops
-        _fill(report, self._take(configuration.peers), [self._peers[peer] for peer in configuration.peers])
+        fill(report, self._take(configuration.peers), [self._peers[peer] for peer in configuration.peers])
         for sender in self._senders.values():
             sender.latest_seconds = 0.0
         self._keep(report)
@@ -264,53 +250,3 @@ class Probing:
             self._kept_bytes -= len(self._kept.popleft()[1])
             self._forgotten += 1
         self._news.set()
-
-
-def _fill(report: agent_pb2.ProbeReport, windows: list[Window], peers: list[Peer]) -> None:
-    """Writes the columns; one that is 0 throughout stays empty."""
-    columns: dict[str, list[int]] = {
-        "sent": [window.received + window.lost for window in windows],
-        "lost": [window.lost for window in windows],
-        "forward_lost": [-1 if window.forward_lost is None else window.forward_lost for window in windows],
-        "return_lost": [-1 if window.return_lost is None else window.return_lost for window in windows],
-        "late": [window.late for window in windows],
-        "duplicates": [window.duplicates for window in windows],
-        "out_of_order": [window.out_of_order for window in windows],
-        "incomplete": [window.incomplete for window in windows],
-        "skipped": [peer.skipped for peer in peers],
-        "measured": [len(window.network) for window in windows],
-    }
-    for name, column in columns.items():
-        if any(column):
-            getattr(report, name).extend(column)
-    for peer in peers:
-        peer.skipped = 0
-    for window in windows:
-        report.network_nanoseconds.extend(window.network)
-
-
-def _check(wanted: Configuration) -> None:
-    """Raises Refused with the field that cannot be."""
-    bounds = (
-        ("interval_seconds", wanted.interval_seconds, TICK_SECONDS, 3600.0),
-        ("timeout_seconds", wanted.timeout_seconds, TICK_SECONDS, 10.0),
-        ("window_seconds", wanted.window_seconds, 0.5, 3600.0),
-        ("lease_seconds", wanted.lease_seconds, 0.0, 7 * 86400.0),
-    )
-    if wanted.version < 1:
-        raise Refused("refused", "version is at least 1", "version")
-    for name, value, least, most in bounds:
-        if not (math.isfinite(value) and least <= value <= most):
-            raise Refused("refused", f"{name} is {least:g} to {most:g}", name)
-    ends = [(peer.address, peer.port) for peer in wanted.peers]
-    if any(session.ssid == 0 for session in wanted.answered):
-        raise Refused("refused", "a session that others are to probe has an identifier", "answered")
-    for peer in wanted.peers:
-        try:
-            ipaddress.ip_address(peer.address)
-        except ValueError:
-            raise Refused("refused", f"'{peer.address}' is no IP address", "peers") from None
-        if not 0 < peer.port < 65536:
-            raise Refused("refused", f"{peer.port} of {peer.address} is no port", "peers")
-    if len(set(ends)) < len(ends):
-        raise Refused("refused", "a peer is there twice", "peers")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from netmesh.v1 import agent_pb2
-from netmesh_agent.probing import Configuration, ProbePeer
+from netmesh_agent.probing_settings import Configuration, ProbePeer
 from netmesh_agent.process import Ended
 from netmesh_agent.tools.base import Failure, Reading, SourcePort, Spec, StampSession, Summary
 

@@ -13,7 +13,8 @@ import pytest
 from netmesh.v1 import agent_pb2
 from netmesh_agent import probing as module
 from netmesh_agent.errors import Refused
-from netmesh_agent.probing import Configuration, ProbePeer, Probing
+from netmesh_agent.probing import Probing
+from netmesh_agent.probing_settings import Configuration, ProbePeer
 from netmesh_agent.stamp.sessions import Sessions
 from netmesh_agent.tools.base import StampSession
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import time
 from array import array
@@ -68,6 +69,9 @@ class Reflector:
         self._provisions: dict[tuple[bytes | None, int], _Provision] = {}
         self._sessions: dict[bytes, Session] = {}
         self._ports: list[_Port] = []
+        self._wakes = True
+        # What `answer_waiting` looks at first: most sockets have nothing most of the time.
+        self._waiting = select.epoll()
 
     def provision(
         self,
@@ -117,14 +121,37 @@ class Reflector:
             raise
         opened = _Port(self, sock)
         self._ports.append(opened)
-        asyncio.get_running_loop().add_reader(sock.fileno(), opened.ready)
+        self._waiting.register(opened.descriptor, select.EPOLLIN)
+        if self._wakes:
+            asyncio.get_running_loop().add_reader(opened.descriptor, opened.ready)
         bound: int = sock.getsockname()[1]
         return bound
+
+    def wake(self, wakes: bool) -> None:
+        """Whether packets wake the event loop; where they do not, `answer_waiting` is to be called again and again."""
+        if wakes == self._wakes:
+            return
+        self._wakes = wakes
+        loop = asyncio.get_running_loop()
+        for port in self._ports:
+            if wakes:
+                loop.add_reader(port.descriptor, port.ready)
+            else:
+                loop.remove_reader(port.descriptor)
+
+    def answer_waiting(self) -> None:
+        """Answers all that has come."""
+        waiting = {descriptor for descriptor, _ in self._waiting.poll(0)}
+        for port in self._ports:
+            while port.descriptor in waiting and port.ready() == BATCH:
+                pass
 
     def close(self) -> None:
         """Closes all sockets."""
         for port in self._ports:
-            asyncio.get_running_loop().remove_reader(port.descriptor)
+            if self._wakes:
+                asyncio.get_running_loop().remove_reader(port.descriptor)
+            # Registrations of a closed socket go with it.
             port.sock.close()
         self._ports.clear()
 
@@ -201,15 +228,15 @@ class _Port:
         self._sequences = [0] * BATCH
         self._times = [0] * BATCH
 
-    def ready(self) -> None:
-        """Answers what has come."""
+    def ready(self) -> int:
+        """Answers what has come, up to a batch; returns how many packets it was."""
         self._read_stamps()
         incoming = self._incoming
         count = incoming.receive(self.descriptor)
         if not count:
             # Something woke us: what is left of a numbering before, which would do so again and again.
             self._stamps.read(self.descriptor)
-            return
+            return 0
         arrived = time.time_ns()
         reflector = self.reflector
         error = reflector.error_estimate(arrived)
@@ -253,6 +280,7 @@ class _Port:
             for slot in marked:
                 self._outgoing.unmark(slot)
             self._read_stamps()
+        return count
 
     def _send(self, count: int) -> None:
         """Sends the answers in the first `count` slots, and notes the numbers under which their stamps will come."""

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import math
 import random
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -72,7 +73,7 @@ class Sender:
     it on the monotonic clock, so that agents with different phases do not send at once. `clock_error`: how far this
     host's clock may be off, in seconds, None where nobody keeps it. `ptp`: stamps in the PTPv2 format. `slot_bytes`:
     room for a packet. `reads_on_tick`: answers are read on ticks only, which saves waking up for each; what the process
-    sees of a round trip then says nothing.
+    sees of a round trip then says nothing. `before_tick` is called on each tick, before anything is read.
     """
 
     def __init__(
@@ -84,8 +85,12 @@ class Sender:
         ptp: bool = False,
         slot_bytes: int = SLOT_BYTES,
         reads_on_tick: bool = False,
+        before_tick: Callable[[], None] = lambda: None,
     ) -> None:
         self._reads_on_tick = reads_on_tick
+        self._before_tick = before_tick
+        # What a tick looks at first: most ports have nothing.
+        self._waiting = select.epoll()
         self._slot_bytes = slot_bytes
         self._tick_seconds = tick_seconds
         self._phase = phase_seconds % tick_seconds
@@ -124,6 +129,7 @@ class Sender:
                     wakes=not self._reads_on_tick,
                 )
             )
+            self._waiting.register(self._ports[-1].sock.fileno(), select.EPOLLIN)
 
     def add(
         self,
@@ -234,6 +240,7 @@ class Sender:
             self._timer = None
         for port in self._ports:
             port.close()
+        self._waiting.close()
         self._ports.clear()
         self._queue.clear()
 
@@ -248,9 +255,12 @@ class Sender:
         now = asyncio.get_running_loop().time()
         self.latest_seconds = max(self.latest_seconds, now - when)
         self._watch_clock()
+        self._before_tick()
         if self._reads_on_tick:
+            waiting = {descriptor for descriptor, _ in self._waiting.poll(0)}
             for port in self._ports:
-                port.drain()
+                if port.sock.fileno() in waiting:
+                    port.drain()
         queue = self._queue
         # What a tick left over leaves now; what this process slept through is not made up for in a burst.
         oldest = now - max(2 * self._tick_seconds, _CATCH_UP_SECONDS)

@@ -70,6 +70,9 @@ class Sessions:
         self._wanted_port = port
         self._reflector = Reflector(clock_error=clock_error)
         self._held: dict[int, StampSession] = {}
+        # Those of tests, whose sender's process times are read too.
+        self._prompt: set[int] = set()
+        self._on_ticks = False
         self.port: int | None = None
 
     def listen(self) -> None:
@@ -89,8 +92,30 @@ class Sessions:
                 raise Refused(code, message) from error
         self.port = port
 
-    def open(self, session: StampSession) -> ReflectedSession:
-        """Answers a session from now on; where its `ssid` is 0, one is chosen.
+    def answer_on_ticks(self, on_ticks: bool) -> None:
+        """Whether sessions that are not prompt may wait for the next `answer_waiting`: nobody is woken for each packet.
+
+        They do where the kernel stamps both ways, and while no prompt one is held; else all are answered at once.
+        """
+        self._on_ticks = on_ticks
+        self._settle_waking()
+
+    def answer_waiting(self) -> None:
+        """Answers all that has come; nothing where packets are answered at once."""
+        if not self._wakes:
+            self._reflector.answer_waiting()
+
+    @property
+    def _wakes(self) -> bool:
+        features = self._reflector.features
+        # The time between the process's own stamps would be taken for the network's.
+        return not self._on_ticks or bool(self._prompt) or not (features.receive and features.transmit)
+
+    def _settle_waking(self) -> None:
+        self._reflector.wake(self._wakes)
+
+    def open(self, session: StampSession, *, prompt: bool = True) -> ReflectedSession:
+        """Answers a session from now on; where its `ssid` is 0, one is chosen. `prompt`: each packet at once.
 
         Raises Refused: `refused` with the field that is wrong or an identifier that is taken, `busy` without a port.
         """
@@ -104,6 +129,9 @@ class Sessions:
             for peer in chosen.peers or (None,):
                 self._reflector.provision(peer, one, key=chosen.key)
         self._held[ssid] = chosen
+        if prompt:
+            self._prompt.add(ssid)
+            self._settle_waking()
         mode = "authenticated" if chosen.key else "unauthenticated"
         whom = f"answering {', '.join(chosen.peers) or 'any address'}"
         return ReflectedSession(self, chosen, f"STAMP reflector: port {self.port}, session {ssid}, {mode}, {whom}")
@@ -131,6 +159,8 @@ class Sessions:
     def withdraw(self, session: StampSession) -> int:
         """Answers it no longer; how many packets of it were answered, the warm-up's left out."""
         del self._held[session.ssid]
+        self._prompt.discard(session.ssid)
+        self._settle_waking()
         answered = 0
         for peer in session.peers or (None,):
             self._reflector.withdraw(peer, session.ssid + WARM_UP)

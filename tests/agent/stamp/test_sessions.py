@@ -71,6 +71,35 @@ async def test_a_key_is_needed_and_never_told(sessions: Sessions) -> None:
         assert KEY.hex() not in said
 
 
+async def test_patient_sessions_wait_for_a_tick_unless_a_test_is_held(sessions: Sessions) -> None:
+    patient = sessions.open(StampSession(7), prompt=False)
+    request = packets.encode_request(REQUEST._replace(ssid=7))
+    assert await answered(sessions, request)
+    sessions.answer_on_ticks(True)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        # More than a batch of them.
+        for _ in range(100):
+            sock.sendto(request, ("127.0.0.1", sessions.port))
+        await asyncio.sleep(0)
+        with pytest.raises(BlockingIOError):
+            sock.recv(2048)
+        sessions.answer_waiting()
+        for number in range(100):
+            reply = packets.decode_reply(sock.recv(2048))
+            assert reply is not None
+            assert reply.sequence == number
+            # When it came is the kernel's word, however late it was read.
+            assert reply.received_stamp < reply.stamp
+    test = sessions.open(StampSession(9))
+    assert await answered(sessions, request)
+    await test.end()
+    assert not await answered(sessions, request)
+    sessions.answer_on_ticks(False)
+    assert await answered(sessions, request)
+    assert json.loads((await patient.end()).output.stdout)["reflected"] == 104
+
+
 async def test_sessions_do_not_meet(sessions: Sessions) -> None:
     sessions.open(StampSession(7))
     for ssid in (6, 7, 8):
