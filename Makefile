@@ -4,7 +4,7 @@ PY := proto common agent controller tests bench
 
 N ?= 1000
 
-.PHONY: sim fuzz sweep test lint proto schema lock bench bench-diagnose sbom install format image kube-up kube-down test-kube test-kube-smoke
+.PHONY: sim restarts fuzz sweep test lint proto schema lock bench bench-diagnose sbom install format image kube-up kube-down test-kube test-kube-smoke
 
 sweep: install
 	$(BIN)/netmesh-controller sweep --lab 4
@@ -42,6 +42,10 @@ fuzz: install
 # The real controller over N simulated agents, in a network of its own; docs/scale.md.
 sim: install
 	unshare --net sh -c 'ip link set lo up && exec $(BIN)/python -m tests.sim --nodes $(N) $(ARGS)'
+
+# Controller, agent and database killed one after the other, and what the history has of it: five minutes.
+restarts: install
+	unshare --net sh -c 'ip link set lo up && exec $(BIN)/python -m tests.restarts'
 
 bench: install
 	$(BIN)/python -m bench $(ARGS)

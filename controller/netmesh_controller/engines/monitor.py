@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from netmesh_controller.mesh.probing.history import Patch
 from netmesh_controller.mesh.probing.live import Standing, Statistic, signs_beside, table
 from netmesh_controller.mesh.probing.peers import TURN_SECONDS, peering
 from netmesh_controller.mesh.probing.ring import Ring
-from netmesh_controller.mesh.probing.windows import BASE_SECONDS, Window
+from netmesh_controller.mesh.probing.windows import BASE_SECONDS, LENGTHS, Window, without_losses_to
 from netmesh_controller.mesh.progress import Progress
 from netmesh_controller.mesh.table import Table
 
@@ -95,6 +96,10 @@ class Monitor:
         self._told: frozenset[str] = frozenset()
         self._signs: Mapping[str, tuple[str, ...]] = {}
         self._known: dict[str, tuple[str, int, dict[int, tuple[str, ...]]]] = {}
+        # Tests and signs of the parts that the longest window is made of.
+        self._beside: deque[tuple[frozenset[str], Mapping[str, tuple[str, ...]]]] = deque(
+            maxlen=LENGTHS[-1] // BASE_SECONDS
+        )
         self._late: list[Patch] = []
         self.cover_seconds = 0.0
         self.restarts = 0
@@ -108,6 +113,7 @@ class Monitor:
         await self.stand_by()
         # Windows begin now: what lies between the last time it led and this one is nobody's gap, and another's to tell.
         self.intake.begin()
+        self._beside.clear()
         self.standing = Standing()
         self._members = Members(self._source, term)
         self._tasks = [
@@ -147,7 +153,8 @@ class Monitor:
             return None
         last = self.intake.rolling.window(BASE_SECONDS)
         ended = (window if last is None else last).started + BASE_SECONDS
-        return Live(table(self.standing, window, statistic), window.started, ended, seconds, self.standing)
+        standing = self._beside_of(seconds)
+        return Live(table(standing, window, statistic), window.started, ended, seconds, standing)
 
     # Who takes part.
 
@@ -190,6 +197,9 @@ class Monitor:
                 if name in self._known:
                     one.instance, one.window, one.versions = self._known.pop(name)
                 one.fresh_until = time.monotonic() + FRESH_SECONDS
+                if name in before.members or name in before.missing:
+                    # It was here, at another address or not to be asked.
+                    one.is_silent(time.time())
                 one.task = guarded_task(self._watch(one), name=f"probes of {name}")
         order = sorted(zones, key=lambda name: (zones[name] or "", name))
         if (tuple(order), tuple(zones[name] for name in order)) != (self.standing.nodes, self.standing.zones):
@@ -230,7 +240,8 @@ class Monitor:
                 watched = member.client.watch_probes(member.instance, member.window)
                 async with aclosing(watched):
                     async for report in watched:
-                        member.reason, delay = None, least
+                        delay = least
+                        member.is_heard(time.time())
                         self.intake.report(member, report)
                 said = "its agent ended the stream of reports"
             except AgentError as error:
@@ -238,6 +249,7 @@ class Monitor:
             if member.reason is None:
                 log.warning("%s: %s", member.node, said)
                 member.reason = self._why(member.node, said)
+            member.is_silent(time.time())
             # Not all at once: a controller that was away is met by all agents at the same moment.
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
             delay = min(2 * delay, most)
@@ -254,11 +266,36 @@ class Monitor:
         while True:
             ends = self.intake.rolling.filling.started + BASE_SECONDS
             await asyncio.sleep(max(0.0, ends + GRACE_SECONDS - time.time()))
+            silent = self._silent(ends - BASE_SECONDS, ends + GRACE_SECONDS)
+            without_losses_to(self.intake.rolling.filling, np.array(silent, dtype=np.intp))
             cursors = self.intake.cursors()
             windows, self._told, self._signs = self.intake.close()
             self.standing = self._stands(self._own.between(ends - BASE_SECONDS, ends + GRACE_SECONDS))
+            self.note_marks(self.standing.own, self.standing.marked)
             late, self._late[:] = tuple(self._late), ()
             self.on_closed(Closed(windows, self.standing, cursors, late))
+
+    def _silent(self, begin: float, end: float) -> list[int]:
+        """The places of the nodes whose agents were away in that time, or are still."""
+        found = self._found
+        return [
+            place
+            for place, name in enumerate(self.intake.nodes)
+            if (member := found.members.get(name)) is None or member.was_silent(begin, end)
+        ]
+
+    def note_marks(self, own: frozenset[str], marked: Mapping[str, tuple[str, ...]]) -> None:
+        """The tests and the signs of the window that ended last."""
+        self._beside.append((own, marked))
+
+    def _beside_of(self, seconds: int) -> Standing:
+        """How the mesh stands, with the tests and the signs of all of a window's parts that have been seen."""
+        parts = list(self._beside)[-(seconds // BASE_SECONDS) :]
+        marked: dict[str, tuple[str, ...]] = {}
+        for _, signs in parts:
+            for name, some in signs.items():
+                marked[name] = tuple(dict.fromkeys((*marked.get(name, ()), *some)))
+        return replace(self.standing, own=frozenset().union(*(own for own, _ in parts)), marked=marked)
 
     def _stands(self, own: frozenset[str] | None = None) -> Standing:
         nodes, found = self.intake.nodes, self._found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ _AT_ONCE = 64
 class Member:
     """An agent of the mesh. `versions` has whom it probed under each of its last configurations.
 
+    From `silent_from` to `silent_to` (seconds since 1970) its agent was away: it ended, or the connection to it.
     `instance` and `window` are the last window that was taken; `told` is what its `process` was configured with.
     """
 
@@ -45,6 +47,22 @@ class Member:
     sample: Sample | None = None
     task: asyncio.Task[None] | None = None
     fresh_until: float = 0.0
+    silent_from: float = -math.inf
+    silent_to: float = -math.inf
+
+    def is_heard(self, now: float) -> None:
+        """It told something at that time."""
+        self.reason = None
+        self.silent_to = min(self.silent_to, now)
+
+    def is_silent(self, now: float) -> None:
+        """It tells nothing from that time on."""
+        if self.silent_to <= now:
+            self.silent_from, self.silent_to = now, math.inf
+
+    def was_silent(self, begin: float, end: float) -> bool:
+        """Whether it was away in some of that time."""
+        return self.silent_from < end and self.silent_to >= begin
 
     def remember(self, version: int, peers: tuple[str, ...]) -> None:
         """Whom it probes under a version of its configuration; the oldest is forgotten."""

@@ -105,6 +105,8 @@ def _lossy(
         a, b = (nodes[place] for place in one.places)
         where = {"source": a, "target": b, "direction": "both", **_ABOUT}
         made.append(_finding("lossy_pair", where, one, f"Between {a} and {b}"))
+    if found.mesh is not None:
+        made.append(_finding("lossy_mesh", {"direction": "both", **_ABOUT}, found.mesh, "All over the mesh"))
     return made
 
 

@@ -48,11 +48,12 @@ class Lossy:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Everything that loses more than it should."""
+    """Everything that loses more than it should; `mesh` where so much of it does that no place is to blame."""
 
     nodes: tuple[Lossy, ...] = ()
     zones: tuple[Lossy, ...] = ()
     pairs: tuple[Lossy, ...] = ()
+    mesh: Lossy | None = None
 
 
 def losses(sent: NDArray[np.generic], lost: NDArray[np.generic], zone: NDArray[np.intp], alpha: float) -> Losses:
@@ -62,13 +63,15 @@ def losses(sent: NDArray[np.generic], lost: NDArray[np.generic], zone: NDArray[n
     """
     sent_both, lost_both = _both(sent), _both(lost)
     usual = _usual(sent_both, lost_both, zone)
-    zones = _zones(sent_both, lost_both, zone, usual, alpha / 3)
+    mesh = _mesh(sent_both, lost_both, alpha / 4)
+    zones = _zones(sent_both, lost_both, zone, usual, alpha / 4)
     for one in zones:
         a, b = one.places
         between = (zone[:, None] == a) & (zone[None, :] == b)
         sent_both[between | between.T] = lost_both[between | between.T] = 0
-    nodes = _nodes(sent_both, lost_both, usual, alpha / 3)
-    return Losses(tuple(nodes), tuple(zones), tuple(_pairs(sent_both, lost_both, usual, alpha / 3)))
+    nodes = _nodes(sent_both, lost_both, usual, alpha / 4)
+    pairs = _pairs(sent_both, lost_both, usual, alpha / 4)
+    return Losses(tuple(nodes), tuple(zones), tuple(pairs), None if nodes or zones or pairs else mesh)
 
 
 def chance(lost: NDArray[np.generic] | float, expected: NDArray[np.generic] | float) -> Floats:
@@ -106,6 +109,21 @@ def _usual(sent: Floats, lost: Floats, zone: NDArray[np.intp]) -> float:
 def _median(lost: Floats, sent: Floats) -> float:
     some = sent > 0
     return float(np.median(lost[some] / sent[some])) if some.any() else 0.0
+
+
+def _mesh(sent: Floats, lost: Floats, alpha: float) -> Lossy | None:
+    """The whole mesh, where it still loses without the quarter of its nodes that lose most."""
+    some = np.flatnonzero(sent.sum(axis=1))
+    if len(some) < _LEAST_PEERS + 1:
+        return None
+    ratios = lost[some].sum(axis=1) / sent[some].sum(axis=1)
+    among = np.ix_(some[_kept(ratios)], some[_kept(ratios)])
+    # Each probe counts at both of its ends.
+    kept_sent, kept_lost = sent[among].sum() / 2, lost[among].sum() / 2
+    bound = float(chance(kept_lost, kept_sent * USUAL))
+    if not kept_sent or bound >= math.log(alpha) or kept_lost / kept_sent - USUAL < OF_MANY:
+        return None
+    return _lossy((), np.triu(lost), np.triu(sent), USUAL, bound)
 
 
 def _nodes(sent: Floats, lost: Floats, usual: float, alpha: float) -> list[Lossy]:

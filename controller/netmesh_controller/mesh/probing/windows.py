@@ -125,6 +125,14 @@ def _add(window: Window, report: PeerReport, before: tuple[NDArray[Any], ...]) -
     window.middle[row, targets] = np.where((middle != UNKNOWN) & (fewer | (now == UNKNOWN)), middle, now)
 
 
+def without_losses_to(window: Window, targets: NDArray[np.intp]) -> None:
+    """Takes out, in place, the probes to those nodes that were lost: of a reflector that was not there they say that,
+    and nothing of the network. Those that were answered stay.
+    """
+    window.sent[:, targets] -= window.lost[:, targets]
+    window.lost[:, targets] = 0
+
+
 def least(codes: Codes) -> Codes:
     """The least of the known codes over the first axis; unknown where none is."""
     # Unknown is 0 and would be the minimum: one below it wraps around to the largest code.

@@ -35,7 +35,7 @@ class MeshQuery(Query):
 
 class MeshNode(Answered):
     """A node of the mesh. `reason` says why its agent tells nothing; `own_traffic`: tests of netmesh's own ran there in
-    the last window; `signs` are those of its witness; `fresh`: it is new or was started again.
+    the window; `signs` are those of its witness; `fresh`: it is new or was started again.
     """
 
     name: str

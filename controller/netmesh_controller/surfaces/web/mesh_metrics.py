@@ -112,7 +112,11 @@ class MeshMetrics(Collector):
 
 
 # Of events; docs/findings.md tells what each means.
-KINDS = ("slow_node", "slow_pair", "slow_zone_pair", "lossy_node", "lossy_pair", "lossy_zone_pair", "agent_lost")
+KINDS = (
+    *("slow_node", "slow_pair", "slow_zone_pair"),
+    *("lossy_node", "lossy_pair", "lossy_zone_pair", "lossy_mesh"),
+    "agent_lost",
+)
 
 
 def _worst(name: str, what: str, standing: Standing, values: NDArray[np.float64]) -> Metric:

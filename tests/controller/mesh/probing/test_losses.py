@@ -65,6 +65,27 @@ def test_two_zones_that_lose_between_them_are_said_once() -> None:
     assert (found.nodes, found.pairs) == ((), ())
 
 
+@given(st.integers(4, 30), st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_mesh_that_loses_everywhere_is_told_as_one(size: int, data: st.DataObject) -> None:
+    sent = mesh(size, 60)
+    lost = lost_of(sent, 0.1, data.draw(st.integers(0, 10_000)))
+    found = losses(sent, lost, np.arange(size) % data.draw(st.integers(1, 3)), ALPHA)
+    # A pair that lost more than the others by chance may be named in its place, and never beside it.
+    named = bool(found.nodes or found.zones or found.pairs)
+    assert (found.mesh is None) == named
+    if found.mesh is not None:
+        assert (found.mesh.places, found.mesh.lost, found.mesh.sent) == ((), lost.sum(), sent.sum())
+
+
+def test_a_mesh_that_loses_evenly_has_no_place_to_blame() -> None:
+    sent = mesh(6, 60)
+    found = losses(sent, np.where(sent > 0, 6, 0), np.zeros(6, np.intp), ALPHA)
+    assert (found.nodes, found.zones, found.pairs) == ((), (), ())
+    assert found.mesh is not None
+    assert found.mesh.ratio == 0.1
+
+
 def test_a_pair_that_was_not_probed_says_nothing() -> None:
     found = losses(np.zeros((5, 5), int), np.zeros((5, 5), int), np.zeros(5, np.intp), ALPHA)
     assert found == Losses()

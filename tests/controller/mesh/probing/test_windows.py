@@ -16,6 +16,7 @@ from netmesh_controller.mesh.probing.windows import (
     empty,
     rolled,
     take,
+    without_losses_to,
 )
 
 SECONDS = st.floats(scale.SHORTEST_SECONDS, scale.LONGEST_SECONDS)
@@ -154,3 +155,18 @@ def test_what_has_begun_of_a_windows_last_part_is_in_it() -> None:
             else:
                 part = whole // dict(LONGER)[seconds]
                 assert 10 * (whole - part) < window.sent[0, 1] <= 10 * whole
+
+
+@given(st.lists(PEERS, min_size=5, max_size=5), st.sets(st.integers(0, 4)))
+def test_what_was_lost_to_an_agent_that_was_away_is_not_counted(
+    seen: list[dict[int, tuple[int, list[float]]]], away: set[int]
+) -> None:
+    window = empty(5, 0)
+    for source, peers in enumerate(seen):
+        take(window, report(source, peers))
+    before_sent, before_lost = window.sent.copy(), window.lost.copy()
+    without_losses_to(window, np.array(sorted(away), np.intp))
+    for target in range(5):
+        lost = before_lost[:, target] if target in away else 0
+        assert (window.lost[:, target] == before_lost[:, target] - lost).all()
+        assert (window.sent[:, target] == before_sent[:, target] - lost).all()

@@ -1,0 +1,1 @@
+"""What restarts leave in the history of a mesh that is watched: `make restarts`, five minutes."""
