@@ -22,11 +22,21 @@ def main() -> None:
     parser.add_argument("--lost", type=int, default=0, help="agents that stop for a while after their start")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", type=Path, help="a file for what cProfile sees of the controller")
+    parser.add_argument("--per-zone-pair", type=int)
     asked = parser.parse_args()
     world = World(
         asked.nodes, factor=asked.factor, oversubscribed=asked.oversubscribed, lost=asked.lost, seed=asked.seed
     )
-    options = ("--pairs", f"sample:{asked.rounds}", "--tests", "tcp-bandwidth", "--duration", asked.duration)
+    options: tuple[str, ...] = (
+        "--pairs",
+        f"sample:{asked.rounds}",
+        "--tests",
+        "tcp-bandwidth",
+        "--duration",
+        asked.duration,
+    )
+    if asked.per_zone_pair is not None:
+        options += ("--per-zone-pair", str(asked.per_zone_pair))
     show(asyncio.run(sweep(world, *options, profile=asked.profile)))
 
 
@@ -46,6 +56,7 @@ def show(report: Report) -> None:
     )
     print(f"  measured again alone after that: {report.alone}, in none of the figures of time above")
     print(f"  at once {report.most_at_once}, tests that met at a node {report.overlaps}")
+    print(f"  at once between two zones, either way, by the model network's own record: {report.most_between_zones}")
     print(f"  numbers that differ from the pair alone: {len(report.wrong)}")
 
 

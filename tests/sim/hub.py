@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -39,10 +40,12 @@ class Hub:
     ran: list[Ran] = field(default_factory=list)
     most_at_once: int = 0
     overlaps: int = 0
+    most_between_zones: int = 0
 
     def __post_init__(self) -> None:
         self._open: dict[str, tuple[str, str, float]] = {}
         self._busy: dict[str, int] = {}
+        self._between: Counter[frozenset[str]] = Counter()
         self._ready = asyncio.Semaphore(0)
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -65,6 +68,10 @@ class Hub:
                 self.overlaps += any(self._busy.get(node, 0) for node in (source, target))
                 for node in (source, target):
                     self._busy[node] = self._busy.get(node, 0) + 1
+                zones = self._zones(source, target)
+                self._between[zones] += 1
+                if len(zones) == 2:
+                    self.most_between_zones = max(self.most_between_zones, self._between[zones])
                 self._open[flow] = (source, target, now)
                 self.most_at_once = max(self.most_at_once, len(self._open))
                 self.on_change()
@@ -75,6 +82,7 @@ class Hub:
                 source, target, began = self._open.pop(flow)
                 for node in (source, target):
                     self._busy[node] -= 1
+                self._between[self._zones(source, target)] -= 1
                 delivered = self.network.end(flow, now)
                 self.ran.append(Ran(source, target, began, now - began, flow.split()[0].endswith("/alone")))
                 self.on_change()
@@ -83,6 +91,9 @@ class Hub:
                     "bits_per_second": delivered.bits_per_second,
                     "round_trip_seconds": self.network.round_trip_seconds(source, target),
                 }
+
+    def _zones(self, *nodes: str) -> frozenset[str]:
+        return frozenset(self.network.places[node].zone for node in nodes)
 
     async def all_ready(self, processes: int) -> None:
         for _ in range(processes):

@@ -17,6 +17,7 @@ from tests.sim.rounds import barrier_seconds, sequential_seconds
 from tests.sim.world import World
 
 from netmesh_controller.identity import make_identity
+from netmesh_controller.mesh.ask import ask_from
 from netmesh_controller.mesh.document import RunDocument
 from netmesh_controller.mesh.estimate import lower_bound_seconds
 
@@ -47,6 +48,7 @@ class Report:
     peak_rss_bytes: int
     most_at_once: int
     overlaps: int
+    most_between_zones: int
     wrong: tuple[str, ...]
 
     @property
@@ -118,7 +120,7 @@ async def sweep(world: World, *options: str, port: int = 9410, profile: Path | N
             ran=len(hub.ran),
             alone=len(hub.ran) - len(planned),
             makespan_seconds=max(one.began + one.seconds for one in planned) - min(one.began for one in planned),
-            bound_seconds=lower_bound_seconds(work),
+            bound_seconds=_bound(work, document, world),
             sequential_seconds=sequential_seconds(planned),
             barrier_seconds=barrier_seconds(planned),
             cpu_seconds=usage.ru_utime + usage.ru_stime,
@@ -126,8 +128,16 @@ async def sweep(world: World, *options: str, port: int = 9410, profile: Path | N
             peak_rss_bytes=usage.ru_maxrss * 1024,
             most_at_once=hub.most_at_once,
             overlaps=hub.overlaps,
+            most_between_zones=hub.most_between_zones,
             wrong=tuple(_wrong(document, hub)),
         )
+
+
+def _bound(work: list[tuple[tuple[str, str], float]], document: RunDocument, world: World) -> float:
+    """The lower bound of what ran, under the caps that were asked for."""
+    ask = ask_from(document.run.plan.asked)
+    zones: dict[str, str | None] = {name: world.zone(number) for number, name in enumerate(world.names)}
+    return lower_bound_seconds(work, ask.max_concurrent, per_zone_pair=ask.per_zone_pair, zones=zones)
 
 
 def _wrong(document: RunDocument, hub: Hub) -> list[str]:

@@ -73,7 +73,12 @@ class Sweep:
         self._alone = alone
         self._repeating = repeating
         self._added: list[Measurement] = []
-        self._schedule = Schedule(plan.measurements, max_concurrent=plan.ask.max_concurrent)
+        self._schedule = Schedule(
+            plan.measurements,
+            plan.ask.max_concurrent,
+            per_zone_pair=plan.ask.per_zone_pair,
+            zones={node.name: node.zone for node in plan.nodes},
+        )
         self._attempts: dict[int, int] = {}
         self._ahead: dict[int, tuple[Attempt, asyncio.Task[None]]] = {}
         self._started: dict[int, tuple[Measurement, float]] = {}

@@ -41,7 +41,7 @@ class Ask(BaseModel):
     `message_rate` is for instruments that send at a rate; None is their default. `targets` are
     `PATH:NAME=ADDRESS:PORT`. `max_traffic` is bytes. `until` repeats each cell beyond `repeat` until its interval is
     narrow enough, `max_repeat` times at most. `budget` is the seconds that a sweep may take. `max_concurrent`
-    None means as many tests as there are free nodes.
+    None means as many tests as there are free nodes. `per_zone_pair` is the most tests at once between two zones.
     `nodes`, `zones`, `selector` and `exclude` choose nodes; those of a control plane have no bandwidth tests, unless
     `include_control_plane`.
     """
@@ -72,6 +72,7 @@ class Ask(BaseModel):
     budget: Annotated[float | None, BeforeValidator(fields.budget)] = None
     pairs: Annotated[str, BeforeValidator(fields.pairs)] = "all"
     max_concurrent: Annotated[int | None, BeforeValidator(fields.max_concurrent)] = None
+    per_zone_pair: Annotated[int | None, BeforeValidator(fields.max_concurrent)] = None
     family: Annotated[Literal[4, 6, "both"], BeforeValidator(fields.family)] = 4
     targets: Annotated[tuple[str, ...], BeforeValidator(fields.targets)] = ()
     nodes: Annotated[tuple[str, ...] | None, BeforeValidator(fields.names)] = None

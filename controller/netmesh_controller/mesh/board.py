@@ -8,7 +8,10 @@ The pair arrays take 8 bytes a pair of nodes: 8 MB for 1,000 nodes, 200 MB for 5
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from netmesh_controller.mesh.zonecaps import Between, ZoneCaps
 
 _NONE = -1
 # A local cell fills a gap that is at least this part of its own length; shorter gaps are waits for a partner that is
@@ -20,11 +23,14 @@ class Board:
     """The state. `ends[i]` are the node numbers of measurement i, twice the same for a local cell.
 
     `now` is a clock of expectations: it is where it would be if every measurement took `seconds[i]`. It orders
-    what runs; nobody reads it as time.
+    what runs; nobody reads it as time. `caps` bound what runs between zones.
     """
 
-    def __init__(self, count: int, ends: Sequence[tuple[int, int]], seconds: Sequence[float]) -> None:
+    def __init__(
+        self, count: int, ends: Sequence[tuple[int, int]], seconds: Sequence[float], caps: ZoneCaps | None = None
+    ) -> None:
         self.count = count
+        self.caps = caps
         self.first = array("i", (min(a, b) for a, b in ends))
         self.second = array("i", (max(a, b) for a, b in ends))
         self.seconds = array("d", seconds)
@@ -48,8 +54,9 @@ class Board:
         self.following.append(_NONE)
 
     def copy(self) -> Board:
-        """A board that can be played on without a change to this one; measurements are shared."""
+        """A board that can be played on without a change to this one; measurements are shared, caps are left out."""
         other = Board.__new__(Board)
+        other.caps = None
         other.count, other.first, other.second, other.seconds = self.count, self.first, self.second, self.seconds
         other.now = self.now
         other.expected_end = dict(self.expected_end)
@@ -79,6 +86,8 @@ class Board:
     def run(self, index: int, expected_end: float) -> None:
         """Lets a measurement that does not wait run, until then as far as is known."""
         self.expected_end[index] = expected_end
+        if self.caps is not None:
+            self.caps.begin(self.first[index], self.second[index])
         for node in (self.first[index], self.second[index]):
             self.free.discard(node)
             self.fresh.discard(node)
@@ -89,6 +98,8 @@ class Board:
         for node in (self.first[index], self.second[index]):
             self.free.add(node)
             self.fresh.add(node)
+        if self.caps is not None:
+            self.fresh |= self.free.intersection(self.caps.end(self.first[index], self.second[index]))
 
     def take_all(self, node: int) -> list[int]:
         """Takes out everything that waits for the node."""
@@ -105,15 +116,26 @@ class Board:
         index = self.head[min(a, b) * self.count + max(a, b)]
         return None if index == _NONE else index
 
-    def matches(self, free: Collection[int], fresh: Collection[int], favoured: Collection[int] = ()) -> Iterator[int]:
+    def matches(
+        self,
+        free: Collection[int],
+        fresh: Collection[int],
+        favoured: Collection[int] = (),
+        crossing: Counter[Between] | None = None,
+    ) -> Iterator[int]:
         """What should start on the `free` nodes: until it is exhausted, no two of them are left that could start.
 
         The node with the most work waiting chooses first, and chooses the partner with the most work, counting
         what waits for the two together once more: who is behind must never wait for a partner at the end. Equal
         choices follow the plan's order. `favoured` measurements were promised, and weigh one measurement more.
-        Only pairs with a node of `fresh` are looked at.
+        Only pairs with a node of `fresh` are looked at. Under caps a pair between zones that still have much to do
+        together counts for more; `crossing` is what runs between zones, where that is not as it is now.
         """
         taken: set[int] = set()
+        caps = self.caps
+        runs: Counter[Between] = Counter()
+        if caps is not None:
+            runs = caps.running.copy() if crossing is None else crossing
         for node in sorted((node for node in free if self.work[node] > 0), key=lambda node: (-self.work[node], node)):
             if node in taken:
                 continue
@@ -127,12 +149,18 @@ class Board:
                 if index == _NONE:
                     continue
                 weight = self.work[other] + self.pair_seconds[pair]
+                if caps is not None and (crossed := caps.between(node, other)) is not None:
+                    if runs[crossed] >= caps.most:
+                        continue
+                    weight += caps.needed_seconds(crossed)
                 if favoured and index in favoured:
                     weight += self.seconds[index]
                 if best is None or (-round(weight, 3), index) < best:
                     best, partner = (-round(weight, 3), index), other
             if best is not None:
                 taken.update((node, partner))
+                if caps is not None and (crossed := caps.between(node, partner)) is not None:
+                    runs[crossed] += 1
                 yield best[1]
 
     def start(self, most: int, favoured: Collection[int] = ()) -> list[int]:
@@ -183,6 +211,8 @@ class Board:
 
     def _add(self, a: int, b: int, pair: int, seconds: float) -> None:
         self.pair_seconds[pair] += seconds
+        if self.caps is not None:
+            self.caps.waits(a, b, seconds)
         self.work[a] += seconds
         if a != b:
             self.work[b] += seconds

@@ -46,17 +46,21 @@ def estimate(
     nodes: Sequence[Node],
     max_concurrent: int | None,
     *,
+    per_zone_pair: int | None = None,
     idle_cells: int = 0,
     idle_seconds: float = 0.0,
 ) -> Estimate:
     """The cost of the measurements on these nodes, at most `max_concurrent` at once (None: as many as fit).
 
+    At most `per_zone_pair` of them run between two zones.
+
     Before them `idle_cells` are watched at once for `idle_seconds`.
     """
-    bound = lower_bound_seconds(((one.nodes, one.seconds) for one in measurements), max_concurrent)
+    zones = {node.name: node.zone for node in nodes}
+    work = ((one.nodes, one.seconds) for one in measurements)
+    bound = lower_bound_seconds(work, max_concurrent, per_zone_pair=per_zone_pair, zones=zones)
     traffic: defaultdict[str, _Traffic] = defaultdict(_Traffic)
     rates = _Rates(nodes)
-    zones = {node.name: node.zone for node in nodes}
     crossing: defaultdict[tuple[str, str], _Traffic] = defaultdict(_Traffic)
     for one in measurements:
         traffic[one.variant.path].add(one, rates)
@@ -79,16 +83,24 @@ def estimate(
     )
 
 
-def lower_bound_seconds(work: Iterable[tuple[Sequence[str], float]], max_concurrent: int | None = None) -> float:
+def lower_bound_seconds(
+    work: Iterable[tuple[Sequence[str], float]],
+    max_concurrent: int | None = None,
+    *,
+    per_zone_pair: int | None = None,
+    zones: Mapping[str, str | None] | None = None,
+) -> float:
     """The time below which no schedule of `work`, (nodes, seconds) each, can be.
 
     It is the largest of: the busiest node's work; all work over the most that may run at once; and the work that
     takes two nodes over half of the nodes that it is on, rounded down, since no more pairs fit beside each other
-    (of an odd number of nodes one is always left over).
+    (of an odd number of nodes one is always left over); and the work between two zones over what may run there.
     """
     per_node: defaultdict[str, float] = defaultdict(float)
     paired: set[str] = set()
     paired_seconds = total = 0.0
+    zone_of = zones or {}
+    crossing: defaultdict[tuple[str, str], float] = defaultdict(float)
     for nodes, seconds in work:
         total += seconds
         for node in nodes:
@@ -96,11 +108,16 @@ def lower_bound_seconds(work: Iterable[tuple[Sequence[str], float]], max_concurr
         if len(nodes) == 2:
             paired.update(nodes)
             paired_seconds += seconds
+            here, there = zone_of.get(nodes[0]), zone_of.get(nodes[1])
+            if here is not None and there is not None and here != there:
+                crossing[min(here, there), max(here, there)] += seconds
     bounds = [max(per_node.values(), default=0.0)]
     if paired:
         bounds.append(paired_seconds / (len(paired) // 2))
     if max_concurrent is not None:
         bounds.append(total / max_concurrent)
+    if per_zone_pair is not None and crossing:
+        bounds.append(max(crossing.values()) / per_zone_pair)
     return max(bounds)
 
 

@@ -61,6 +61,7 @@ class Outline(BaseModel):
     omit_seconds: int
     repeat: int
     max_concurrent: int | None
+    per_zone_pair: int | None = None
     measurements: int
     cells: int
     lower_bound_seconds: Finite
@@ -94,6 +95,7 @@ def outline_of(plan: Plan, cost: Estimate | None = None) -> Outline:
         omit_seconds=ask.omit,
         repeat=ask.repeat,
         max_concurrent=ask.max_concurrent,
+        per_zone_pair=ask.per_zone_pair,
         measurements=estimate.measurements,
         cells=estimate.cells,
         lower_bound_seconds=estimate.lower_bound_seconds,

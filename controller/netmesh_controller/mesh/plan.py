@@ -119,6 +119,7 @@ class Plan:
             self.measurements,
             self.nodes,
             self.ask.max_concurrent,
+            per_zone_pair=self.ask.per_zone_pair,
             idle_cells=len(self.idle),
             idle_seconds=self.idle_seconds,
         )
@@ -153,6 +154,8 @@ def make_plan(
     """
     if not nodes:
         raise AskError("pairs", "there is no node to measure")
+    if ask.per_zone_pair is not None and not any(node.zone for node in nodes):
+        raise AskError("per-zone-pair", "it cannot be held: no node says in which zone it is")
     made = _made(ask, nodes, unreachable or {}, services=services)
     if ask.budget is not None and made.estimate.expected_seconds > ask.budget:
         made = _within(ask.budget, ask, made, lambda fewer: _made(fewer, nodes, unreachable or {}, services=services))

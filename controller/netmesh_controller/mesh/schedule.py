@@ -23,11 +23,12 @@ that can be told from chance.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from netmesh_controller.mesh import lookahead
 from netmesh_controller.mesh.board import Board
 from netmesh_controller.mesh.plan import Measurement
+from netmesh_controller.mesh.zonecaps import ZoneCaps
 
 # From so few waiting measurements on, the rest is played through before a choice.
 LOOKAHEAD_FROM = 200
@@ -38,11 +39,20 @@ _WAITING, _RUNNING, _SETTLED = 0, 1, 2
 class Schedule:
     """The measurements of a plan (`measurements[i].index` is i), at most `max_concurrent` of them at once.
 
+    With `per_zone_pair`, at most so many of them run between two zones, either way; `zones` go by node.
+
     Each is started once, unless it is requeued or restored. Methods raise ValueError where a measurement is not in
     the state that they need.
     """
 
-    def __init__(self, measurements: Sequence[Measurement], max_concurrent: int | None = None) -> None:
+    def __init__(
+        self,
+        measurements: Sequence[Measurement],
+        max_concurrent: int | None = None,
+        *,
+        per_zone_pair: int | None = None,
+        zones: Mapping[str, str | None] | None = None,
+    ) -> None:
         self._measurements = list(measurements)
         self._number: dict[str, int] = {}
         for one in measurements:
@@ -50,7 +60,10 @@ class Schedule:
                 self._number.setdefault(node, len(self._number))
         # What one node measures alone has both of its ends there.
         ends = [(self._number[one.nodes[0]], self._number[one.nodes[-1]]) for one in measurements]
-        self._board = Board(len(self._number), ends, [one.seconds for one in measurements])
+        caps = None
+        if per_zone_pair is not None:
+            caps = ZoneCaps([(zones or {}).get(node) for node in self._number], per_zone_pair)
+        self._board = Board(len(self._number), ends, [one.seconds for one in measurements], caps)
         self._most = len(self._number) if max_concurrent is None else max_concurrent
         self._state = bytearray([_WAITING]) * len(measurements)
         self._waiting = len(measurements)
@@ -86,7 +99,7 @@ class Schedule:
         board, room = self._board, self._room
         started: list[int] = []
         # Under a cap that leaves nodes over, who is free matters less than the cap.
-        capped = self._most < len(self._number) // 2
+        capped = self._most < len(self._number) // 2 or board.caps is not None
         if board.fresh and room > 0 and self._waiting <= LOOKAHEAD_FROM and not capped:
             waiting = [one.index for one in self.waiting]
             started = lookahead.best_start(board, waiting, room, self._most)
@@ -178,7 +191,12 @@ class Schedule:
     def _following(self, ending: Sequence[int]) -> int | None:
         """What would start on nodes of the first of `ending` if all of them ended now."""
         freed = {node for index in ending for node in self._nodes(index)}
-        would_start = self._board.matches(self._board.free | freed, self._board.fresh | freed, self._promised_by)
+        board = self._board
+        crossing = None
+        if board.caps is not None:
+            crossing = board.caps.without((board.first[index], board.second[index]) for index in ending)
+        fresh = board.free | freed if crossing is not None else board.fresh | freed
+        would_start = board.matches(board.free | freed, fresh, self._promised_by, crossing)
         for _, index in zip(range(self._room + len(ending)), would_start, strict=False):
             if self._nodes(index) & self._nodes(ending[0]):
                 return index

@@ -36,6 +36,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         "budget": None,
         "pairs": "all",
         "max_concurrent": None,
+        "per_zone_pair": None,
         "family": 4,
         "targets": (),
         "nodes": None,
@@ -66,6 +67,7 @@ def test_a_command_line_and_a_file_ask_for_the_same() -> None:
         "repeat": "2",
         "pairs": "node-1:node-2,node-2:node-1",
         "max-concurrent": "3",
+        "per-zone-pair": "2",
         "family": "both",
         "targets": "web=192.0.2.10:443,pod-to-nodeport:np=[2001:DB8:0::1]:30080",
     }
@@ -88,6 +90,7 @@ def test_a_command_line_and_a_file_ask_for_the_same() -> None:
         "repeat": 2,
         "pairs": ["node-1:node-2", "node-2:node-1"],
         "max_concurrent": 3,
+        "per_zone_pair": 2,
         "family": "both",
         "targets": ["web=192.0.2.10:443", "pod-to-nodeport:np=[2001:db8::1]:30080"],
     }
@@ -182,6 +185,7 @@ def test_segment_sizes_are_a_list_or_a_range(text: object, sizes: tuple[int, ...
         ({"streams": 1.5}, "streams: 1.5 is not a whole number of streams"),
         ({"streams": True}, "streams: True is not a whole number of streams"),
         ({"repeat": 0}, "repeat: 0 is not a whole number of repeats from 1 to 1000"),
+        ({"per-zone-pair": 0}, "per-zone-pair: 0 is not a whole number of tests at once ≥ 1"),
         ({"max-concurrent": 0}, "max-concurrent: 0 is not a whole number of tests at once ≥ 1"),
         ({"rate": "10x"}, "rate: '10x' is not a rate in bits a second such as 100M, 1.5G or 64k, nor unlimited"),
         ({"rate": 0}, "rate: 0 sends nothing; say unlimited"),

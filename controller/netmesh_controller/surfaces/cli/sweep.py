@@ -102,6 +102,9 @@ def sweep(
     ] = None,
     pairs: Annotated[str | None, typer.Option(help="all, sample:K, zones, or SOURCE:TARGET,… [all]")] = None,
     max_concurrent: Annotated[int | None, typer.Option(help="Most tests at one time. [no limit]")] = None,
+    per_zone_pair: Annotated[
+        int | None, typer.Option(help="Most tests at one time between two zones. [no limit]")
+    ] = None,
     family: Annotated[str | None, typer.Option(help="IP version: 4, 6 or both. [4]")] = None,
     target: Annotated[
         list[str] | None, typer.Option(help="A target outside: [PATH:]NAME=ADDRESS:PORT, for tcp-connect or stamp.")
@@ -167,6 +170,7 @@ def sweep(
         "budget": budget,
         "pairs": pairs,
         "max_concurrent": max_concurrent,
+        "per_zone_pair": per_zone_pair,
         "family": family,
         "message_sizes": message_sizes,
         "mss": mss,

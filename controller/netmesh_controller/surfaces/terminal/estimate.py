@@ -26,6 +26,8 @@ def show_estimate(console: Console, outline: Outline) -> None:
         work += f", {outline.repeat} repeats"
     if outline.max_concurrent is not None:
         work += f", at most {outline.max_concurrent} at once"
+    if outline.per_zone_pair is not None:
+        work += f", at most {outline.per_zone_pair} at once between two zones"
     expected, least = format_duration(outline.expected_seconds), format_duration(outline.lower_bound_seconds)
     time = f"about {expected}, at least {least}" if outline.measurements else "nothing to measure"
     if outline.until is not None and outline.most_seconds is not None:
