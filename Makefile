@@ -4,7 +4,7 @@ PY := proto common agent controller tests bench
 
 N ?= 1000
 
-.PHONY: sim restarts fuzz sweep test lint proto schema lock bench bench-diagnose sbom install format image kube-up kube-down test-kube test-kube-smoke
+.PHONY: sim restarts soak chaos fuzz sweep test lint proto schema lock bench bench-diagnose sbom install format image kube-up kube-down test-kube test-kube-smoke
 
 sweep: install
 	$(BIN)/netmesh-controller sweep --lab 4
@@ -38,6 +38,10 @@ lint: install
 # Calls with anything in them, to a real agent.
 fuzz: install
 	NETMESH_FUZZ_CASES=$(or $(CASES),10000) $(BIN)/python -m pytest tests/fuzz --timeout 3600 $(ARGS)
+
+# Monitoring and sweeps in a lab under churn for MINUTES; docs/soak.md.
+soak: install
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(ARGS)
 
 # The real controller over N simulated agents, in a network of its own; docs/scale.md.
 sim: install

@@ -16,6 +16,7 @@ from netmesh.v1 import agent_pb2
 from netmesh_agent.admission import Admission
 from netmesh_agent.settings import Settings
 from netmesh_agent.tools.base import Failure, Reading, Spec
+from netmesh_common.tasks import under_way
 
 # Upper bounds, in seconds: from within a host to another continent.
 ROUND_TRIP_BUCKETS = (
@@ -41,6 +42,8 @@ class Metrics:
             "netmesh_agent_groups", "Groups of tests that hold a place here, at most 2.", registry=self._registry
         )
         groups.set_function(lambda: len(admission))
+        tasks = Gauge("netmesh_agent_tasks", "Tasks of its event loop that have not ended.", registry=self._registry)
+        tasks.set_function(under_way)
         self._tests = Counter(
             "netmesh_agent_tests",
             "Client sides that ended here; outcome is measured or a reason code.",

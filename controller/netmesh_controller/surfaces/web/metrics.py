@@ -12,6 +12,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from netmesh_common.tasks import under_way
 from netmesh_controller.engines.sweeps import Sweeps
 from netmesh_controller.surfaces.web.operations import Answer, Operation
 from netmesh_controller.surfaces.web.services import Leading, services
@@ -54,6 +55,7 @@ class ControllerMetrics(Collector):
         yield GaugeMetricFamily(
             "netmesh_controller_leading", "1 where this controller leads, 0 where it stands by.", int(leading.leading)
         )
+        yield GaugeMetricFamily("netmesh_controller_tasks", "Tasks of its event loop that have not ended.", under_way())
         yield GaugeMetricFamily("netmesh_controller_term", "Term of the controller that leads.", leading.term)
         current = self._sweeps.current
         yield GaugeMetricFamily("netmesh_sweep_running", "1 while a sweep is under way.", int(current is not None))
