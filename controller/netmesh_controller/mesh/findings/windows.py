@@ -53,12 +53,13 @@ class Watch:
     """The findings of a mesh over time.
 
     A finding opens in the `open_after`th window in a row that has it, and closes in the `close_after`th that has not.
-    It has changed where for `open_after` windows its size is another by the factor `change`, or its direction is.
+    It has changed where for `change_after` windows its size is another by the factor `change`, or its direction is.
     """
 
     open_after: int = 2
     close_after: int = 3
     change: float = 1.5
+    change_after: int = 2
     _states: dict[_Key, _State] = field(default_factory=dict)
 
     @property
@@ -106,7 +107,7 @@ class Watch:
             state.is_open, state.said = True, found
             return [Event("opened", at, state.since, found)]
         state.changed = state.changed + 1 if self._is_another(state.said, found) else 0
-        if state.changed < self.open_after:
+        if state.changed < self.change_after:
             return []
         state.changed, state.said = 0, found
         return [Event("changed", at, state.since, found)]

@@ -44,8 +44,10 @@ class MeshEvent:
 class Events:
     """The events of a mesh over its windows."""
 
-    # Counts are added up over three windows: a loss that begins or ends grows and shrinks by half meanwhile.
-    network: watching.Watch = field(default_factory=lambda: watching.Watch(change=2.0))
+    slow: watching.Watch = field(default_factory=lambda: watching.Watch(change=2.0))
+    # Counts are added up over three windows, and a loss is found where two of them have it: it opens with that. One
+    # that begins or ends grows and shrinks by half meanwhile.
+    lossy: watching.Watch = field(default_factory=lambda: watching.Watch(open_after=1, change=2.0))
     agents: watching.Watch = field(default_factory=watching.Watch)
     _open: dict[str, MeshEvent] = field(default_factory=dict)
 
@@ -58,8 +60,7 @@ class Events:
         """What was open when the controller ended: it goes on, and closes if it is gone."""
         for event in events:
             self._open[_key(event.finding)] = event
-            watch = self.agents if event.finding.kind == "agent_lost" else self.network
-            watch.restore(event.finding, event.since)
+            self._watch(event.finding).restore(event.finding, event.since)
 
     def window(self, at: str, windows: Sequence[Window], standing: Standing) -> list[MeshEvent]:
         """The events of the window that ended `at`, the last of `windows`, each as it is now."""
@@ -67,9 +68,18 @@ class Events:
         found = judge(windows, standing)
         # What is open at a node that is no longer in the mesh is of a node that is away.
         gone = self._nodes() - set(standing.nodes)
-        told = self.network.window(at, found, unjudged=unjudged(standing) | standing.fresh, away=away | gone)
+        silent = unjudged(standing) | standing.fresh
+        told: list[watching.Event] = []
+        for watch in (self.slow, self.lossy):
+            mine = [one for one in found if self._watch(one) is watch]
+            told += watch.window(at, mine, unjudged=silent, away=away | gone)
         told += self.agents.window(at, lost_agents(standing), away=away | gone)
         return [self._became(one) for one in told]
+
+    def _watch(self, finding: Finding) -> watching.Watch:
+        if finding.kind == "agent_lost":
+            return self.agents
+        return self.lossy if finding.kind.startswith("lossy") else self.slow
 
     def _nodes(self) -> set[str]:
         return {

@@ -19,12 +19,14 @@ from netmesh_controller.mesh.probing.scale import decode
 from netmesh_controller.mesh.probing.windows import Window
 from netmesh_controller.mesh.table import Floats
 
-# There are 8,640 windows a day, and an event needs two that follow each other.
+# There are 8,640 windows a day, and an event needs two: that follow each other, or of those that are added up.
 ALPHA = 1e-4
 # What is less than this above the usual hurts nobody: a scheduler's whim on a quiet link.
 LEAST_SECONDS = 200e-6
 # So many windows are added up for losses.
 WINDOWS_OF_LOSSES = 3
+# And so many of them must have the loss: one that lasts a moment is none.
+_LEAST_WINDOWS = 2
 _LEAST_CELLS = 8
 _SLOW = replace(next(one for one in looked_at("udp-latency") if one.kind == "slow"), value=TIME)
 _ABOUT = {"path": SERIES.path, "test": SERIES.test}
@@ -89,7 +91,8 @@ def _lossy(
     lost = np.stack([window.lost for window in windows]).sum(axis=0, dtype=np.int64)
     for counts in (sent, lost):
         counts[silent, :] = counts[:, silent] = 0
-    found = losses(sent, lost, zone, ALPHA)
+    parts = [(window.sent, window.lost) for window in windows]
+    found = losses(sent, lost, zone, ALPHA).lasting(parts, zone, _LEAST_WINDOWS)
     nodes = standing.nodes
     made = []
     for one in found.nodes:

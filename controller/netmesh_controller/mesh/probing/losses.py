@@ -9,20 +9,24 @@ no less than the truth), and where the ratio is worth mentioning.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+# Probes sent and lost, (n, n), of one of the windows that are added up.
+Part = tuple[NDArray[np.generic], NDArray[np.generic]]
 
 # A loss that is always to be expected.
 USUAL = 1e-3
 # From what loss beyond the usual on it is stated.
 OF_MANY, OF_A_PAIR = 0.005, 0.01
-# A node is to blame for what it loses with most of its peers: its worst ones are left out, and it must still be bad.
+# A node is to blame for what it loses with most of its peers: its worst ones are left out, and chance must hardly make
+# the rest either. By then the place is known, so that no more than this is asked of them.
 _LEFT_OUT = 0.25
+_OF_THE_REST = 0.01
 _LEAST_PEERS = 3
 _LEAST_NODES_OF_A_ZONE = 3
 # Where so many are bad, there is no ordinary.
@@ -54,6 +58,26 @@ class Losses:
     zones: tuple[Lossy, ...] = ()
     pairs: tuple[Lossy, ...] = ()
     mesh: Lossy | None = None
+
+    def lasting(self, parts: Sequence[Part], zone: NDArray[np.intp], least: int) -> Losses:
+        """Those that were seen in as many of the parts whose sums they were found in."""
+
+        def lasts(one: Lossy, rows: NDArray[np.bool_], columns: NDArray[np.bool_], from_what: float) -> bool:
+            there = 0
+            for sent, lost in parts:
+                block, back = np.ix_(rows, columns), np.ix_(columns, rows)
+                asked = int(sent[block].sum()) + int(sent[back].sum())
+                missed = int(lost[block].sum()) + int(lost[back].sum())
+                there += asked > 0 and missed / asked - one.usual >= from_what
+            return there >= least
+
+        place = np.arange(len(zone))
+        every = np.ones(len(zone), dtype=bool)
+        return Losses(
+            tuple(one for one in self.nodes if lasts(one, place == one.places[0], every, OF_MANY)),
+            tuple(one for one in self.zones if lasts(one, zone == one.places[0], zone == one.places[1], OF_MANY)),
+            tuple(one for one in self.pairs if lasts(one, place == one.places[0], place == one.places[1], OF_A_PAIR)),
+        )
 
 
 def losses(sent: NDArray[np.generic], lost: NDArray[np.generic], zone: NDArray[np.intp], alpha: float) -> Losses:
@@ -133,10 +157,12 @@ def _nodes(sent: Floats, lost: Floats, usual: float, alpha: float) -> list[Lossy
     found: list[Lossy] = []
     for _ in range(count):
         kept_sent, kept_lost = _without_worst(sent, lost)
-        bound = chance(kept_lost, kept_sent * usual)
+        bound = chance(lost.sum(axis=1), sent.sum(axis=1) * usual)
+        rest = chance(kept_lost, kept_sent * usual)
         ratio = np.divide(kept_lost, kept_sent, out=np.zeros_like(kept_lost), where=kept_sent > 0)
         peers = np.count_nonzero(sent, axis=1)
-        bad = (bound < math.log(alpha / count)) & (ratio - usual >= OF_MANY) & (peers >= _LEAST_PEERS)
+        bad = (bound < math.log(alpha / count)) & (rest < math.log(_OF_THE_REST))
+        bad &= (ratio - usual >= OF_MANY) & (peers >= _LEAST_PEERS)
         if not bad.any():
             return found
         node = int(np.argmax(np.where(bad, ratio, -1.0)))

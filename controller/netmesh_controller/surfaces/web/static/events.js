@@ -29,7 +29,7 @@
     }
     here.view.querySelector("#events-list").replaceChildren(rows.length
       ? dom.table(null, ["", "what", "where", "in words", "since (UTC)", "until (UTC)"], rows)
-      : made("p", {}, state === "closed" ? "Nothing has closed." : "Nothing is wrong, as far as the continuous probe sees: an event opens when a finding stands for two windows of 10 s."));
+      : made("p", {}, state === "closed" ? "Nothing has closed." : "Nothing is wrong, as far as the continuous probe sees: an event opens when two windows of 10 s have a finding."));
     here.view.hidden = false;
     here.later(AGAIN_MILLISECONDS, () => events(here));
   }
