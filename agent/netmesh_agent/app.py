@@ -17,7 +17,6 @@ from grpc_health.v1.health import aio as health
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_agent import facts
 from netmesh_agent.admission import Admission
-from netmesh_agent.checks import Checks
 from netmesh_agent.device import addresses, traffic_device
 from netmesh_agent.endpoints import Endpoints
 from netmesh_agent.errors import Refused
@@ -132,13 +131,7 @@ async def _serve(settings: Settings, readiness: Readiness, admission: Admission,
     sessions = Sessions(_reflecting(where, device), settings.stamp_port, lambda: facts.clock().error_seconds)
     endpoints = Endpoints(admission, settings.tool_ports, where, sessions)
     jobs = Jobs(admission, sampler.sample, metrics.finished)
-    probing = Probing(
-        sessions,
-        sampler.sample,
-        lambda: facts.clock().error_seconds,
-        metrics.probes.window,
-        Checks(metrics.checks.answered),
-    )
+    probing = Probing(sessions, sampler.sample, lambda: facts.clock().error_seconds, metrics.probes.window)
     metrics.watch_host(sampler.sample)
     metrics.watch_reflector(sessions.counts)
 
@@ -146,7 +139,7 @@ async def _serve(settings: Settings, readiness: Readiness, admission: Admission,
         return facts.describe(settings, device, versions, sessions.port)
 
     server = grpc.aio.server(options=SERVER_OPTIONS)
-    service = AgentService(settings, versions, endpoints, jobs, describe, sampler.sample, probing)
+    service = AgentService(settings, versions, endpoints, jobs, describe, sampler.sample, probing, device)
     agent_pb2_grpc.add_AgentServicer_to_server(service, server)
     healthy = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)

@@ -117,6 +117,14 @@ def _stat_file(group_text: str, mounts_text: str) -> Path | None:
     return _file(parse_group(group_text), mounts_text, "cpu.stat")
 
 
+def own_stat() -> Path | None:
+    """The cpu.stat of the group that this process is in; None where there is none."""
+    try:
+        return _stat_file(_CGROUP.read_text(), _MOUNTS.read_text())
+    except OSError:
+        return None
+
+
 def own_file(name: str, *, version: int) -> Path | None:
     """A file of this process's own group of that hierarchy; None where there is none."""
     try:

@@ -183,7 +183,7 @@ def describe_device(name: str) -> agent_pb2.Device:
         return described
     if link.mtu_bytes is not None:
         described.mtu_bytes = link.mtu_bytes
-    info = _ethtool(name, struct.pack("=I", _ETHTOOL_GDRVINFO).ljust(_DRIVER_INFO_BYTES, b"\0"))
+    info = ethtool(name, struct.pack("=I", _ETHTOOL_GDRVINFO).ljust(_DRIVER_INFO_BYTES, b"\0"))
     if info is None:
         return described
     described.driver, bus = _text(info[_DRIVER_NAME]), _text(info[_BUS_NAME])
@@ -209,20 +209,25 @@ def parse_link_settings(answer: bytes) -> int | None:
 
 
 def _line_rate(name: str) -> int | None:
+    answer = link_settings(name)
+    return parse_link_settings(answer) if answer is not None else None
+
+
+def link_settings(name: str) -> bytes | None:
+    """A struct ethtool_link_settings as the driver fills it; None where it does not."""
     # The kernel answers a first request with how many words its three masks take, as a negative number.
     request = bytearray(struct.pack("=I", _ETHTOOL_GLINKSETTINGS).ljust(_LINK_SETTINGS_BYTES, b"\0"))
-    answer = _ethtool(name, bytes(request))
+    answer = ethtool(name, bytes(request))
     if answer is None:
         return None
     words = -struct.unpack_from("=b", answer, _MASK_WORDS_AT)[0]
     if words <= 0:
         return None
     struct.pack_into("=b", request, _MASK_WORDS_AT, words)
-    answer = _ethtool(name, bytes(request) + bytes(3 * 4 * words))
-    return parse_link_settings(answer) if answer is not None else None
+    return ethtool(name, bytes(request) + bytes(3 * 4 * words))
 
 
-def _ethtool(name: str, request: bytes) -> bytes | None:
+def ethtool(name: str, request: bytes) -> bytes | None:
     """The answer of SIOCETHTOOL, which overwrites its request; None where the device has none."""
     buffer = ctypes.create_string_buffer(request, len(request))
     # struct ifreq: the name, then a union of 24 bytes that holds a pointer here.

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from netmesh.v1 import agent_pb2
+from netmesh_agent import cgroup, devicestate
 
 # proc_net_snmp(5) and RFC 1213 / RFC 4113: what of it says that packets were lost at this host, or sent again.
 _SNMP = {
@@ -21,6 +22,8 @@ _SNMP = {
 # What says how large a window may get, and how full a table is.
 _SETTINGS = {
     "tcp_rmem": Path("/proc/sys/net/ipv4/tcp_rmem"),
+    "congestion_control": Path("/proc/sys/net/ipv4/tcp_congestion_control"),
+    "default_qdisc": Path("/proc/sys/net/core/default_qdisc"),
     "tcp_wmem": Path("/proc/sys/net/ipv4/tcp_wmem"),
     "rmem_default": Path("/proc/sys/net/core/rmem_default"),
     "rmem_max": Path("/proc/sys/net/core/rmem_max"),
@@ -83,7 +86,26 @@ def _counters() -> Iterator[tuple[str, int]]:
             yield from parse(text).items()
 
 
-def inspect() -> agent_pb2.InspectReply:
-    """The counters and settings of this moment."""
+def parse_periods(text: str) -> dict[str, int]:
+    """How many scheduling periods a cgroup had with work, and in how many it was throttled, by its cpu.stat."""
+    values = dict(line.split(maxsplit=1) for line in text.splitlines() if " " in line)
+    names = {"nr_periods": "cgroup.periods", "nr_throttled": "cgroup.throttled_periods"}
+    return {new: int(values[old]) for old, new in names.items() if old in values}
+
+
+def inspect(device: str | None) -> agent_pb2.InspectReply:
+    """The counters and settings of this moment; those of the traffic device as `device.…`."""
     settings = {name: text.strip() for name, path in _SETTINGS.items() if (text := _text(path)) is not None}
-    return agent_pb2.InspectReply(counters=dict(_counters()), settings=settings)
+    counters = dict(_counters())
+    stat = cgroup.own_stat()
+    if stat is not None and (text := _text(stat)) is not None:
+        counters |= parse_periods(text)
+    if device is not None:
+        try:
+            counted, said = devicestate.state_of(device)
+        except OSError:
+            counted, said = {}, {}
+        settings["device"] = device
+        counters |= {f"device.{name}": count for name, count in counted.items()}
+        settings |= {f"device.{name}": text for name, text in said.items()}
+    return agent_pb2.InspectReply(counters=counters, settings=settings)

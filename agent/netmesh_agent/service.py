@@ -89,7 +89,7 @@ def _stream(
 
 
 class AgentService(agent_pb2_grpc.AgentServicer):
-    """The agent's side of the contract. `versions` are the installed tools by name."""
+    """The agent's side of the contract. `versions` are the installed tools by name, `device` is the traffic device."""
 
     def __init__(
         self,
@@ -100,6 +100,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         describe: Callable[[], agent_pb2.DescribeReply],
         sample: Callable[[int | None], agent_pb2.HostSample],
         probing: Probing,
+        device: str | None = None,
     ) -> None:
         self._settings = settings
         self._versions = versions
@@ -108,6 +109,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         self._describe = describe
         self._sample = sample
         self._probing = probing
+        self._device = device
         self._term = 0
         # By endpoint: what a watch of it has not sent yet.
         self._kept: dict[str, Batch] = {}
@@ -126,7 +128,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
 
     @_unary
     async def Inspect(self, request: agent_pb2.InspectRequest) -> agent_pb2.InspectReply:  # noqa: N802, ARG002, D102
-        return inspect()
+        return inspect(self._device)
 
     @_unary
     async def OpenEndpoint(self, request: agent_pb2.OpenEndpointRequest) -> agent_pb2.OpenEndpointReply:  # noqa: N802, D102

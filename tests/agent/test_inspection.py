@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from pathlib import Path
 
-from netmesh_agent.inspection import inspect, parse_neighbours, parse_snmp, parse_softnet
+from pyroute2 import IPRoute
+
+from netmesh_agent.inspection import inspect, parse_neighbours, parse_periods, parse_snmp, parse_softnet
 
 
 def test_counters_by_group_and_name() -> None:
@@ -51,7 +54,7 @@ def test_datagrams_that_find_no_room_are_counted() -> None:
     ):
         full.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
         full.bind(("127.0.0.1", 0))
-        before = inspect().counters["Udp.RcvbufErrors"]
+        before = inspect("lo").counters["Udp.RcvbufErrors"]
         for _ in range(100):
             sender.sendto(b"x" * 1000, full.getsockname())
         full.setblocking(False)
@@ -61,10 +64,47 @@ def test_datagrams_that_find_no_room_are_counted() -> None:
                 arrived += 1
         except BlockingIOError:
             pass
-        assert inspect().counters["Udp.RcvbufErrors"] - before == 100 - arrived > 0
+        assert inspect("lo").counters["Udp.RcvbufErrors"] - before == 100 - arrived > 0
+
+
+def test_periods_of_a_limited_group() -> None:
+    text = "usage_usec 5\nnr_periods 40\nnr_throttled 30\nthrottled_usec 999\n"
+    assert parse_periods(text) == {"cgroup.periods": 40, "cgroup.throttled_periods": 30}
+    assert parse_periods("usage_usec 5\n") == {}
+
+
+def test_a_device_tells_its_queue_its_offloads_and_what_it_dropped() -> None:
+    near, far = "nm-near", "nm-far"
+    with IPRoute() as routes:
+        routes.link("add", ifname=near, kind="veth", peer=far)
+        try:
+            here, there = (routes.link_lookup(ifname=name)[0] for name in (near, far))
+            routes.addr("add", index=here, address="192.0.2.1", prefixlen=30)
+            for index in (here, there):
+                routes.link("set", index=index, state="up", mtu=1400)
+            # A queue with room for one packet that lets out a kilobit a second.
+            queue = ("tbf", "rate", "1kbit", "burst", "1600", "limit", "1")
+            subprocess.run(("tc", "qdisc", "replace", "dev", near, "root", *queue), check=True)
+            before = inspect(near)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                for _ in range(20):
+                    sender.sendto(b"x" * 500, ("192.0.2.3", 9))
+            after = inspect(near)
+        finally:
+            routes.link("del", ifname=near)
+    assert (after.settings["device.mtu"], after.settings["device.qdisc"]) == ("1400", "tbf")
+    assert "tso on" in after.settings["device.offloads"]
+    # What veth says of its speed is nobody's.
+    assert "device.speed" not in after.settings
+    dropped = after.counters["device.queue_drops"] - before.counters["device.queue_drops"]
+    # The tokens at rest let three of them out; what IPv6 says of itself is dropped, too.
+    assert dropped >= 20 - 3
+    assert inspect("nm-none").settings["device"] == "nm-none"
+    assert "device.mtu" not in inspect("nm-none").settings
 
 
 def test_settings_are_the_kernels_words() -> None:
-    settings = inspect().settings
+    settings = inspect("lo").settings
     assert settings["tcp_rmem"] == Path("/proc/sys/net/ipv4/tcp_rmem").read_text().strip()
     assert "nf_conntrack_max" not in settings or settings["nf_conntrack_max"].isdecimal()

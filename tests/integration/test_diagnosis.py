@@ -1,75 +1,166 @@
-"""Faults of a lab, found by name and place; each diagnosis is a command of its own."""
+"""Faults put into one lab that a controller serves, each diagnosed once with `quick`, and healthy controls.
+
+The bench asks for 95 % of first verdicts to be right. So a wrong one is asked again, once: a right rule is wrong twice
+in a row in 0.25 % of such cases, a broken one always.
+"""
 
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
-from typing import Any
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
+from bench.faults import CONTROLS, FAULTS, NODES, Fault, present
 from tests.support.cli import Controller, one_sentence
+from tests.support.serving import diagnosed, serving_inside
 
-from netmesh_controller.lab import Lab, exec_argv
+from netmesh_controller import lab as labs
+from netmesh_controller.lab import Lab
+from netmesh_controller.mesh.diagnosis.document import Diagnosis
 
 pytestmark = pytest.mark.measures
 
-
-def diagnosed(controller: Controller, lab: Lab, *options: str, code: int = 5) -> dict[str, Any]:
-    answer = controller("diagnose", "node-1", "node-2", "--lab", lab.name, "--quick", "--format", "json", *options)
-    assert answer.code == code, answer.stdout + answer.stderr
-    found: dict[str, Any] = json.loads(answer.stdout)
-    assert found["schema"] == "netmesh.diagnosis/1"
-    return found
-
-
-FAULTS = {
-    "loss one way": ("pairs: [{from: node-1, to: node-2, loss: 0.05}]", "loss_on_path", {"source": "node-1"}),
-    "a black hole": (
-        "pairs: [{from: node-1, to: node-2, drop_larger_than: 1300, icmp: false}]",
-        "mtu_black_hole",
-        {"source": "node-1", "target": "node-2"},
-    ),
-    "a narrow link": ("links: {node-2: {mtu: 1400}}", "mtu_mismatch", {"source": "node-1"}),
-    "nothing gets through": ("pairs: [{from: node-1, to: node-2, loss: 1.0}]", "unreachable", {"source": "node-1"}),
-    "a CPU limit": ("pods: {node-2: {cpu: 0.05}}", "throttled", {"node": "node-2"}),
+# Where each of them is, of those whose place can be told.
+PLACES = {
+    "a pair shaped": {"source": "node-1", "target": "node-2"},
+    "a pair shaped back": {"source": "node-2", "target": "node-1"},
+    "a node shaped out": {"node": "node-1", "direction": "out"},
+    "a node shaped in": {"node": "node-2", "direction": "in"},
+    "two zones shaped": {"source_zone": "a", "target_zone": "b"},
+    "loss one way": {"source": "node-1", "target": "node-2"},
+    "loss back": {"source": "node-2", "target": "node-1"},
+    "a black hole": {"source": "node-1", "target": "node-2"},
+    "large packets refused": {"source": "node-1", "target": "node-2"},
+    "a narrow link": {"source": "node-1", "target": "node-2"},
+    "TCP dropped": {"protocol": "TCP"},
+    "TCP refused": {"protocol": "TCP"},
+    "UDP dropped": {"protocol": "UDP"},
+    "a CPU limit": {"node": "node-2"},
+    "a CPU limit at the sender": {"node": "node-1"},
+    "delay of a node": {"node": "node-2"},
+    "an agent stopped": {"node": "node-2"},
+    "a slow Service": {"path": "pod-to-service"},
+    "a bulk flow": {"node": "node-2"},
 }
+HEALTHY_PAIRS = [
+    ("node-1", "node-2"),
+    ("node-2", "node-1"),
+    ("node-3", "node-4"),
+    ("node-4", "node-1"),
+    ("node-2", "node-3"),
+    ("node-1", "node-4"),
+    ("node-3", "node-1"),
+    ("node-4", "node-2"),
+]
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_named(controller: Controller, lab: Callable[[str], Lab], fault: str) -> None:
-    text, code, where = FAULTS[fault]
-    found = diagnosed(controller, lab(f"nodes: 3\n{text}"))
-    first = found["verdicts"][0]
-    assert first["code"] == code, found["verdicts"]
-    assert where.items() <= first["where"].items()
-    assert found["traffic_bytes"] >= 0
-    assert found["duration_seconds"] < 60
+@dataclass
+class Served:
+    """A lab and a controller over it; `wrong` collects first answers that were not right."""
+
+    lab: Lab
+    url: str
+    wrong: list[str] = field(default_factory=list)
+
+    def ask(self, source: str, target: str) -> Diagnosis:
+        answer = diagnosed(self.lab, self.url, source, target, quick=True)
+        assert answer["state"] == "complete", answer
+        return Diagnosis.model_validate(answer["diagnosis"])
+
+    def first_is(self, fault: Fault, source: str = "node-1", target: str = "node-2") -> Diagnosis:
+        """The diagnosis with a right first verdict, of two tries."""
+        for _ in range(2):
+            found = self.ask(source, target)
+            if found.verdicts[0].code in fault.right:
+                return found
+            self.wrong.append(f"{fault.name}: {[one.code for one in found.verdicts]}")
+        raise AssertionError(f"{self.wrong[-2:]}, {found.verdicts[0].sentence}")
 
 
-def test_a_port_is_blocked(controller: Controller, lab: Callable[[str], Lab]) -> None:
-    running = lab("nodes: 3")
-    rule = ("iptables", "-I", "INPUT", "-p", "tcp", "--dport", "61863:61870", "-j", "DROP")
-    subprocess.run(exec_argv(running.name, "node-2", "agent", rule), check=True)
-    first = diagnosed(controller, running)["verdicts"][0]
-    assert (first["code"], first["where"]["protocol"]) == ("blocked", "TCP")
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    name = f"nmtest-{secrets.token_hex(2)}"
+    with (
+        labs.up(labs.load_spec(f"nodes: {NODES}"), name, ephemeral=True) as lab,
+        serving_inside(tmp_path_factory.mktemp("served"), lab, "--no-monitor") as url,
+    ):
+        yield Served(lab, url)
 
 
-def test_people_are_told_what_and_why(controller: Controller, lab: Callable[[str], Lab]) -> None:
-    running = lab("nodes: 3\npairs: [{from: node-2, to: node-1, loss: 0.1}]")
-    answer = controller("diagnose", "node-1", "node-2", "--lab", running.name, "--quick", "--protocol")
-    assert answer.code == 5
+def kept(found: Diagnosis) -> None:
+    """What was stated before holds."""
+    assert found.most is not None
+    assert found.most.traffic_bytes is not None
+    assert found.traffic_bytes <= found.most.traffic_bytes
+    assert found.duration_seconds < 60
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_is_named_at_its_place(served: Served, fault: Fault) -> None:
+    with present(fault, served.lab):
+        found = served.first_is(fault)
+    assert PLACES.get(fault.name, {}).items() <= found.verdicts[0].where.items()
+    kept(found)
+
+
+@pytest.mark.parametrize("pair", HEALTHY_PAIRS, ids="-".join)
+def test_a_healthy_pair_is_healthy(served: Served, pair: tuple[str, str]) -> None:
+    found = served.first_is(CONTROLS[0], *pair)
+    kept(found)
+    # An agent on each host's own network told of its device.
+    told = {(one.node, one.where, one.name) for one in found.hosts}
+    for node in pair:
+        for name in ("qdisc", "mtu", "offloads", "congestion_control", "gateway"):
+            assert (node, "host", name) in told or name == "gateway", (node, name, found.hosts)
+            assert (node, "pod", name) in told, (node, name, found.hosts)
+    assert not any("no agent on the network of the host" in one for one in found.unseen)
+
+
+@pytest.mark.parametrize("control", CONTROLS[1:], ids=lambda control: control.name)
+def test_a_mesh_that_is_slow_or_far_apart_as_a_whole_is_healthy(served: Served, control: Fault) -> None:
+    with present(control, served.lab):
+        kept(served.first_is(control))
+
+
+def test_people_are_told_what_and_why(served: Served, controller: Controller) -> None:
+    with present(next(fault for fault in FAULTS if fault.name == "loss back"), served.lab):
+        command = ("diagnose", "node-1", "node-2", "--lab", served.lab.name, "--quick", "--protocol")
+        answer = controller(*command)
+    assert answer.code == 5, answer.stdout + answer.stderr
     assert answer.stdout.startswith("loss on path (")
-    for word in ("node-2 to node-1", "measured", "expected", "What to do:", "probe", "of traffic"):
-        assert word in answer.stdout
+    for word in (
+        "node-2 to node-1",
+        "measured",
+        "expected",
+        "What to do:",
+        "probe",
+        "of traffic",
+        "congestion_control",
+    ):
+        assert word in answer.stdout, answer.stdout
+    # Time and traffic are stated before.
+    assert answer.stderr.startswith("At most ")
+    assert "of traffic" in answer.stderr
     # It is a run like any other.
     latest = controller("runs", "list", "--format", "json")
     assert latest.code == 0
     assert "diagnose" in latest.stdout
 
 
-def test_wrong_nodes_end_in_one_sentence(controller: Controller, lab: Callable[[str], Lab]) -> None:
-    running = lab("nodes: 2")
-    answer = controller("diagnose", "node-1", "node-9", "--lab", running.name, "--quick")
+def test_wrong_nodes_end_in_one_sentence(served: Served, controller: Controller) -> None:
+    answer = controller("diagnose", "node-1", "node-9", "--lab", served.lab.name, "--quick")
     assert answer.code == 2
     assert "there is no node node-9" in one_sentence(answer)
+
+
+def test_a_script_gets_the_document_alone(served: Served, controller: Controller) -> None:
+    answer = controller("diagnose", "node-1", "node-2", "--lab", served.lab.name, "--quick", "--format", "json")
+    assert answer.code in (0, 5), answer.stderr
+    assert json.loads(answer.stdout)["schema"] == "netmesh.diagnosis/1"
+
+
+def test_few_first_answers_were_wrong(served: Served) -> None:
+    """At most 5 of the 33 above: with 5 % of them wrong, more than that happens once in 130 such runs."""
+    assert len(served.wrong) <= 5, served.wrong

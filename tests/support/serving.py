@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -62,3 +63,24 @@ def serving_inside(folder: Path, lab: Lab, *options: str, port: int = 9412) -> I
         told = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 0, told
     assert "Traceback" not in told[1], told
+
+
+def diagnosed(lab: Lab, url: str, source: str, target: str, *, quick: bool) -> dict[str, Any]:
+    """A diagnosis by the API, when it is over."""
+    wanted = json.dumps({"source": source, "target": target, "quick": quick}).encode()
+    headers = {"X-Netmesh-Token": TOKEN, "Content-Type": "application/json"}
+
+    def ask(request: Request) -> Any:
+        with urlopen(request, timeout=120) as answer:  # noqa: S310
+            return json.loads(answer.read())
+
+    def run() -> dict[str, Any]:
+        started = ask(Request(f"{url}/api/v1/diagnoses", data=wanted, headers=headers))  # noqa: S310
+        where = f"{url}/api/v1/diagnoses/{started['run']}"
+        # Its events end with it.
+        with urlopen(Request(f"{where}/events", headers=headers), timeout=120) as events:  # noqa: S310
+            events.read()
+        found: dict[str, Any] = ask(Request(where, headers=headers))  # noqa: S310
+        return found
+
+    return namespaces.inside(fabric_namespace(lab.name), run)

@@ -126,9 +126,10 @@ class AgentClient:
         for each in (*self._old, self._channel):
             await each.close()
 
-    async def describe(self) -> dict[str, Any]:
-        """The agent's facts; keys as in `facts_from`."""
-        return facts_from(await self._unary(self._stub.Describe, agent_pb2.DescribeRequest(term=self._term)))
+    async def describe(self, answer_seconds: float = CALL_SECONDS) -> dict[str, Any]:
+        """The agent's facts; keys as in `facts_from`. AgentError(`timeout`) without an answer in that time."""
+        request = agent_pb2.DescribeRequest(term=self._term)
+        return facts_from(await self._unary(self._stub.Describe, request, answer_seconds))
 
     async def inspect(self) -> HostState:
         """What the node's network stack has counted so far, and how it is set."""
@@ -254,9 +255,9 @@ class AgentClient:
             raise _translated(error, self.address) from error
         return reply.answered, reply.questions
 
-    async def _unary(self, method: Any, request: Any) -> Any:
+    async def _unary(self, method: Any, request: Any, answer_seconds: float = CALL_SECONDS) -> Any:
         try:
-            return await method(request, timeout=CALL_SECONDS)
+            return await method(request, timeout=answer_seconds)
         except grpc.aio.AioRpcError as error:
             raise _translated(error, self.address) from error
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from netmesh_common.errors import CouldNotRunError
 from netmesh_common.tasks import guarded_task
 from netmesh_controller.clients.store import Store
-from netmesh_controller.engines.diagnosis import Diagnosing, diagnose
+from netmesh_controller.engines.diagnosis import Diagnosing, diagnose, patience
 from netmesh_controller.engines.events import EventLog
 from netmesh_controller.engines.sweeps import Sweeps, surveyed
 from netmesh_controller.mesh.diagnosis.document import Diagnosis
@@ -21,8 +21,6 @@ from netmesh_controller.mesh.selection import Selection
 
 log = logging.getLogger(__name__)
 
-# In a quick diagnosis every second counts.
-QUICK_IDLE_SECONDS, IDLE_SECONDS = 0.2, 1.0
 _REMEMBERED = 20
 
 State = Literal["running", "complete", "cancelled", "failed"]
@@ -94,7 +92,9 @@ class Diagnoses:
             self._jobs[run.id] = job
             for old in list(self._jobs)[:-_REMEMBERED]:
                 del self._jobs[old]
-            job.events.append("started", {"run": run.id, "source": source, "target": target})
+            most = diagnosing.most()
+            told = {"run": run.id, "source": source, "target": target, "most": most.model_dump(mode="json")}
+            job.events.append("started", told)
             begun.set_result(job)
 
         def on_step(step: Step) -> None:
@@ -103,8 +103,7 @@ class Diagnoses:
 
         try:
             with self._sweeps.exclusively(progress) as term:
-                idle = QUICK_IDLE_SECONDS if quick else IDLE_SECONDS
-                found = await surveyed(self._sweeps.source, Selection(), term=term, idle_seconds=idle)
+                found = await surveyed(self._sweeps.source, Selection(), term=term, **patience(quick=quick))
                 try:
                     where = self._sweeps.source
                     facts: dict[str, Any] = {**where.facts, "source": where.recorded}

@@ -7,10 +7,11 @@ reported like any others.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from netmesh_common.errors import BadUsageError
 from netmesh_controller.clients.agents import AgentError
@@ -19,13 +20,16 @@ from netmesh_controller.engines import runs
 from netmesh_controller.engines.survey import Survey
 from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.mesh.ask import AskError, ask_from
-from netmesh_controller.mesh.diagnosis.document import Diagnosis, StepRecord
+from netmesh_controller.mesh.diagnosis.document import Cost, Diagnosis, StepRecord
+from netmesh_controller.mesh.diagnosis.hosts import host_facts, unseen_hosts
 from netmesh_controller.mesh.diagnosis.rule import verdicts
 from netmesh_controller.mesh.diagnosis.seen import Seen
-from netmesh_controller.mesh.diagnosis.state import HostState
-from netmesh_controller.mesh.diagnosis.steps import Options, Step, next_step
+from netmesh_controller.mesh.diagnosis.state import HostState, carried
+from netmesh_controller.mesh.diagnosis.steps import Following, Step, clear, every_step, next_steps
 from netmesh_controller.mesh.document import Cell, Run, RunState
-from netmesh_controller.mesh.plan import make_plan
+from netmesh_controller.mesh.plan import Plan, at_once, fills, make_plan
+
+log = logging.getLogger(__name__)
 
 # A quick diagnosis ends where something explains enough.
 SURE = 0.85
@@ -33,6 +37,18 @@ SURE = 0.85
 HISTORY_RUNS = 5
 # These are verdicts of the absence of another.
 _NOTHING_FOUND = frozenset({"healthy", "insufficient_evidence"})
+
+
+class Patience(TypedDict, total=False):
+    """Options of a survey, in seconds."""
+
+    idle_seconds: float
+    answer_seconds: float
+
+
+def patience(*, quick: bool) -> Patience:
+    """How long the survey before it watches idle hosts and waits for answers: in a quick one every second counts."""
+    return {"idle_seconds": 0.2, "answer_seconds": 3.0} if quick else {"idle_seconds": 1.0}
 
 
 @dataclass(slots=True)
@@ -49,6 +65,17 @@ class Diagnosing:
     _steps: list[StepRecord] = field(default_factory=list)
     _traffic: float = 0.0
 
+    def most(self) -> Cost:
+        """What it may come to, whatever it finds."""
+        seconds, traffic, known = 0.0, 0.0, True
+        for _, options in every_step(self._empty(), quick=self.quick):
+            plan = self._plan(options)
+            if plan is not None:
+                seconds += plan.estimate.expected_seconds
+                traffic += plan.estimate.traffic_bytes or 0
+                known = known and not plan.estimate.traffic_unknown
+        return Cost(seconds=seconds, traffic_bytes=traffic if known else None)
+
     def check(self) -> None:
         """BadUsageError where the two are not two nodes of the mesh."""
         names = [node.name for node in self.survey.nodes]
@@ -64,20 +91,14 @@ class Diagnosing:
         What was measured is kept when it is cancelled.
         """
         begun = time.monotonic()
-        seen = Seen(
-            self.source,
-            self.target,
-            {node.name: node for node in self.survey.nodes},
-            has_services=self.survey.has_services,
-            unreachable=self.survey.unreachable,
-            history=await self._history(run.id),
-        )
-        seen.before = await self._states()
-        while (following := self._next(seen)) is not None:
-            step, options = following
-            self.on_step(step)
-            await self._do(run, seen, step, options)
-        seen.after = await self._states()
+        seen = self._empty()
+        seen.history = await self._history(run.id)
+        seen.before, seen.host_before = await self._states("pod"), await self._states("host")
+        while following := self._next(seen):
+            for step, _ in following:
+                self.on_step(step)
+            await self._do(run, seen, following)
+        seen.after, seen.host_after = await self._states("pod"), await self._states("host")
         found = verdicts(seen)
         return Diagnosis(
             source=self.source,
@@ -85,55 +106,86 @@ class Diagnosing:
             verdicts=found,
             steps=self._steps,
             unseen=self._unseen(seen),
+            hosts=host_facts(seen),
+            most=self.most(),
             traffic_bytes=self._traffic,
             duration_seconds=time.monotonic() - begun,
             run=run.id,
         )
 
-    def _next(self, seen: Seen) -> tuple[Step, Options] | None:
-        if any(node in self.survey.unreachable for node in (self.source, self.target)):
-            return None
-        if self.quick:
-            best = verdicts(seen)[0]
-            if "others" in seen.done and best.code not in _NOTHING_FOUND and best.confidence >= SURE:
-                return None
-        return next_step(seen, quick=self.quick)
-
-    async def _do(self, run: Run, seen: Seen, step: Step, options: Options) -> None:
-        begun = time.monotonic()
-        cells: list[Cell] = []
-        reason = None
-        try:
-            ask = ask_from(options)
-            plan = make_plan(
-                ask, self.survey.nodes, unreachable=self.survey.unreachable, services=self.survey.has_services
-            )
-        except AskError as error:
-            reason = str(error)
-        else:
-            self._traffic += plan.estimate.traffic_bytes or 0
-            self.engine = Sweep(run.id, plan, self.survey.agents, self.store, cells.append)
-            await self.engine.run()
-            self.engine = None
-        seen.cells.extend(cells)
-        seen.done.append(step.name)
-        if self.quick:
-            # The rules that stop it early look at the hosts too.
-            seen.after = await self._states()
-        self._steps.append(
-            StepRecord(
-                name=step.name,
-                title=step.title,
-                asked=dict(options),
-                seconds=time.monotonic() - begun,
-                cells=len(cells),
-                reason=reason,
-            )
+    def _empty(self) -> Seen:
+        return Seen(
+            self.source,
+            self.target,
+            {node.name: node for node in self.survey.nodes},
+            has_services=self.survey.has_services,
+            unreachable=self.survey.unreachable,
         )
 
-    async def _states(self) -> dict[str, HostState]:
+    def _next(self, seen: Seen) -> Following:
+        if any(node in self.survey.unreachable for node in (self.source, self.target)):
+            return ()
+        if self.quick and seen.done and (clear(seen) or "bandwidth" in seen.done):
+            best = verdicts(seen)[0]
+            if best.code not in _NOTHING_FOUND and best.confidence >= SURE:
+                return ()
+        return next_steps(seen, quick=self.quick)
+
+    def _plan(self, options: Mapping[str, Any]) -> Plan | None:
+        """The plan of a step; None where nothing of it can be measured."""
+        try:
+            return make_plan(
+                ask_from(options),
+                self.survey.nodes,
+                unreachable=self.survey.unreachable,
+                services=self.survey.has_services,
+            )
+        except AskError as error:
+            log.info("not done: %s", error)
+            return None
+
+    async def _do(self, run: Run, seen: Seen, following: Following) -> None:
+        begun = time.monotonic()
+        plans = {step.name: self._plan(options) for step, options in following}
+        possible = [plan for plan in plans.values() if plan is not None]
+        cells: list[Cell] = []
+        if possible:
+            plan = possible[0] if len(possible) == 1 else at_once(possible)
+            self._traffic += plan.estimate.traffic_bytes or 0
+            watched = await self._states("host") if fills(plan) else {}
+            since = time.monotonic()
+            self.engine = Sweep(run.id, plan, self.survey.agents, self.store, cells.append, retries=not self.quick)
+            await self.engine.run()
+            self.engine = None
+            seconds = time.monotonic() - since
+            if watched:
+                ended = await self._states("host")
+                told = {node: carried(state, ended.get(node), seconds) for node, state in watched.items()}
+                for step, _ in following:
+                    seen.carried[step.name] = {node: one for node, one in told.items() if one is not None}
+        seen.cells.extend(cells)
+        seen.done.extend(plans)
+        if self.quick:
+            # The rules that stop it early look at the hosts too.
+            seen.after = await self._states("pod")
+        for step, options in following:
+            planned = plans[step.name]
+            keys = set() if planned is None else set(planned.keys)
+            self._steps.append(
+                StepRecord(
+                    name=step.name,
+                    title=step.title,
+                    asked=dict(options),
+                    seconds=time.monotonic() - begun,
+                    cells=sum(1 for cell in cells if cell.key in keys),
+                    beside=[other.name for other, _ in following if other is not step],
+                    reason="nothing of it can be measured here" if planned is None else None,
+                )
+            )
+
+    async def _states(self, role: str) -> dict[str, HostState]:
         handles = {
-            name: handle for name in (self.source, self.target) if (handle := self.survey.agents.get((name, "pod")))
+            name: handle for name in (self.source, self.target) if (handle := self.survey.agents.get((name, role)))
         }
         answers = await asyncio.gather(
             *(handle.client.inspect() for handle in handles.values()), return_exceptions=True
@@ -159,13 +211,8 @@ class Diagnosing:
 
     def _unseen(self, seen: Seen) -> list[str]:
         """What a verdict could not take into account, in words."""
-        sentences = []
-        for name in (self.source, self.target):
-            node = seen.nodes.get(name)
-            if node is not None and node.agent("host") is None:
-                sentences.append(
-                    f"{name}: no agent on the host's own network; its devices' errors and drops are unseen"
-                )
+        hosts = unseen_hosts(seen)
+        sentences = [] if hosts is None else [hosts]
         if self.survey.shared_host:
             sentences.append("all nodes share one kernel: what is busy at one is busy at all")
         return sentences

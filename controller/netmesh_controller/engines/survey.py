@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from netmesh_common.tls import Certificates
-from netmesh_controller.clients.agents import AgentClient, AgentError, close_all
+from netmesh_controller.clients.agents import CALL_SECONDS, AgentClient, AgentError, close_all
 from netmesh_controller.engines.measure import AgentHandle, addresses_of
 from netmesh_controller.inventory.located import InventoryError, Located, Presence
 from netmesh_controller.inventory.services import ServiceMaker
@@ -65,12 +65,14 @@ async def survey(
     selection: Selection | None = None,
     presence: Presence | None = None,
     maker: ServiceMaker | None = None,
+    answer_seconds: float = CALL_SECONDS,
 ) -> Survey:
     """Asks every agent what it is, then watches all hosts for `idle_seconds` as the baseline of their cost.
 
     `certificates` may be a function that tells them as they are now; they may be rotated while a sweep runs.
     `term` goes with every call of the connections that are made here; agents refuse one that is over.
 
+    An agent that says nothing for `answer_seconds` does not answer.
     Nodes that `selection` does not include are left out; AskError where it names what is not there, or leaves nothing.
     An agent that does not answer makes its node unreachable, with the reason, and one that is away is not asked;
     InventoryError where two agents say that they are the same role of the same node.
@@ -87,7 +89,7 @@ async def survey(
     absent = [entry for entry in located if entry.away is not None]
     located = [entry for entry in located if entry.away is None]
     clients = [AgentClient(entry.address, certificates, term=term) for entry in located]
-    answers = await _described(clients)
+    answers = await _described(clients, answer_seconds)
     found: list[tuple[Located, AgentClient, dict[str, Any]]] = []
     unreachable: dict[str, Reason] = {}
     entries_of: dict[str, list[Located]] = defaultdict(list)
@@ -137,13 +139,13 @@ async def survey(
     return Survey(nodes, agents, unreachable, (*differences(nodes), *restless(nodes)), shared, presence, maker)
 
 
-async def _described(clients: Sequence[AgentClient]) -> list[dict[str, Any] | BaseException]:
+async def _described(clients: Sequence[AgentClient], answer_seconds: float) -> list[dict[str, Any] | BaseException]:
     """What each agent says of itself, or why it does not; the time that one has begins when it is its turn."""
     places = asyncio.Semaphore(CONNECTING)
 
     async def one(client: AgentClient) -> dict[str, Any]:
         async with places:
-            return await client.describe()
+            return await client.describe(answer_seconds)
 
     return await asyncio.gather(*(one(client) for client in clients), return_exceptions=True)
 

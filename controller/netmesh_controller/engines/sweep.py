@@ -48,7 +48,8 @@ class Sweep:
 
     `alone` takes up what is measured again when all is done; without it nothing is. `repeating` decides which cells are
     repeated beyond the plan. A source that watches its nodes has a `presence`; `on_joined` is told of nodes that came
-    since the plan was made: they are in the next sweep. `services` makes Services where there are none.
+    since the plan was made: they are in the next sweep. `services` makes Services where there are none. Without
+    `retries` a failure is a gap at once, but where another controller was measuring.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Sweep:
         presence: Presence | None = None,
         on_joined: Callable[[frozenset[str]], None] = lambda _: None,
         services: ServicePaths | None = None,
+        retries: bool = True,
     ) -> None:
         self._run_id = run_id
         self._plan = plan
@@ -99,6 +101,7 @@ class Sweep:
         self._occupancy = Occupancy()
         self._changed = asyncio.Event()
         self._services = services
+        self._retries = retries
         self._absences = Absences(agents, self._schedule, self._spawn, presence, on_joined)
 
     async def run(self) -> None:
@@ -191,7 +194,9 @@ class Sweep:
                 await self._services.done(attempt)
             self._started.pop(index, None)
             self._occupancy.leave(index, self._places(measurement), time.monotonic())
-        await self._settle(measurement, counted(evidence)[: len(measurement.cells)])
+        # Tests beside each other count each by itself, both directions of one only together.
+        counting = list(evidence) if measurement.beside else counted(evidence)
+        await self._settle(measurement, counting[: len(measurement.cells)])
 
     async def _through_services(self, attempt: Attempt) -> Reason | None:
         return None if self._services is None else await self._services.through(attempt)
@@ -268,7 +273,8 @@ class Sweep:
         reasons = [one.reason for one in evidence if one.reason is not None]
         if reasons and self._absences.keeps(measurement):
             return
-        if reasons and all(may_retry(reason.code, self._attempts[measurement.index]) for reason in reasons):
+        again = self._retries or all(reason.code == "busy" for reason in reasons)
+        if reasons and again and all(may_retry(one.code, self._attempts[measurement.index]) for one in reasons):
             log.info("tried again: %s", reasons[0].message)
             delay = max(retry_delay_seconds(reason.code) for reason in reasons)
             self._spawn(self._requeue(measurement, delay), f"requeue {measurement.index}")

@@ -40,9 +40,11 @@ _REMEMBERED = 20
 OWNER = "serve"
 
 
-async def surveyed(source: Source, selection: Selection, *, term: int = 0, idle_seconds: float | None = None) -> Survey:
-    """A survey of a source's agents; NoAgentsError where none answers, InventoryError where they cannot be found."""
-    more = {} if idle_seconds is None else {"idle_seconds": idle_seconds}
+async def surveyed(source: Source, selection: Selection, *, term: int = 0, **more: Any) -> Survey:
+    """A survey of a source's agents; NoAgentsError where none answers, InventoryError where they cannot be found.
+
+    `more` is the survey's `idle_seconds` and `answer_seconds`.
+    """
     await source.refresh()
     found = await survey(
         await source.locate(),

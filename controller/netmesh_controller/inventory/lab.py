@@ -10,6 +10,7 @@ from netmesh_controller.lab import Lab
 
 async def lab_agents(lab: Lab) -> list[Located]:
     """Every agent of the lab, with the node, role and zone that the lab gave it."""
+    lab.refresh()
     zones, links = dict(lab.nodes()), lab.facts()["links"]
     return [
         Located(

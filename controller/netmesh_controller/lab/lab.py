@@ -79,8 +79,12 @@ class Lab:
 
     @property
     def spec(self) -> LabSpec:
-        """What the lab was when it was started or opened."""
+        """What the lab was when it was started, opened or refreshed."""
         return self._state.spec
+
+    def refresh(self) -> None:
+        """Takes up what `set_lab` changed since."""
+        self._state = state.load(self.name) or self._state
 
     @property
     def addresses(self) -> LabAddresses:

@@ -39,7 +39,8 @@ class Measurement:
     """What runs at once and alone on its nodes; `index` is its place in the plan.
 
     A mesh of 1,000 nodes has a million of these, so that one holds references only and makes its cells' keys when
-    they are asked for. Names are the document's.
+    they are asked for. Names are the document's. `beside` run in the same group at the same time, on the same two
+    nodes, and count each by itself: light tests that do not take each other's place.
     """
 
     index: int
@@ -47,13 +48,16 @@ class Measurement:
     source: str
     target: str
     repeat: int
+    beside: tuple[Measurement, ...] = ()
 
     @property
     def cells(self) -> tuple[CellKey, ...]:
-        """The cells that it measures: one, or both directions where they are measured at once.
+        """The cells that it measures: one, or both directions where they are measured at once, and those beside it.
 
         A local cell is one, also where both directions run: it is then its node's agent's figure.
         """
+        if self.beside:
+            return (*replace(self, beside=()).cells, *(key for one in self.beside for key in one.cells))
         forward = self._key(self.source, self.target)
         if self.source == self.target or self.variant.parameters.direction != "bidirectional":
             return (forward,)
@@ -69,7 +73,7 @@ class Measurement:
     @property
     def seconds(self) -> float:
         """How long it is expected to take, the tool's own overhead included."""
-        return self.variant.seconds
+        return max((self.variant.seconds, *(one.seconds for one in self.beside)))
 
     def _key(self, source: str, target: str) -> CellKey:
         variant = self.variant
@@ -233,6 +237,28 @@ def _check_traffic(plan: Plan) -> None:
             "max-traffic",
             f"the plan sends {format_bytes(cost.traffic_bytes)} ({cost.traffic_note}), more than {format_bytes(most)}",
         )
+
+
+def at_once(plans: Sequence[Plan]) -> Plan:
+    """The plans of light tests as one, in which all that is between the same two nodes runs at the same time.
+
+    They are of the same nodes and durations; ValueError where a test fills the path or runs under a load.
+    """
+    first = plans[0]
+    by_pair: dict[frozenset[str], list[Measurement]] = {}
+    for one in (one for plan in plans for one in plan.measurements):
+        if one.variant.load is not None or TESTS[one.variant.test].kind == "bandwidth":
+            raise ValueError(f"{one.variant.test} fills the path, and runs alone")
+        by_pair.setdefault(frozenset(one.nodes), []).append(one)
+    together = tuple(
+        replace(same[0], index=index, beside=tuple(same[1:])) for index, same in enumerate(by_pair.values())
+    )
+    return replace(first, measurements=together, gaps=tuple(gap for plan in plans for gap in plan.gaps))
+
+
+def fills(plan: Plan) -> bool:
+    """Whether a test of the plan fills the path that it takes."""
+    return any(TESTS[one.variant.test].kind == "bandwidth" for one in plan.measurements)
 
 
 def remaining(plan: Plan, done: AbstractSet[CellKey]) -> Plan:

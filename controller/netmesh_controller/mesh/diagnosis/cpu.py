@@ -7,14 +7,20 @@ from typing import Literal
 
 from netmesh_controller.mesh.diagnosis.document import Fact
 from netmesh_controller.mesh.diagnosis.rule import Claim
-from netmesh_controller.mesh.diagnosis.seen import Seen
-from netmesh_controller.mesh.diagnosis.steps import slower
+from netmesh_controller.mesh.diagnosis.seen import Direction, Seen
+from netmesh_controller.mesh.diagnosis.steps import short_of_others, slower
 from netmesh_controller.mesh.document import Host
 
 # Of one core: a stream of a tool is one thread.
 _WHOLE_CORE = 0.9
 # Part of the window that a tool's threads stood in the run queue.
 _WAITING = 0.25
+
+
+def falls_short(seen: Seen, direction: Direction) -> bool:
+    """Whether waiting cost that direction anything: less goes through than between others, or nobody knows better."""
+    known = seen.expected("tcp-bandwidth", "bits_per_second") is not None
+    return not known or short_of_others(seen, direction)
 
 
 def bound(seen: Seen, end: Literal["source", "target"]) -> Iterator[Claim]:
@@ -31,7 +37,7 @@ def bound(seen: Seen, end: Literal["source", "target"]) -> Iterator[Claim]:
     if used >= _WHOLE_CORE:
         fact = Fact(what="the tool's own CPU", measured=used, expected=1.0, unit="cores", source=node)
         yield Claim({"node": node}, 0.85, f"The program that {role} on {node} used a whole core.", (fact,))
-    elif waited >= _WAITING:
+    elif waited >= _WAITING and falls_short(seen, direction):
         facts = (
             Fact(what="waiting for a core", measured=waited, expected=0.0, source=f"schedstat on {node}"),
             Fact(

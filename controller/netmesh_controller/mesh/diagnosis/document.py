@@ -62,18 +62,41 @@ class Verdict(Shape):
 
 
 class StepRecord(Shape):
-    """One step: what it measured and how long it took; `reason` says why it was not done or gave nothing."""
+    """One step: what it measured and how long it took; `reason` says why it was not done or gave nothing.
+
+    `beside` names the steps that were done in the same time.
+    """
 
     name: str
     title: str
     asked: dict[str, Any] = Field(default_factory=dict)
     seconds: Finite = 0.0
     cells: int = 0
+    beside: list[str] = Field(default_factory=list)
     reason: str | None = None
 
 
+class HostFact(Shape):
+    """What an end said of itself: `where` is `pod` or `host`, whose network it is of; `value` in the kernel's words."""
+
+    node: str
+    where: Literal["pod", "host"]
+    name: str
+    value: str
+
+
+class Cost(Shape):
+    """What a diagnosis may come to, whatever it finds: seconds of tests and bytes of traffic; None is unknown."""
+
+    seconds: Finite
+    traffic_bytes: Finite | None = None
+
+
 class Diagnosis(Shape):
-    """A whole diagnosis; verdicts are ranked, the first is the answer."""
+    """A whole diagnosis; verdicts are ranked, the first is the answer.
+
+    `most` is what was stated before. `traffic_bytes` is of the steps that were done, at most, by the links' rates.
+    """
 
     model_config = ConfigDict(serialize_by_alias=True, json_schema_serialization_defaults_required=True)
 
@@ -83,6 +106,8 @@ class Diagnosis(Shape):
     verdicts: list[Verdict]
     steps: list[StepRecord]
     unseen: list[str] = Field(default_factory=list)
+    hosts: list[HostFact] = Field(default_factory=list)
+    most: Cost | None = None
     traffic_bytes: Finite
     duration_seconds: Finite
     run: str | None = None

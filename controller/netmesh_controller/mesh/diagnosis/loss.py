@@ -9,6 +9,10 @@ from netmesh_controller.mesh.diagnosis.seen import DIRECTIONS, Direction, Seen
 
 # What a host counts of packets that reached it and were given up there.
 HOST_DROPS = ("Udp.RcvbufErrors", "Udp.InErrors", "Ip.InDiscards", "softnet.dropped", "TcpExt.TCPBacklogDrop")
+# The same of the host's own device, where an agent sees it: no room in its ring, no memory.
+DEVICE_DROPS = ("device.received_drops", "device.missed_errors", "device.fifo_errors", "device.overrun_errors")
+# What a device counts of packets that reached it broken: the fault is the wire's.
+DEVICE_ERRORS = ("device.received_errors", "device.crc_errors", "device.frame_errors")
 # Fewer lost probes may be chance, or the probe's own end.
 _FEWEST = 3
 _RATIO = 0.001
@@ -35,8 +39,10 @@ def losses(seen: Seen) -> Iterator[Lost]:
         ratio, sent = _ratio_and_sent(seen, direction)
         if ratio is None or sent is None or ratio < _RATIO or ratio * sent < _FEWEST:
             continue
-        counted = seen.counted(seen.ends(direction)[1])
-        yield Lost(direction, ratio, sent, sum(counted.get(name, 0) for name in HOST_DROPS))
+        target = seen.ends(direction)[1]
+        counted, on_host = seen.counted(target), seen.counted_on_host(target)
+        dropped = sum(counted.get(name, 0) for name in HOST_DROPS) + sum(on_host.get(name, 0) for name in DEVICE_DROPS)
+        yield Lost(direction, ratio, sent, dropped)
 
 
 def _ratio_and_sent(seen: Seen, direction: Direction) -> tuple[float | None, float | None]:

@@ -41,6 +41,31 @@ def shortfalls(seen: Seen) -> Iterator[Short]:
             yield Short(direction, here, expected[0], expected[1])
 
 
+# TCP's and IP's headers, its acknowledgements, and what was sent again.
+_OVERHEAD = 1.1
+
+
+def strangers(seen: Seen, node: str, *, sends: bool) -> float | None:
+    """Bytes a second that the host's own device sent or received beside the tests, while one stream each way was
+    measured; None where nobody sees that device.
+    """
+    found = seen.carried.get("bandwidth", {}).get(node)
+    if found is None:
+        return None
+    own = 0.0
+    for direction in DIRECTIONS:
+        cell = seen.cell(TEST, direction, streams=1)
+        rate = seen.value(TEST, VALUE, direction, streams=1)
+        if cell is None or rate is None:
+            return None  # what a failed test sent nobody knows
+        if (cell.source if sends else cell.target) == node:
+            own += rate / 8 * (cell.duration_seconds or 0.0) * _OVERHEAD
+        else:
+            own += rate / 8 * (cell.duration_seconds or 0.0) * (_OVERHEAD - 1)
+    carried = found.sent_bytes if sends else found.received_bytes
+    return max(0.0, carried - own) / found.seconds
+
+
 def others_from(seen: Seen, node: str) -> list[float]:
     """What the node gets through to others."""
     return [value for (source, _), value in seen.others(TEST, VALUE).items() if source == node]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from netmesh_controller.mesh.diagnosis.state import HostState, grown
+from netmesh_controller.mesh.diagnosis.state import Carried, HostState, grown
 from netmesh_controller.mesh.document import Cell, Host, Node, Reason
 from netmesh_controller.mesh.statistics import median
 
@@ -20,7 +20,9 @@ Statistic = Literal["mean", "stdev", "min", "p10", "p50", "p90", "p99", "p999", 
 
 @dataclass(slots=True)
 class Seen:
-    """The pair `source`, `target`; `cells` of all steps, newest last; `states` by node, before and after.
+    """The pair `source`, `target`; `cells` of all steps, newest last; states by node, `before` and `after`: of
+    the pods' network, and `host_…` of the hosts' own where an agent sees it. `carried` has by step and node what the
+    hosts' devices carried in the time of that step.
 
     `nodes` are all nodes of the mesh by name; `history` are cells of earlier runs. `unreachable` says why nodes'
     agents do not answer; `done` names the steps.
@@ -35,6 +37,9 @@ class Seen:
     history: Sequence[Cell] = ()
     before: dict[str, HostState] = field(default_factory=dict)
     after: dict[str, HostState] = field(default_factory=dict)
+    host_before: dict[str, HostState] = field(default_factory=dict)
+    host_after: dict[str, HostState] = field(default_factory=dict)
+    carried: dict[str, dict[str, Carried]] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
 
     # The pair.
@@ -66,6 +71,13 @@ class Seen:
     ) -> float | None:
         """One figure of the newest measured cell of that test; None where it is not known."""
         return figure(self.cell(test, direction, **which), name, statistic)
+
+    def reported(self, test: str, name: str, direction: Direction = "forward", **which: Any) -> float | None:
+        """A figure that the tool told beside the values of that cell; None where it did not."""
+        cell = self.cell(test, direction, **which)
+        if cell is None or cell.outcome != "measured" or cell.tool is None:
+            return None
+        return cell.tool.reported.get(name)
 
     def gap(self, test: str, direction: Direction = "forward", **which: Any) -> Reason | None:
         """Why that cell has no value; None where it has one, or was not asked for."""
@@ -124,6 +136,10 @@ class Seen:
     def counted(self, node: str) -> dict[str, int]:
         """By how much the node's own counters grew during the diagnosis."""
         return grown(self.before.get(node), self.after.get(node))
+
+    def counted_on_host(self, node: str) -> dict[str, int]:
+        """By how much the counters of the host's own network grew; empty where nobody sees it."""
+        return grown(self.host_before.get(node), self.host_after.get(node))
 
     def setting(self, node: str, name: str) -> str | None:
         """A setting of the node's network stack, as the kernel writes it."""

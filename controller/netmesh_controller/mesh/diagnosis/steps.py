@@ -13,14 +13,17 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step. `options` are those of a sweep, or None where the step is not needed; `quick` is whether a quick
-    diagnosis has it.
+    """A step. `options` are those of the sweep that it is, None where it cannot be; `wanted` is whether what was found
+    so far asks for it. Both are asked with whether the diagnosis is a quick one, which has it where `quick` is true and
+    does the `light` steps all at once.
     """
 
     name: str
     title: str
     options: Callable[[Seen, bool], Options | None]
+    wanted: Callable[[Seen, bool], bool] = lambda _seen, _quick: True
     quick: bool = True
+    light: bool = False
 
 
 # What a pair should reach of what others do, below which it is looked at more closely.
@@ -53,32 +56,54 @@ def clear(seen: Seen) -> bool:
 
 def slower(seen: Seen) -> Direction:
     """The direction in which less went through."""
-    forward, back = (seen.value("tcp-bandwidth", "bits_per_second", direction) for direction in DIRECTIONS)
+    forward, back = (seen.value("tcp-bandwidth", "bits_per_second", one, streams=1) for one in DIRECTIONS)
     return "back" if back is not None and (forward is None or back < forward) else "forward"
 
 
-def references(seen: Seen, direction: Direction) -> list[tuple[str, str]]:
-    """Pairs that share one end each with the pair, by other nodes; such of the same zones first, then another zone."""
-    source, target = seen.ends(direction)
-    others = [
+def _candidates(seen: Seen) -> list[str]:
+    """Nodes beside the pair that can take part."""
+    return [
         name
         for name, node in seen.nodes.items()
-        if name not in (source, target) and name not in seen.unreachable and node.agent("pod") is not None
+        if name not in (seen.source, seen.target) and name not in seen.unreachable and node.agent("pod") is not None
     ]
+
+
+def references(seen: Seen, direction: Direction) -> list[tuple[str, str]]:
+    """Pairs that share one end each with the pair, by other nodes; such of that end's own zone first."""
+    source, target = seen.ends(direction)
+    others = _candidates(seen)
     if not others:
         return []
-    near_target = sorted(others, key=lambda name: (seen.zone(name) != seen.zone(target), name))
-    near_source = sorted(others, key=lambda name: (seen.zone(name) != seen.zone(source), name))
-    first = near_target[0]
-    second = next((name for name in near_source if name != first), near_source[0])
+    first = min(others, key=lambda name: (seen.zone(name) != seen.zone(source), name))
+    rest = [name for name in others if name != first] or others
+    second = min(rest, key=lambda name: (seen.zone(name) != seen.zone(target), name))
     return [(source, first), (second, target)]
+
+
+def apart(seen: Seen) -> list[tuple[str, str]]:
+    """A pair of two other nodes, of the same zones as the pair: it can be measured meanwhile. None where there is none.
+
+    It tells what is right; which end is at fault it cannot.
+    """
+    others = _candidates(seen)
+    if len(others) < 2:
+        return []
+    first = min(others, key=lambda name: (seen.zone(name) != seen.zone(seen.source), name))
+    rest = [name for name in others if name != first]
+    return [(first, min(rest, key=lambda name: (seen.zone(name) != seen.zone(seen.target), name)))]
+
+
+def _crosses_zones(seen: Seen) -> bool:
+    zones = (seen.zone(seen.source), seen.zone(seen.target))
+    return None not in zones and zones[0] != zones[1]
 
 
 def _probe(seen: Seen, quick: bool) -> Options:
     return {
         "tests": "udp-latency",
         "tool": "stamp",
-        "pairs": _pairs(seen.ends("forward")) if quick else _both(seen),
+        "pairs": _pairs(seen.ends("forward"), seen.ends("back"), *(apart(seen) if quick else ())),
         "duration": "1s" if quick else "3s",
         "omit": "0s",
         "message_rate": 1000,
@@ -86,95 +111,148 @@ def _probe(seen: Seen, quick: bool) -> Options:
 
 
 def _connect(seen: Seen, quick: bool) -> Options:
-    return {
-        "tests": "tcp-connect",
-        "pairs": _pairs(seen.ends("forward")) if quick else _both(seen),
-        "duration": "1s" if quick else "2s",
-    }
+    return {"tests": "tcp-connect", "pairs": _both(seen), "duration": "1s" if quick else "2s", "omit": "0s"}
 
 
-def _mtu(seen: Seen, quick: bool) -> Options | None:  # noqa: ARG001  # every step has the same form
-    return {"tests": "path-mtu", "pairs": _both(seen)} if reached(seen) else None
-
-
-def _bandwidth(seen: Seen, quick: bool) -> Options | None:
-    if clear(seen):
+def _service(seen: Seen, quick: bool) -> Options | None:
+    if not seen.has_services:
         return None
-    return {"tests": "tcp-bandwidth", "pairs": _both(seen), **_time(quick)}
+    return {"paths": "pod-to-service", **_connect(seen, quick), "pairs": _pairs(seen.ends("forward"))}
 
 
-def _triangulate(seen: Seen, quick: bool) -> Options | None:
+def _service_wanted(seen: Seen, quick: bool) -> bool:
+    # Of a quick one it goes with the direct connections.
+    return quick or not clear(seen)
+
+
+def _mtu(seen: Seen, quick: bool) -> Options:  # noqa: ARG001  # every step has the same form
+    return {"tests": "path-mtu", "pairs": _both(seen)}
+
+
+def _bandwidth(seen: Seen, quick: bool) -> Options:
+    return {"tests": "tcp-bandwidth", "pairs": _pairs(*_ways(seen), *apart(seen)), **_time(quick)}
+
+
+def _ways(seen: Seen) -> tuple[tuple[str, str], tuple[str, str]]:
+    return seen.ends("forward"), seen.ends("back")
+
+
+def _others(seen: Seen, quick: bool) -> Options | None:
     pairs = references(seen, slower(seen))
-    if clear(seen) or not pairs:
+    if not pairs:
         return None
     tests = "tcp-bandwidth" if quick else "tcp-bandwidth,udp-latency"
     return {"tests": tests, "tool": "iperf3" if quick else "iperf3,stamp", "pairs": _pairs(*pairs), **_time(quick)}
 
 
-def _latency_of_others(seen: Seen, quick: bool) -> Options | None:
-    """Only where the pair's own latency or loss asks for it: a quick diagnosis has no time for it otherwise."""
-    worse = (seen.value("udp-latency", "network_round_trip_seconds", statistic="p50", instrument="stamp") or 0) > 1e-3
-    lossy = (seen.value("udp-latency", "loss_ratio", instrument="stamp") or 0) > 0
-    spread = (seen.value("udp-latency", "network_round_trip_seconds", statistic="p99", instrument="stamp") or 0) > 2e-3
+def _others_wanted(seen: Seen, quick: bool) -> bool:
+    """A quick one asks who is slow where somebody is, or where nothing tells yet what is right."""
+    if clear(seen):
+        return False
+    known = bool(seen.others("tcp-bandwidth", "bits_per_second"))
+    uneven = any(_short_of_itself(seen, one) or short_of_others(seen, one) for one in DIRECTIONS)
+    return not quick or not known or _crosses_zones(seen) or uneven
+
+
+def _others_latency(seen: Seen, quick: bool) -> Options | None:
     pairs = references(seen, "forward")
-    if clear(seen) or not pairs or not quick or not (worse or lossy or spread):
+    if not pairs or not quick:
         return None
-    return {
-        "tests": "udp-latency",
-        "tool": "stamp",
-        "pairs": _pairs(*pairs),
-        "duration": "1s",
-        "omit": "0s",
-        "message_rate": 1000,
-    }
+    return {**_probe(seen, quick), "pairs": _pairs(*pairs)}
+
+
+# What asks for a look at others: so much more than those that were probed meanwhile, or than a site's network takes.
+_TIMES, _LEAST_SECONDS, _LONG_SECONDS = 3.0, 0.5e-3, 1e-3
+
+
+def _others_latency_wanted(seen: Seen, quick: bool) -> bool:  # noqa: ARG001  # every step has the same form
+    if clear(seen):
+        return False
+    network = "network_round_trip_seconds"
+    here = seen.value("udp-latency", network, statistic="p50", instrument="stamp")
+    high = seen.value("udp-latency", network, statistic="p90", instrument="stamp")
+    low = seen.value("udp-latency", network, statistic="p10", instrument="stamp")
+    if here is None or high is None or low is None:
+        return False
+    best = min(seen.others("udp-latency", network, statistic="p50", instrument="stamp").values(), default=None)
+    slow = here > _LONG_SECONDS if best is None else here > _TIMES * best and here - best > _LEAST_SECONDS
+    return slow or high - low > _LEAST_SECONDS
 
 
 def short_of_others(seen: Seen, direction: Direction) -> bool:
     """Whether clearly less goes through in that direction than between others."""
     expected = seen.expected("tcp-bandwidth", "bits_per_second")
-    here = seen.value("tcp-bandwidth", "bits_per_second", direction)
+    here = seen.value("tcp-bandwidth", "bits_per_second", direction, streams=1)
     return here is not None and expected is not None and here < SHORT_OF_OTHERS * expected[0]
 
 
-def _streams(seen: Seen, quick: bool) -> Options | None:
-    direction = slower(seen)
-    if clear(seen) or not (short_of_others(seen, direction) or not seen.others("tcp-bandwidth", "bits_per_second")):
-        return None
-    return {"tests": "tcp-bandwidth", "streams": "4", "pairs": _pairs(seen.ends(direction)), **_time(quick)}
+def _short_of_itself(seen: Seen, direction: Direction) -> bool:
+    """Whether clearly less goes through in that direction than in the other."""
+    found = [seen.value("tcp-bandwidth", "bits_per_second", one, streams=1) for one in DIRECTIONS]
+    here = seen.value("tcp-bandwidth", "bits_per_second", direction, streams=1)
+    return here is not None and None not in found and here < SHORT_OF_OTHERS * max(one or 0 for one in found)
 
 
-def _under_load(seen: Seen, quick: bool) -> Options | None:
-    if clear(seen):
-        return None
+def _streams(seen: Seen, quick: bool) -> Options:
+    return {"tests": "tcp-bandwidth", "streams": "4", "pairs": _pairs(seen.ends(slower(seen))), **_time(quick)}
+
+
+def _streams_wanted(seen: Seen, quick: bool) -> bool:
+    known = seen.expected("tcp-bandwidth", "bits_per_second") is not None
+    return not clear(seen) and (short_of_others(seen, slower(seen)) or not (quick or known))
+
+
+def _rates(seen: Seen, quick: bool) -> Options:  # noqa: ARG001  # every step has the same form
+    """UDP at a little more than TCP reached: is it lost there?"""
+    rate = seen.value("tcp-bandwidth", "bits_per_second", slower(seen), streams=1)
+    return {
+        "tests": "udp-bandwidth",
+        "rate": "unlimited" if rate is None else str(int(rate * 1.25)),
+        "pairs": _pairs(seen.ends(slower(seen))),
+        "duration": "2s",
+        "omit": "0s",
+    }
+
+
+def _rates_wanted(seen: Seen, quick: bool) -> bool:  # noqa: ARG001  # every step has the same form
+    return not clear(seen) and short_of_others(seen, slower(seen))
+
+
+def _under_load(seen: Seen, quick: bool) -> Options:
     return {
         "tests": "udp-latency",
         "tool": "stamp",
         "under_load": True,
-        "pairs": _pairs(seen.ends("forward")),
+        "pairs": _pairs(seen.ends(waiting(seen))),
         "message_rate": 500,
         "duration": "1s" if quick else "3s",
         "omit": "0s",
     }
 
 
-def _rates(seen: Seen, quick: bool) -> Options | None:  # noqa: ARG001  # every step has the same form
-    """UDP at the rate that TCP reached: is it lost there?"""
-    direction = slower(seen)
-    rate = seen.value("tcp-bandwidth", "bits_per_second", direction)
-    if clear(seen) or rate is None or not short_of_others(seen, direction):
-        return None
-    return {
-        "tests": "udp-bandwidth",
-        "rate": str(int(rate * 1.3)),
-        "pairs": _pairs(seen.ends(direction)),
-        "duration": "2s",
-        "omit": "0s",
-    }
+def queueing(seen: Seen, direction: Direction) -> float | None:
+    """By how much TCP's own round trip while it filled the path was above the idle network's, in seconds."""
+    idle = seen.value("udp-latency", "network_round_trip_seconds", statistic="p50", instrument="stamp")
+    loaded = seen.value("tcp-bandwidth", "round_trip_seconds", direction, streams=1)
+    return None if idle is None or loaded is None else loaded - idle
+
+
+def waiting(seen: Seen) -> Direction:
+    """The direction in which TCP's own round trip grew more under its load."""
+    return "back" if (queueing(seen, "back") or 0) > (queueing(seen, "forward") or 0) else "forward"
+
+
+def _under_load_wanted(seen: Seen, quick: bool) -> bool:
+    """A quick one goes by TCP's own round trip where there is one."""
+    if clear(seen):
+        return False
+    found = [queueing(seen, direction) for direction in DIRECTIONS]
+    return not quick or any(one is None for one in found)
 
 
 def _hosts(seen: Seen, quick: bool) -> Options | None:
     both = (seen.nodes.get(seen.source), seen.nodes.get(seen.target))
-    if clear(seen) or any(node is None or node.agent("host") is None for node in both):
+    if any(node is None or node.agent("host") is None for node in both):
         return None
     return {
         "paths": "host-to-host",
@@ -185,15 +263,8 @@ def _hosts(seen: Seen, quick: bool) -> Options | None:
     }
 
 
-def _service(seen: Seen, quick: bool) -> Options | None:
-    if clear(seen) or not seen.has_services:
-        return None
-    return {
-        "paths": "pod-to-service",
-        "tests": "tcp-connect",
-        "pairs": _pairs(seen.ends("forward")),
-        "duration": "1s" if quick else "2s",
-    }
+def _not_clear(seen: Seen, quick: bool) -> bool:  # noqa: ARG001  # every step has the same form
+    return not clear(seen)
 
 
 def _time(quick: bool) -> Options:
@@ -201,29 +272,45 @@ def _time(quick: bool) -> Options:
 
 
 STEPS: tuple[Step, ...] = (
-    Step("probe", "small probes both ways, with the kernels' own stamps", _probe),
-    Step("connect", "new connections", _connect),
-    Step("mtu", "the largest packet that passes, each way", _mtu),
-    Step("bandwidth", "one TCP stream each way", _bandwidth),
-    Step("others", "the same ends with other nodes", _triangulate),
-    Step("others_latency", "small probes between the same ends and other nodes", _latency_of_others),
-    Step("streams", "four TCP streams the slower way", _streams),
-    Step("rates", "UDP at a little more than TCP reached", _rates, quick=False),
-    Step("service", "new connections through the Service", _service),
-    Step("load", "small probes while TCP fills the path", _under_load),
-    Step("hosts", "the same between the hosts' own addresses", _hosts, quick=False),
+    Step("probe", "small probes both ways, with the kernels' own stamps", _probe, light=True),
+    Step("connect", "new connections both ways", _connect, light=True),
+    Step("service", "new connections through the Service", _service, _service_wanted, light=True),
+    Step("mtu", "the largest packet that passes, each way", _mtu, lambda seen, _quick: reached(seen)),
+    Step("bandwidth", "one TCP stream each way", _bandwidth, _not_clear),
+    Step("others_latency", "small probes between the same ends and others", _others_latency, _others_latency_wanted),
+    Step("others", "the same ends with other nodes", _others, _others_wanted),
+    Step("streams", "four TCP streams the slower way", _streams, _streams_wanted),
+    Step("rates", "UDP at a little more than TCP reached", _rates, _rates_wanted, quick=False),
+    Step("load", "small probes while TCP fills the path", _under_load, _under_load_wanted),
+    Step("hosts", "the same between the hosts' own addresses", _hosts, _not_clear, quick=False),
 )
 
+Following = tuple[tuple[Step, Options], ...]
 
-def next_step(seen: Seen, *, quick: bool) -> tuple[Step, Options] | None:
-    """The first step that is not done yet and is needed; None where there is nothing more to learn.
+
+def next_steps(seen: Seen, *, quick: bool) -> Following:
+    """What is not done yet and is needed: one step, or of a quick diagnosis all light ones at once; none where there is
+    nothing more to learn.
 
     A quick diagnosis stops at the first thing that explains enough, which the engine decides by the verdicts.
     """
+    found: list[tuple[Step, Options]] = []
     for step in STEPS:
         if step.name in seen.done or (quick and not step.quick):
             continue
-        options = step.options(seen, quick)
-        if options is not None:
-            return step, options
-    return None
+        options = step.options(seen, quick) if step.wanted(seen, quick) else None
+        if options is None:
+            continue
+        if not found:
+            found.append((step, options))
+            if not (quick and step.light):
+                break
+        elif step.light:
+            found.append((step, options))
+    return tuple(found)
+
+
+def every_step(seen: Seen, *, quick: bool) -> Following:
+    """All that a diagnosis may come to, whatever it finds."""
+    asked = ((step, step.options(seen, quick)) for step in STEPS if step.quick or not quick)
+    return tuple((step, options) for step, options in asked if options is not None)

@@ -14,17 +14,16 @@ from rich.console import Console
 from netmesh_common import logs
 from netmesh_controller.clients.store import open_store
 from netmesh_controller.engines import runs
+from netmesh_controller.engines.diagnosis import Diagnosing, patience
 from netmesh_controller.engines.diagnosis import diagnose as diagnose_pair
 from netmesh_controller.engines.survey import survey
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.diagnosis.document import Diagnosis
 from netmesh_controller.mesh.diagnosis.steps import STEPS, Step
+from netmesh_controller.mesh.document import Run
 from netmesh_controller.surfaces.cli.errors import CouldNotRunError, ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.sources import agent_source
-from netmesh_controller.surfaces.terminal.diagnosis import show_diagnosis
-
-# In a quick diagnosis every second counts.
-QUICK_IDLE_SECONDS, IDLE_SECONDS = 0.2, 1.0
+from netmesh_controller.surfaces.terminal.diagnosis import show_diagnosis, stated
 
 
 def diagnose(
@@ -72,9 +71,10 @@ def exit_code(found: Diagnosis) -> ExitCode:
 async def _diagnose(where: Source, source: str, target: str, *, quick: bool, json: bool) -> Diagnosis:
     console = Console(stderr=True)
     async with where.running():
-        idle = QUICK_IDLE_SECONDS if quick else IDLE_SECONDS
         await where.refresh()
-        found = await survey(await where.locate(), where.certificates, idle_seconds=idle, presence=where.presence())
+        found = await survey(
+            await where.locate(), where.certificates, presence=where.presence(), **patience(quick=quick)
+        )
         try:
             if not found.agents:
                 raise CouldNotRunError(f"no agent answered: {runs.unreachable_reason(found.unreachable)}")
@@ -85,6 +85,10 @@ async def _diagnose(where: Source, source: str, target: str, *, quick: bool, jso
                     def on_step(step: Step) -> None:
                         status.update(f"{STEPS.index(step) + 1} of at most {len(STEPS)}: {step.title}")
 
+                    def on_begun(_: Run, diagnosing: Diagnosing) -> None:
+                        if not json:
+                            console.print(stated(diagnosing.most()), highlight=False, soft_wrap=True)
+
                     work = asyncio.ensure_future(
                         diagnose_pair(
                             source,
@@ -93,6 +97,7 @@ async def _diagnose(where: Source, source: str, target: str, *, quick: bool, jso
                             store,
                             quick=quick,
                             on_step=(lambda _: None) if json else on_step,
+                            on_begun=on_begun,
                             facts={**where.facts, "source": where.recorded},
                         )
                     )

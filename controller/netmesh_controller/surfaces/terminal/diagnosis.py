@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from netmesh_common.units import scale
-from netmesh_controller.mesh.diagnosis.document import Diagnosis, Fact, StepRecord, Verdict
+from netmesh_controller.mesh.diagnosis.document import Cost, Diagnosis, Fact, HostFact, StepRecord, Verdict
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.units import digits
 from netmesh_controller.surfaces.terminal.words import wrapped
@@ -30,6 +30,9 @@ def show_diagnosis(console: Console, found: Diagnosis, *, protocol: bool = False
     if protocol:
         console.print(Text("protocol", "bold"), highlight=False)
         console.print(_steps(found.steps), highlight=False)
+        if found.hosts:
+            console.print(Text("hosts", "bold"), highlight=False)
+            console.print(_hosts(found.hosts), highlight=False)
     factor, unit = scale([found.traffic_bytes], "B")
     traffic = f"{digits(found.traffic_bytes * factor)} {unit}"
     console.print(
@@ -37,6 +40,15 @@ def show_diagnosis(console: Console, found: Diagnosis, *, protocol: bool = False
         highlight=False,
         soft_wrap=True,
     )
+
+
+def stated(most: Cost) -> str:
+    """What a diagnosis may come to, before it begins."""
+    traffic = "traffic as the links allow"
+    if most.traffic_bytes is not None:
+        factor, unit = scale([most.traffic_bytes], "B")
+        traffic = f"{digits(most.traffic_bytes * factor)} {unit} of traffic"
+    return f"At most {most.seconds:.0f} s of tests and {traffic}; it ends as soon as the case is clear."
 
 
 def _verdict(console: Console, verdict: Verdict, indent: str = "") -> None:
@@ -74,6 +86,13 @@ def figure(number: float | None, unit: str) -> str:
         return f"{number:.0f} B"
     factor, label = scale([abs(number)] if number else [], unit)
     return f"{digits(number * factor)} {label}"
+
+
+def _hosts(facts: list[HostFact]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
+    for fact in facts:
+        table.add_row(fact.node, fact.where, fact.name, fact.value)
+    return table
 
 
 def _steps(steps: list[StepRecord]) -> Table:

@@ -17,7 +17,6 @@ from netmesh_controller.inventory.located import InventoryError
 from netmesh_controller.mesh.ask import AskError
 from netmesh_controller.surfaces.web import (
     cells,
-    checks,
     comparisons,
     diagnoses,
     events,
@@ -51,7 +50,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *openapi.OPERATIONS,
     *nodes.OPERATIONS,
     *mesh.OPERATIONS,
-    *checks.OPERATIONS,
     *history.OPERATIONS,
     *events.OPERATIONS,
     *sweeps.OPERATIONS,

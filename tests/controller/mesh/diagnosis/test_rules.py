@@ -14,7 +14,7 @@ from netmesh_controller.mesh.diagnosis.document import Code
 from netmesh_controller.mesh.diagnosis.rule import all_rules, verdicts
 from netmesh_controller.mesh.diagnosis.seen import Seen
 from netmesh_controller.mesh.diagnosis.state import HostState
-from netmesh_controller.mesh.diagnosis.steps import STEPS, next_step
+from netmesh_controller.mesh.diagnosis.steps import STEPS, next_steps
 from netmesh_controller.mesh.document import (
     Agent,
     Cell,
@@ -128,10 +128,10 @@ class Case:
         found = Seen("a", "b", nodes, has_services=True, unreachable=self.unreachable)
         found.before = {name: HostState(dict.fromkeys(self.counters, 0), {}) for name in "ab"}
         found.after = {"a": found.before["a"], "b": HostState(self.counters, {"tcp_rmem": "4096 131072 6291456"})}
-        while (following := next_step(found, quick=False)) is not None and not found.unreachable:
-            step, _ = following
-            found.cells += self._measure(step.name)
-            found.done.append(step.name)
+        while not found.unreachable and (following := next_steps(found, quick=False)):
+            for step, _ in following:
+                found.cells += self._measure(step.name)
+                found.done.append(step.name)
         return found
 
     def _measure(self, step: str) -> list[Cell]:  # noqa: PLR0911  # a step, its cells

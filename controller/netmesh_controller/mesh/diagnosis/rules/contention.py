@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netmesh_controller.mesh.diagnosis.document import Fact
-from netmesh_controller.mesh.diagnosis.rates import shortfalls
+from netmesh_controller.mesh.diagnosis.rates import shortfalls, strangers
 from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
-from netmesh_controller.mesh.diagnosis.seen import Seen
+from netmesh_controller.mesh.diagnosis.seen import Seen, largest
 
 # Of the rate that is missing: other traffic that would explain it.
 _EXPLAINS = 0.5
@@ -20,7 +20,9 @@ def judge(seen: Seen) -> Iterator[Claim]:
         if cell is None or cell.witness is None:
             continue
         for end, node in (("source", cell.source), ("target", cell.target)):
-            other = cell.witness.figures.get(f"{end}.other_traffic")
+            # Bytes a second; the pod's own device shows its own traffic, the host's that of all of its pods.
+            pods = cell.witness.figures.get(f"{end}.other_traffic")
+            other = largest((pods, strangers(seen, node, sends=end == "source")))
             if other is None or other * 8 < _EXPLAINS * (short.expected - short.here):
                 continue
             yield Claim(

@@ -28,7 +28,9 @@ def judge(seen: Seen) -> Iterator[Claim]:
     elif here < _TIMES * best or here - best < _LEAST_SECONDS:
         return
     else:
-        confidence = 0.9
+        # Only pairs that share an end with this one can show that neither end is the cause.
+        ends = {seen.source, seen.target}
+        confidence = 0.9 if ends <= {node for pair in others for node in pair} else 0.7
     shared = [pair for pair, value in others.items() if value > 0.5 * here]
     if shared:
         return  # the end that they have in common is slow, which slow_node says

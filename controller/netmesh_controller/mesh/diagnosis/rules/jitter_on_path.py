@@ -23,9 +23,14 @@ def judge(seen: Seen) -> Iterator[Claim]:
     best = min((value - lows[pair] for pair, value in others.items() if pair in lows), default=None)
     if spread < _LEAST_SECONDS or spread < 0.3 * middle or (best is not None and spread < _TIMES * best):
         return
+    usual = min(of_others(seen, "p50").values(), default=None)
+    if usual is not None and low - usual > spread:
+        return  # it is always long: delay_on_path
+    # Only pairs that share an end with this one can show that neither end is the cause.
+    between = {seen.source, seen.target} <= {node for pair in others for node in pair}
     yield Claim(
         {"source": seen.source, "target": seen.target},
-        0.85 if best is not None else 0.6,
+        0.85 if between else 0.7 if best is not None else 0.6,
         f"The network's round trip between {seen.source} and {seen.target} varies by {spread * 1e3:.2f} ms.",
         (Fact(what="network round trip, p90 - p10", measured=spread, expected=best, unit="s", source="STAMP"),),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netmesh_controller.mesh.diagnosis.document import Fact
-from netmesh_controller.mesh.diagnosis.loss import losses
+from netmesh_controller.mesh.diagnosis.loss import DEVICE_ERRORS, losses
 from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
 from netmesh_controller.mesh.diagnosis.seen import Seen
 
@@ -23,6 +23,11 @@ def judge(seen: Seen) -> Iterator[Claim]:
             (
                 Fact(what=f"loss, {source} -> {target}", measured=lost.ratio, expected=0.0, source="STAMP's sequences"),
                 Fact(what=f"dropped by {target} itself", measured=float(lost.at_target), expected=0.0, source=target),
+                *(
+                    Fact(what=f"{name.removeprefix('device.')}", measured=float(count), expected=0.0, source=target)
+                    for name, count in seen.counted_on_host(target).items()
+                    if name in DEVICE_ERRORS and count
+                ),
             ),
         )
 
@@ -32,5 +37,9 @@ RULE = Rule(
     needs=("probe",),
     judge=judge,
     advice="Look at the errors and drops of the devices and switch ports in between, cables and optics first.",
-    explains=("rate_limited", "asymmetric", "slow_node", "jitter_on_path", "window_limited", "slow_zone_pair"),
+    explains=(
+        *("rate_limited", "asymmetric", "slow_node", "jitter_on_path", "window_limited", "slow_zone_pair"),
+        # What is lost is sent again, and costs both ends CPU.
+        *("cpu_bound_sender", "cpu_bound_receiver", "softirq_bound"),
+    ),
 )

@@ -41,7 +41,7 @@ def judge(seen: Seen) -> Iterator[Claim]:
 
 RULE = Rule(
     code="rate_limited",
-    needs=("bandwidth", "others"),
+    needs=("bandwidth", "others", "streams"),
     judge=judge,
     advice="Look for a shaper or policer on this way (tc qdisc, the pods' bandwidth annotations, a cloud's limits).",
     explains=("asymmetric", "bufferbloat"),

@@ -58,7 +58,7 @@ def _delayed(seen: Seen) -> Iterator[Claim]:
 
 RULE = Rule(
     code="slow_node",
-    needs=("bandwidth", "others"),
+    needs=("probe",),
     judge=judge,
     advice="Look at the node, not at the pair: its link's speed and errors, its shaping, what else it carries.",
     explains=("asymmetric", "rate_limited", "bufferbloat", "delay_on_path", "slow_zone_pair"),

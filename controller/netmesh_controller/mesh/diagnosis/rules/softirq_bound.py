@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netmesh_controller.mesh.diagnosis.cpu import falls_short
 from netmesh_controller.mesh.diagnosis.document import Fact
 from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
 from netmesh_controller.mesh.diagnosis.seen import DIRECTIONS, Seen
@@ -19,6 +20,8 @@ def judge(seen: Seen) -> Iterator[Claim]:
         if cell is None or host is None or host.cpu_cores is None:
             continue
         cores = host.cpu_cores
+        if not falls_short(seen, direction):
+            continue
         if cores.softirq + cores.irq >= _SOFTIRQ_CORES and cores.busiest_core >= _BUSIEST:
             yield Claim(
                 {"node": cell.target},

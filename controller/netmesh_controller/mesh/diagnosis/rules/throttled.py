@@ -10,6 +10,8 @@ from netmesh_controller.mesh.diagnosis.seen import Seen
 
 # Part of a test's window in which a cgroup stood still, from which on the test shows the limit and not the network.
 _MARKED, _SURE = 0.05, 0.25
+# Of 0.1 s each; fewer with work in them say nothing.
+_PERIODS = 10
 
 
 def judge(seen: Seen) -> Iterator[Claim]:
@@ -20,6 +22,14 @@ def judge(seen: Seen) -> Iterator[Claim]:
             if node in (seen.source, seen.target) and host and host.throttled_seconds and host.window_seconds:
                 part = min(1.0, host.throttled_seconds / host.window_seconds)
                 worst[node] = max(worst.get(node, (0.0, "")), (part, cell.test))
+    for node in (seen.source, seen.target):
+        counted = seen.counted(node)
+        periods = counted.get("cgroup.periods", 0)
+        if periods >= _PERIODS:
+            held = counted.get("cgroup.throttled_periods", 0) / periods
+            # Of a test that gave nothing there is no window; the group's own count has no such gap.
+            if held >= _SURE and held > worst.get(node, (0.0, ""))[0]:
+                worst[node] = (held, "its scheduling periods")
     for node, (part, test) in worst.items():
         if part >= _MARKED:
             yield Claim(
