@@ -147,9 +147,10 @@ class AgentService(agent_pb2_grpc.AgentServicer):
     async def CloseEndpoint(self, request: agent_pb2.CloseEndpointRequest) -> agent_pb2.CloseEndpointReply:  # noqa: N802, D102
         watched = self._kept.get(request.endpoint)
         closed = await self._endpoints.close(request.endpoint, finished=request.finished)
-        samples = watched.rest() if watched is not None else []
+        last = watched.last() if watched is not None else None
         return agent_pb2.CloseEndpointReply(
-            outcome=wire.outcome_to_message(closed.command, closed.ended, closed.result), samples=samples
+            outcome=wire.outcome_to_message(closed.command, closed.ended, closed.result),
+            samples=[last] if last is not None else [],
         )
 
     @_stream

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from netmesh.v1 import agent_pb2
 from netmesh_agent.batches import MOST_SECONDS, Batch
 from netmesh_agent.errors import Refused
+from netmesh_controller.clients.samples import samples_from
 
 
 @given(st.lists(st.integers(1, 10**9), max_size=60), st.floats(0, MOST_SECONDS))
@@ -35,3 +36,31 @@ def test_each_sample_travels_once_and_in_order(steps: list[int], seconds: float)
 def test_a_batch_is_bounded(seconds: float) -> None:
     with pytest.raises(Refused, match="batch_seconds is between 0 and 5"):
         Batch(seconds)
+
+
+Counters = st.lists(st.integers(0, 10**9), min_size=16, max_size=16)
+NAMES = [field.name for field in agent_pb2.Cpu.DESCRIPTOR.fields]
+
+
+@given(st.lists(st.tuples(Counters, st.booleans()), min_size=1, max_size=5))
+def test_what_a_sample_carries_is_read_as_it_was_taken(taken: list[tuple[list[int], bool]]) -> None:
+    """Also counters that step back, and those that are in no ticks."""
+    batch = Batch(5)
+    assert batch.add(agent_pb2.HostSample(monotonic_nanoseconds=1)) is not None
+    wanted = []
+    for moment, (counters, uneven) in enumerate(taken, 2):
+        seconds = [counter / 100 + (0.0034 * moment if uneven else 0.0) for counter in counters]
+        cores = [dict(zip(NAMES, seconds[at : at + 8], strict=True)) for at in (0, 8)]
+        wanted.append(cores)
+        sample = agent_pb2.HostSample(
+            monotonic_nanoseconds=moment, cpus=[agent_pb2.Cpu(**core) for core in cores], memory_total_bytes=moment
+        )
+        assert batch.add(sample) is None
+    message = batch.last()
+    assert message is not None
+    received = samples_from(agent_pb2.HostSample.FromString(message.SerializeToString()))
+    assert [got.memory_total_bytes for got in received] == list(range(2, len(taken) + 2))
+    for got, cores in zip(received, wanted, strict=True):
+        for cpu, core, idle in zip(got.cpus, cores, got.idle_seconds, strict=True):
+            assert {name: getattr(cpu, name) for name in NAMES} == pytest.approx(core, abs=1e-6)
+            assert idle == pytest.approx(core["idle"] + core["iowait"], abs=1e-6)

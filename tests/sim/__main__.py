@@ -19,13 +19,19 @@ def main() -> None:
     parser.add_argument("--duration", default="5s")
     parser.add_argument("--factor", type=float, default=1.0, help="tests take so many times less than they say")
     parser.add_argument("--oversubscribed", type=float, default=1.0, help="of the zones' uplinks")
+    parser.add_argument("--failures", type=float, default=0.002, help="the part of the tests that fail")
     parser.add_argument("--lost", type=int, default=0, help="agents that stop for a while after their start")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", type=Path, help="a file for what cProfile sees of the controller")
     parser.add_argument("--per-zone-pair", type=int)
     asked = parser.parse_args()
     world = World(
-        asked.nodes, factor=asked.factor, oversubscribed=asked.oversubscribed, lost=asked.lost, seed=asked.seed
+        asked.nodes,
+        factor=asked.factor,
+        oversubscribed=asked.oversubscribed,
+        lost=asked.lost,
+        failures=asked.failures,
+        seed=asked.seed,
     )
     options: tuple[str, ...] = (
         "--pairs",

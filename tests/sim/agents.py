@@ -26,6 +26,7 @@ from netmesh_common.tls import CONTROLLER_NAME, SERVER_OPTIONS, peer_names, serv
 FAILURE_KEY = "netmesh-failure-bin"
 SAMPLE_SECONDS = 0.1
 # The key of HostSample.cpus: field 2, length-delimited.
+MODES = ("user", "nice", "system", "irq", "softirq", "steal", "idle", "iowait")
 CPUS_FIELD = b"\x12"
 # A program's start, of the model's time.
 TOOL_SECONDS = 0.03
@@ -116,8 +117,8 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
         outcome = agent_pb2.Outcome(command="iperf3 --server --one-off --json --port 61863")
         outcome.reading.SetInParent()
         since = self._watched.pop(request.endpoint, None)
-        samples = [] if since is None else self._samples(since)
-        return agent_pb2.CloseEndpointReply(outcome=outcome, samples=samples)
+        last = None if since is None else self._batch(since)
+        return agent_pb2.CloseEndpointReply(outcome=outcome, samples=[] if last is None else [last])
 
     def _give_back(self, endpoint: str) -> None:
         group, timer = self._opened.pop(endpoint, (None, None))
@@ -238,18 +239,27 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
     def _samples(self, since: float) -> list[agent_pb2.HostSample]:
         """Those that were due after a moment until now: a model's counters can be read for any moment."""
         due = int((self._clock() - since) / SAMPLE_SECONDS)
-        return [self._sample(since + (number + 1) * SAMPLE_SECONDS) for number in range(due)]
+        moments = [since + (number + 1) * SAMPLE_SECONDS for number in range(due)]
+        return [*map(self._counters, moments[:-1]), *map(self._sample, moments[-1:])]
 
     def _batch(self, since: float) -> agent_pb2.HostSample | None:
         samples = self._samples(since)
         if not samples:
             return None
+        return self._carrying(samples)
+
+    def _carrying(self, samples: list[agent_pb2.HostSample]) -> agent_pb2.HostSample:
+        """As the agent's own code does it, for all cores at once."""
         *earlier, last = samples
+        now = _ticks(last.monotonic_nanoseconds / 1e9)
+        for one in earlier:
+            then = _ticks(one.monotonic_nanoseconds / 1e9)
+            one.ticks_less.extend([after - before for before, after in zip(then, now, strict=True)] * self._world.cpus)
         last.earlier.extend(earlier)
         return last
 
     def _sample(self, now: float) -> agent_pb2.HostSample:
-        cpu = agent_pb2.Cpu(user=0.03 * now, system=0.02 * now, softirq=0.05 * now, idle=0.9 * now)
+        cpu = agent_pb2.Cpu(**{mode: each / 100 for mode, each in zip(MODES, _ticks(now), strict=True) if each})
         # All cores alike: their bytes are made once. Merging the bytes of messages adds their fields up.
         cores = CPUS_FIELD + bytes([cpu.ByteSize()]) + cpu.SerializeToString()
         sample = agent_pb2.HostSample.FromString(cores * self._world.cpus)
@@ -268,6 +278,13 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
             agent_wait_seconds=0.0,
             loop_late_seconds=0.0,
         )
+
+
+def _ticks(now: float) -> list[int]:
+    """A core's counters, in the contract's order and in hundredths of a second: a tenth of the time it is busy."""
+    hundredths = round(now * 100)
+    user, system, softirq = hundredths * 3 // 100, hundredths // 50, hundredths // 20
+    return [user, 0, system, 0, softirq, 0, hundredths - user - system - softirq, 0]
 
 
 async def _refuse(context: Context, code: str, message: str) -> NoReturn:

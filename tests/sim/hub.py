@@ -16,7 +16,7 @@ from typing import Any
 from tests.sim.network import Network
 from tests.sim.world import World
 
-AGENTS_A_PROCESS = 50
+AGENTS_A_PROCESS = 125
 START_SECONDS = 240
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ import grpc
 
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_common.tls import Certificates, channel
-from netmesh_controller.clients.samples import ReceivedSample, samples_from
+from netmesh_controller.clients.samples import samples_from, samples_of
 from netmesh_controller.clients.stamp import Probing, StampSession
 from netmesh_controller.mesh.diagnosis.state import HostState
 from netmesh_controller.mesh.document import Reason, SourcePort, Summary
@@ -159,8 +158,7 @@ class AgentClient:
             self._stub.CloseEndpoint,
             agent_pb2.CloseEndpointRequest(term=self._term, endpoint=endpoint, finished=finished),
         )
-        arrived = time.monotonic()
-        return replace(_side(reply.outcome), samples=tuple(ReceivedSample(one, arrived) for one in reply.samples))
+        return replace(_side(reply.outcome), samples=tuple(samples_of(reply.samples)))
 
     async def run_test(
         self,

@@ -13,23 +13,65 @@ from typing import cast
 from netmesh.v1 import agent_pb2
 from netmesh_controller.mesh.hostwindow import CpuTimes, Sample
 
+# ticks_less counts hundredths of a second; a core has so many counters, the last two are idle and iowait.
+TICK_SECONDS = 0.01
+COUNTERS = 8
+
+
+class _Carrier:
+    """A message that arrived, with what the samples that it carries refer to."""
+
+    __slots__ = ("_idle", "message")
+
+    def __init__(self, message: agent_pb2.HostSample) -> None:
+        self.message = message
+        self._idle: list[float] | None = None
+
+    @property
+    def idle(self) -> list[float]:
+        if self._idle is None:
+            self._idle = [cpu.idle + cpu.iowait for cpu in self.message.cpus]
+        return self._idle
+
 
 class ReceivedSample(Sample):
     """A sample over its message; `arrived_seconds` is on the controller's monotonic clock. Unset fields are None."""
 
-    __slots__ = ("_message",)
+    __slots__ = ("_carrier", "_message")
     _message: agent_pb2.HostSample
+    _carrier: _Carrier
 
-    def __init__(self, message: agent_pb2.HostSample, arrived_seconds: float) -> None:
+    def __init__(self, message: agent_pb2.HostSample, arrived_seconds: float, carrier: _Carrier | None = None) -> None:
         put = object.__setattr__
         put(self, "_message", message)
+        put(self, "_carrier", _Carrier(message) if carrier is None else carrier)
         put(self, "monotonic_seconds", message.monotonic_nanoseconds / 1e9)
         put(self, "arrived_seconds", arrived_seconds)
 
     @property
     def cpus(self) -> Sequence[CpuTimes]:
-        # A message of the contract has the fields of CpuTimes.
-        return cast("Sequence[CpuTimes]", self._message.cpus)
+        less = list(self._message.ticks_less)
+        if not less:
+            # A message of the contract has the fields of CpuTimes.
+            return cast("Sequence[CpuTimes]", self._message.cpus)
+        told = (
+            (cpu.user, cpu.nice, cpu.system, cpu.irq, cpu.softirq, cpu.steal, cpu.idle, cpu.iowait)
+            for cpu in self._carrier.message.cpus
+        )
+        return [
+            CpuTimes(*(now - TICK_SECONDS * ticks for now, ticks in zip(core, less[at : at + COUNTERS], strict=True)))
+            for core, at in zip(told, range(0, len(less), COUNTERS), strict=True)
+        ]
+
+    @property
+    def idle_seconds(self) -> Sequence[float]:
+        less = list(self._message.ticks_less)
+        if less:
+            at = zip(self._carrier.idle, less[6::COUNTERS], less[7::COUNTERS], strict=True)
+            return [now - TICK_SECONDS * (idle + iowait) for now, idle, iowait in at]
+        if self._carrier.message is self._message:
+            return self._carrier.idle
+        return [cpu.idle + cpu.iowait for cpu in self._message.cpus]
 
     @property
     def memory_total_bytes(self) -> int | None:
@@ -79,6 +121,12 @@ class ReceivedSample(Sample):
         return {name: getattr(device, name) for name in device.DESCRIPTOR.fields_by_name}
 
 
+def samples_of(messages: Sequence[agent_pb2.HostSample]) -> list[Sample]:
+    """The samples of several messages that came together."""
+    now = time.monotonic()
+    return [one for message in messages for one in _received(message, now)]
+
+
 def sample_from(message: agent_pb2.HostSample) -> Sample:
     """A host sample with the moment of its arrival."""
     return ReceivedSample(message, time.monotonic())
@@ -86,5 +134,9 @@ def sample_from(message: agent_pb2.HostSample) -> Sample:
 
 def samples_from(message: agent_pb2.HostSample) -> list[Sample]:
     """The samples that travel in one message, in order."""
-    now = time.monotonic()
-    return [ReceivedSample(one, now) for one in (*message.earlier, message)]
+    return _received(message, time.monotonic())
+
+
+def _received(message: agent_pb2.HostSample, now: float) -> list[Sample]:
+    carrier = _Carrier(message)
+    return [ReceivedSample(one, now, carrier) for one in (*message.earlier, message)]

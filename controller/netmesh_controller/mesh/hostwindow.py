@@ -62,6 +62,11 @@ class Sample:
     agent_wait_seconds: float | None = None
     loop_late_seconds: float | None = None
 
+    @property
+    def idle_seconds(self) -> Sequence[float]:
+        """Seconds that each core was idle since boot, waiting for I/O included."""
+        return [core.idle + core.iowait for core in self.cpus]
+
 
 def clock_offset(samples: Iterable[Sample]) -> float:
     """What to add to the agent's monotonic clock to get the controller's, in seconds.
@@ -93,14 +98,13 @@ def cpu_cores(first: Sample, last: Sample) -> CpuCores | None:
     count as one: the kernel moves waiting time between the two, so that either alone may step back.
     """
     seconds = last.monotonic_seconds - first.monotonic_seconds
-    if seconds <= 0 or not first.cpus or len(first.cpus) != len(last.cpus):
-        return None
-    idle = _idle_seconds(first, last, seconds)
+    idle = _idle_seconds(first, last, seconds) if seconds > 0 else None
     if idle is None:
         return None
+    before, after = first.cpus, last.cpus
     modes = {}
     for mode, told in _MODES.items():
-        spent = list(map(sub, map(told, last.cpus), map(told, first.cpus)))
+        spent = list(map(sub, map(told, after), map(told, before)))
         if min(spent) < -SLACK_SECONDS:
             return None
         modes[mode] = max(0.0, sum(spent)) / seconds
@@ -115,7 +119,9 @@ def cpu_cores(first: Sample, last: Sample) -> CpuCores | None:
 
 def _idle_seconds(first: Sample, last: Sample, seconds: float) -> list[float] | None:
     """What each core was idle between two samples; None where a counter contradicts the time between them."""
-    before, after = ([one.idle + one.iowait for one in sample.cpus] for sample in (first, last))
+    before, after = first.idle_seconds, last.idle_seconds
+    if not before or len(before) != len(after):
+        return None
     idle = list(map(sub, after, before))
     return None if min(idle) < -SLACK_SECONDS or max(idle) > seconds + SLACK_SECONDS else idle
 
@@ -127,9 +133,7 @@ def _busy(idle: Sequence[float], seconds: float) -> float:
 def busy_cores(first: Sample, last: Sample) -> float | None:
     """Busy cores between two samples, or None where the counters cannot tell."""
     seconds = last.monotonic_seconds - first.monotonic_seconds
-    if seconds <= 0 or not first.cpus or len(first.cpus) != len(last.cpus):
-        return None
-    idle = _idle_seconds(first, last, seconds)
+    idle = _idle_seconds(first, last, seconds) if seconds > 0 else None
     return None if idle is None else _busy(idle, seconds)
 
 
@@ -138,7 +142,7 @@ def busy_error_cores(samples: Sequence[Sample]) -> float | None:
     seconds = samples[-1].monotonic_seconds - samples[0].monotonic_seconds
     if seconds <= 0:
         return None
-    ticks = noise.tick_error_cores(len(samples[0].cpus), seconds)
+    ticks = noise.tick_error_cores(len(samples[0].idle_seconds), seconds)
     return noise.added(ticks, noise.spread_error_cores(samples, busy_cores))
 
 

@@ -471,7 +471,7 @@ class CloseEndpointReply(_message.Message):
     def outcome(self) -> Global___Outcome: ...
     @_builtins.property
     def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___HostSample]:
-        """what a watch of this endpoint in batches still kept"""
+        """what a watch of this endpoint in batches still kept: one that carries the others"""
 
     def __init__(
         self,
@@ -961,6 +961,7 @@ class HostSample(_message.Message):
     AGENT_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
     LOOP_LATE_SECONDS_FIELD_NUMBER: _builtins.int
     EARLIER_FIELD_NUMBER: _builtins.int
+    TICKS_LESS_FIELD_NUMBER: _builtins.int
     monotonic_nanoseconds: _builtins.int
     memory_total_bytes: _builtins.int
     memory_available_bytes: _builtins.int
@@ -990,6 +991,12 @@ class HostSample(_message.Message):
     def earlier(self) -> _containers.RepeatedCompositeFieldContainer[Global___HostSample]:
         """in batches: those taken since the last message, in order"""
 
+    @_builtins.property
+    def ticks_less(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of an earlier one in place of its cpus: by how many hundredths of a second each counter is less than in the sample
+        that carries it, core by core in the order of Cpu's fields.
+        """
+
     def __init__(
         self,
         *,
@@ -1007,10 +1014,11 @@ class HostSample(_message.Message):
         agent_wait_seconds: _builtins.float | None = ...,
         loop_late_seconds: _builtins.float | None = ...,
         earlier: _abc.Iterable[Global___HostSample] | None = ...,
+        ticks_less: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds", "_loop_late_seconds", b"_loop_late_seconds", "_memory_available_bytes", b"_memory_available_bytes", "_memory_total_bytes", b"_memory_total_bytes", "_pressure_seconds", b"_pressure_seconds", "_throttled_seconds", b"_throttled_seconds", "_tool_cpu_seconds", b"_tool_cpu_seconds", "_tool_memory_bytes", b"_tool_memory_bytes", "_tool_wait_seconds", b"_tool_wait_seconds", "agent_wait_seconds", b"agent_wait_seconds", "device", b"device", "loop_late_seconds", b"loop_late_seconds", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "pressure_seconds", b"pressure_seconds", "throttled_seconds", b"throttled_seconds", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes", "tool_wait_seconds", b"tool_wait_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds", "_loop_late_seconds", b"_loop_late_seconds", "_memory_available_bytes", b"_memory_available_bytes", "_memory_total_bytes", b"_memory_total_bytes", "_pressure_seconds", b"_pressure_seconds", "_throttled_seconds", b"_throttled_seconds", "_tool_cpu_seconds", b"_tool_cpu_seconds", "_tool_memory_bytes", b"_tool_memory_bytes", "_tool_wait_seconds", b"_tool_wait_seconds", "agent_wait_seconds", b"agent_wait_seconds", "cpus", b"cpus", "device", b"device", "earlier", b"earlier", "loop_late_seconds", b"loop_late_seconds", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "monotonic_nanoseconds", b"monotonic_nanoseconds", "pressure_is_hosts", b"pressure_is_hosts", "pressure_seconds", b"pressure_seconds", "throttled_seconds", b"throttled_seconds", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes", "tool_wait_seconds", b"tool_wait_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds", "_loop_late_seconds", b"_loop_late_seconds", "_memory_available_bytes", b"_memory_available_bytes", "_memory_total_bytes", b"_memory_total_bytes", "_pressure_seconds", b"_pressure_seconds", "_throttled_seconds", b"_throttled_seconds", "_tool_cpu_seconds", b"_tool_cpu_seconds", "_tool_memory_bytes", b"_tool_memory_bytes", "_tool_wait_seconds", b"_tool_wait_seconds", "agent_wait_seconds", b"agent_wait_seconds", "cpus", b"cpus", "device", b"device", "earlier", b"earlier", "loop_late_seconds", b"loop_late_seconds", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "monotonic_nanoseconds", b"monotonic_nanoseconds", "pressure_is_hosts", b"pressure_is_hosts", "pressure_seconds", b"pressure_seconds", "throttled_seconds", b"throttled_seconds", "ticks_less", b"ticks_less", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes", "tool_wait_seconds", b"tool_wait_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agent_wait_seconds: _TypeAlias = _typing.Literal["agent_wait_seconds"]  # noqa: Y015
     _WhichOneofArgType__agent_wait_seconds: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds"]  # noqa: Y015
