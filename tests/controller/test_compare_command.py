@@ -66,7 +66,12 @@ def test_runs_are_compared_from_files_and_from_the_store(controller: Controller,
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(("compare", "latest"), ("RUN", "two")), (("compare", "nonesuch", "other"), ("nonesuch",))],
+    [
+        (("compare", "latest"), ("RUN", "two")),
+        (("compare", "nonesuch", "other"), ("nonesuch",)),
+        # A file that is there, and is no run.
+        (("compare", __file__, "latest"), ("no run file",)),
+    ],
 )
 def test_what_is_wrong_is_one_sentence(
     controller: Controller, arguments: tuple[str, ...], words: tuple[str, ...]

@@ -11,7 +11,8 @@ import yaml
 from tests.support.cli import Controller, one_sentence
 from tests.support.meshes import generated
 
-from netmesh_controller.mesh.document import RunDocument
+from netmesh_controller.clients.runfile import RunFile
+from netmesh_controller.mesh.document import Cell, RunDocument
 
 
 @pytest.fixture
@@ -27,12 +28,14 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_every_format_is_written_by_its_ending(controller: Controller, run: Path, tmp_path: Path) -> None:
-    files = {ending: tmp_path / f"out.{ending}" for ending in ("html", "csv", "json", "yaml")}
+    files = {ending: tmp_path / f"out.{ending}" for ending in ("html", "csv", "json", "yaml", "jsonl.zst")}
     answer = controller("report", run, *(part for file in files.values() for part in ("--output", file)))
     assert (answer.code, answer.stderr) == (0, "")
     assert answer.stdout.split() == " ".join(f"{file} is written." for file in files.values()).split()
     document = RunDocument.model_validate(json.loads(files["json"].read_text()))
     assert document.cells == RunDocument.model_validate_json(run.read_text()).cells
+    read = [line for batch in RunFile(files["jsonl.zst"]).lines() for line in batch]
+    assert [line.cell or Cell.model_validate(line.fields) for line in read] == document.cells
     assert yaml.safe_load(files["yaml"].read_text()) == json.loads(files["json"].read_text())
     with files["csv"].open(newline="") as lines:
         assert len(list(csv.DictReader(lines))) == sum(len(one.sources) * len(one.targets) for one in document.matrices)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, overload
@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from netmesh_common.errors import BadUsageError
-from netmesh_controller.mesh.chunks import ZSTANDARD, lines_of, unpacked
+from netmesh_controller.mesh.chunks import MOST_LINE_BYTES, ZSTANDARD, TooLargeError, lines_of, unpacked
 from netmesh_controller.mesh.document import SCHEMA, Node, Run, RunDocument
 from netmesh_controller.mesh.lines import Batch, Line, LineError, LineReader, first_wrong
 
@@ -95,8 +95,9 @@ class RunFile:
                 head = from_json(first, allow_inf_nan=False)
                 as_lines = True
             except ValueError:
+                whole = _joined(first, lines)
                 try:
-                    head = from_json(b"\n".join([first, *lines]), allow_inf_nan=False)
+                    head = from_json(whole, allow_inf_nan=False)
                     as_lines = False
                 except ValueError as error:
                     raise RunFileError(f"{self.path} is no run file: it is no JSON ({error})") from error
@@ -151,8 +152,20 @@ class RunFile:
             yield
         except OSError as error:
             raise RunFileError(f"{self.path} cannot be read: {error.strerror}") from error
+        except TooLargeError as error:
+            raise RunFileError(f"{self.path} is no run file: {error}") from error
         except (zstandard.ZstdError, EOFError) as error:
             raise RunFileError(f"{self.path} is damaged or cut short: {error}") from error
+
+
+def _joined(first: bytes, lines: Iterable[bytes]) -> bytes:
+    parts, size = [first], len(first)
+    for line in lines:
+        parts.append(line)
+        size += len(line)
+        if size > MOST_LINE_BYTES:
+            raise TooLargeError(f"a document has at most {MOST_LINE_BYTES} bytes; a larger run is a file of lines")
+    return b"\n".join(parts)
 
 
 def is_run_file(reference: str) -> bool:

@@ -16,8 +16,8 @@ from netmesh_controller.mesh.document import Cell, Host
 from netmesh_controller.mesh.matrix import Series
 from netmesh_controller.mesh.statistics.student import quantile
 
-# What one test said of a cost: the figure, and its standard uncertainty (0 where a file does not have it).
-Figure = tuple[float, float]
+# What one test said of a cost: the figure, and its standard uncertainty, None where a file does not have it.
+Figure = tuple[float, float | None]
 # By source, target and repeat.
 Figures = Mapping[tuple[str, str, int], Figure]
 Costs = Mapping[tuple[Series, str], Figures]
@@ -28,8 +28,9 @@ _MEDIAN_FACTOR = math.sqrt(math.pi / 2)
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The median of what a path adds over `pairs` tests that both have, in seconds a gigabyte; `error` is half of its
-    95 % interval. `figure` is None with a `reason` where that interval holds zero or cannot be known.
+    """The median of what a path adds over the tests of `pairs` pairs of nodes that both have, in seconds a gigabyte;
+    `error` is half of its 95 % interval. `figure` is None with a `reason` where that interval holds zero or cannot be
+    known.
     """
 
     figure: float | None
@@ -51,7 +52,7 @@ def costs_of(cells: Iterable[Cell]) -> Costs:
             if cost is not None:
                 error: float | None = getattr(host, field.replace("cpu_seconds", "cpu_error_seconds"))
                 place = (cell.source, cell.target, cell.repeat)
-                found.setdefault((Series.of(cell), value), {})[place] = (cost, error or 0.0)
+                found.setdefault((Series.of(cell), value), {})[place] = (cost, error)
     return found
 
 
@@ -63,14 +64,19 @@ def median_added(path: Figures, hosts: Figures) -> Added:
     """
     both = [(figure, hosts[place]) for place, figure in path.items() if place in hosts]
     count = len(both)
+    pairs = len({(source, target) for source, target, _ in path.keys() & hosts.keys()})
     if count == 0:
         return Added(None, 0)
     if count == 1:
-        return Added(None, 1, reason="one test alone does not show how much its cost scatters")
+        return Added(None, pairs, reason="one test alone does not show how much its cost scatters")
     differences = [ours - theirs for (ours, _), (theirs, _) in both]
-    own = math.sqrt(sum(a * a + b * b for (_, a), (_, b) in both)) / count
+    errors = [error for (_, ours), (_, theirs) in both for error in (ours, theirs)]
+    known = [error for error in errors if error is not None]
+    if len(known) < len(errors):
+        return Added(None, pairs, reason="how uncertain the single costs are is not known")
+    own = math.sqrt(sum(error * error for error in known)) / count
     error = quantile(0.975, count - 1) * _MEDIAN_FACTOR * max(own, statistics.stdev(differences) / math.sqrt(count))
     figure = statistics.median(differences)
     if abs(figure) <= error:
-        return Added(None, count, error, "not distinguishable from the hosts'")
-    return Added(figure, count, error)
+        return Added(None, pairs, error, "not distinguishable from the hosts'")
+    return Added(figure, pairs, error)

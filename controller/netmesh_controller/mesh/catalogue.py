@@ -18,6 +18,8 @@ COST_VALUES: tuple[str, ...] = (
     "source_tool_cpu_seconds_per_gigabyte",
     "target_tool_cpu_seconds_per_gigabyte",
 )
+# The most of a host's memory that was in use while a test ran.
+MEMORY_VALUES: tuple[str, ...] = ("source_used_memory_bytes", "target_used_memory_bytes")
 IDLE_VALUES: tuple[str, ...] = ("busy_cores", "available_memory_bytes")
 
 
@@ -48,8 +50,8 @@ class TestKind:
 
     @property
     def host_values(self) -> tuple[str, ...]:
-        """What its matrices read from the hosts: the cost of what transfers data, the load of an idle node."""
-        return {"bandwidth": COST_VALUES, "idle": IDLE_VALUES}.get(self.kind, ())
+        """What its matrices read from the hosts: cost and memory of what transfers data, load of idle nodes."""
+        return {"bandwidth": (*COST_VALUES, *MEMORY_VALUES), "idle": IDLE_VALUES}.get(self.kind, ())
 
     @property
     def headline(self) -> str:
@@ -143,6 +145,7 @@ UNITS: dict[str, str] = {
     "black_hole": "1",
     "busy_cores": "cores",
     "available_memory_bytes": "B",
+    **dict.fromkeys(MEMORY_VALUES, "B"),
     **dict.fromkeys(COST_VALUES, COST_UNIT),
 }
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from netmesh_controller.mesh.document import Node
 
 # What is each node's own by nature, or changes while nobody changes anything.
-_OWN: frozenset[str] = frozenset(
+NODES_OWN: frozenset[str] = frozenset(
     {
         "node",
         "role",
@@ -51,6 +51,21 @@ def differences(nodes: Sequence[Node]) -> list[Difference]:
     return found
 
 
+def flat(
+    facts: Mapping[str, Any], own: Collection[str] = NODES_OWN, before: str = ""
+) -> Iterator[tuple[str, str | None]]:
+    """Each fact that is not named in `own`, with dots where it lies within another, and its answer; None if unknown."""
+    for name, answer in facts.items():
+        if name in own:
+            continue
+        if isinstance(answer, Mapping):
+            yield from flat(answer, own, f"{before}{name}.")
+        elif isinstance(answer, list | tuple):
+            yield f"{before}{name}", ", ".join(sorted(map(str, answer)))
+        else:
+            yield f"{before}{name}", None if answer is None else str(answer)
+
+
 def _differing(
     told: Iterable[tuple[str, Mapping[str, Any]]],
 ) -> dict[str, tuple[tuple[str, tuple[str, ...]], ...]]:
@@ -58,8 +73,8 @@ def _differing(
     names: list[str] = []
     for name, facts in told:
         names.append(name)
-        for fact, answer in _flat(facts):
-            answers.setdefault(fact, {}).setdefault(answer, []).append(name)
+        for fact, answer in flat(facts):
+            answers.setdefault(fact, {}).setdefault("unknown" if answer is None else answer, []).append(name)
     found = {}
     for fact, by_answer in answers.items():
         said = {name for each in by_answer.values() for name in each}
@@ -70,15 +85,3 @@ def _differing(
             ordered = sorted(by_answer.items(), key=lambda item: -len(item[1]))
             found[fact] = tuple((answer, tuple(each)) for answer, each in ordered)
     return found
-
-
-def _flat(facts: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    for name, answer in facts.items():
-        if name in _OWN:
-            continue
-        if isinstance(answer, Mapping):
-            yield from _flat(answer, f"{before}{name}.")
-        elif isinstance(answer, list):
-            yield f"{before}{name}", ", ".join(sorted(str(one) for one in answer))
-        else:
-            yield f"{before}{name}", "unknown" if answer is None else str(answer)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
-from netmesh_controller.mesh.catalogue import COST_VALUES, TESTS
+from netmesh_controller.mesh.catalogue import COST_VALUES, MEMORY_VALUES, TESTS
 from netmesh_controller.mesh.document import Cell, Host
 from netmesh_controller.mesh.witness import starves
 
@@ -57,8 +57,16 @@ def _available_memory(cell: Cell) -> float | str:
     return memory.get("available_min", USUAL)
 
 
+def _used_memory(name: str, cell: Cell) -> float | str:
+    host: Host | None = getattr(cell.hosts, name.split("_", 1)[0])
+    if host is None or not {"total", "available_min"} <= host.memory_bytes.keys():
+        return USUAL
+    return "shared_host" if host.shared_host else host.memory_bytes["total"] - host.memory_bytes["available_min"]
+
+
 _HOST_READINGS: dict[str, Reading] = {
     "busy_cores": _busy_cores,
     "available_memory_bytes": _available_memory,
+    **{name: partial(_used_memory, name) for name in MEMORY_VALUES},
     **{name: partial(_cost, name) for name in COST_VALUES},
 }

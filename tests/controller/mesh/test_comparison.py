@@ -11,7 +11,7 @@ import scipy.stats
 from scipy.special import digamma, polygamma
 from tests.controller.mesh.meshes import BANDWIDTH, LATENCY, Mesh
 
-from netmesh_controller.mesh.catalogue import TESTS
+from netmesh_controller.mesh.catalogue import MEMORY_VALUES, TESTS
 from netmesh_controller.mesh.comparison import Comparison, Group, Side, compare
 from netmesh_controller.mesh.comparison.directions import BETTER
 from netmesh_controller.mesh.comparison.noise import _digamma, _trigamma, _trigamma_inverse, noise_of
@@ -184,8 +184,8 @@ def test_better_is_another_way_for_latency() -> None:
 
 def test_every_value_has_a_direction_or_none_knowingly() -> None:
     values = {value for kind in TESTS.values() for value in (*kind.values, *kind.host_values)}
-    # What was sent, and how many packets that makes, is neither good nor bad.
-    assert values - BETTER.keys() == {"sent_bits_per_second", "packets_per_second"}
+    # What was sent, how many packets that makes, and what else a host keeps in memory, is neither good nor bad.
+    assert values - BETTER.keys() == {"sent_bits_per_second", "packets_per_second", *MEMORY_VALUES}
     for value in ("bits_per_second", "transactions_per_second", "mtu_bytes"):
         assert BETTER[value] == "more"
     for value in ("round_trip_seconds", "loss_ratio", "retransmits", "source_cpu_seconds_per_gigabyte"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netmesh_controller.mesh.catalogue import COST_VALUES, REASONS, TESTS
+from netmesh_controller.mesh.catalogue import COST_VALUES, MEMORY_VALUES, REASONS, TESTS
 from netmesh_controller.mesh.document import Cell, CpuCores, Host, Hosts, Matrix, Node, Parameters, Reason, Summary
 from netmesh_controller.mesh.matrix import Series, in_order, matrices
 
@@ -70,7 +70,13 @@ def test_rows_are_sources_and_columns_targets() -> None:
 
 def test_every_value_of_the_test_has_its_matrix() -> None:
     made = matrices(NODES, [cell("node-1", "node-2", 1e9)])
-    assert [m.value for m in made] == ["bits_per_second", "retransmits", "round_trip_seconds", *COST_VALUES]
+    assert [m.value for m in made] == [
+        "bits_per_second",
+        "retransmits",
+        "round_trip_seconds",
+        *COST_VALUES,
+        *MEMORY_VALUES,
+    ]
     assert entry(made, "node-1", "node-2", "retransmits") == "not_supported"
 
 
@@ -202,6 +208,14 @@ def test_cost_of_both_ends() -> None:
     assert got == [0.8, "shared_host", 0.5, 0.6]
     assert {matrix.unit for matrix in made if matrix.value in COST_VALUES} == {"s/GB"}
     assert [entry(made, "node-2", "node-1", value) for value in COST_VALUES] == ["not_supported"] * 4
+
+
+def test_memory_in_use_is_that_of_a_host_of_its_own() -> None:
+    memory = {"total": 8 << 30, "available_min": 5 << 30, "tool_max": 1 << 20}
+    hosts = Hosts(source=Host(memory_bytes=memory), target=Host(shared_host=True, memory_bytes=memory))
+    made = matrices(NODES, [cell("node-1", "node-2", 1e9, hosts=hosts), cell("node-2", "node-1", 1e9)])
+    assert [entry(made, "node-1", "node-2", value) for value in MEMORY_VALUES] == [3 << 30, "shared_host"]
+    assert [entry(made, "node-2", "node-1", value) for value in MEMORY_VALUES] == ["not_supported"] * 2
 
 
 def test_a_starved_receivers_jitter_is_no_figure_where_its_rate_is_one() -> None:

@@ -87,7 +87,7 @@ SENDER = ("pod-to-service", "source_cpu_seconds_per_gigabyte")
 
 def test_a_cost_that_stands_out_of_its_error_is_stated_with_it() -> None:
     share = found(costs([0.24, 0.25, 0.26, 0.25]))[SENDER]
-    assert (share.unit, share.pairs, share.reason) == ("s/GB", 4, None)
+    assert (share.unit, share.pairs, share.reason) == ("s/GB", 1, None)
     assert share.figure == pytest.approx(0.25)
     # Student's t with 3 degrees of freedom, and the median's scatter: of the cells' own errors, which are larger here.
     assert share.error == pytest.approx(3.182 * 1.2533 * 0.01 * 2**0.5 / 4**0.5, rel=1e-3)
@@ -127,7 +127,7 @@ def test_a_discarded_cell_has_no_part() -> None:
     cells = costs([0.24, 0.25, 0.26, 0.25])
     reason = Reason(code="starved", message="a: throttled")
     cells[1] = cells[1].model_copy(update={"outcome": "discarded", "reason": reason})
-    assert found(cells)[SENDER].pairs == 3
+    assert found(cells)[SENDER] == found([cells[0], *cells[2:]])[SENDER]
 
 
 def test_what_has_no_baseline_has_no_figure() -> None:
@@ -176,3 +176,13 @@ def test_of_a_probes_round_trip_the_networks_part_is_compared() -> None:
     assert set(compared) == {("pod-to-pod", "network_round_trip_seconds")}
     added = compared["pod-to-pod", "network_round_trip_seconds"]
     assert (added.figure, added.least, added.most) == pytest.approx((10e-6, 5e-6, 15e-6))
+
+
+def test_costs_whose_errors_are_not_known_are_no_figure() -> None:
+    cells = costs([0.24, 0.25, 0.26, 0.25])
+    host = cells[1].hosts.source
+    assert host is not None
+    unknown = Hosts(source=host.model_copy(update={"cpu_error_seconds_per_gigabyte": None}))
+    cells[1] = cells[1].model_copy(update={"hosts": unknown})
+    share = found(cells)[SENDER]
+    assert (share.figure, share.reason) == (None, "how uncertain the single costs are is not known")

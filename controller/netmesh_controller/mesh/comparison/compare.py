@@ -31,6 +31,7 @@ from netmesh_controller.mesh.comparison.significance import (
     signed_rank,
     two_sided,
 )
+from netmesh_controller.mesh.statistics.robust import MAD_TO_STDEV
 from netmesh_controller.mesh.statistics.student import quantile
 from netmesh_controller.mesh.table import Series
 
@@ -200,8 +201,7 @@ def _without_strays(effects: Floats) -> Floats:
     """Effects that are far out are drawn in to `_STRAY` robust deviations from the median (Winsor)."""
     there = effects[np.isfinite(effects)]
     middle = float(np.median(there))
-    # 1.4826 times the median deviation is the standard deviation of a normal.
-    reach = _STRAY * 1.4826 * float(np.median(np.abs(there - middle)))
+    reach = _STRAY * MAD_TO_STDEV * float(np.median(np.abs(there - middle)))
     return np.clip(effects, middle - reach, middle + reach) if len(there) >= _FEWEST_PAIRS and reach > 0 else effects
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netmesh_controller.mesh.comparison.shapes import Fact, Side
+from netmesh_controller.mesh.differences import NODES_OWN, flat
 from netmesh_controller.mesh.matrix import natural
 
 # What is another one in each run or on each node by nature, or changes while nobody changes anything.
-_OWN: frozenset[str] = frozenset(
-    {
-        *("node", "role", "address", "addresses", "boot_id", "hostname", "started_at", "remarks", "source"),
-        *("clock", "clock_offset_seconds", "clock_error_seconds", "idle_busy_cores", "delays", "controller", "name"),
-        *("pod", "pod_uid", "uid"),
-    }
-)
+_OWN: frozenset[str] = NODES_OWN | {
+    *("hostname", "remarks", "source", "clock", "delays", "controller", "name", "pod", "pod_uid", "uid")
+}
 
 
 def different_facts(sides: Sequence[Side]) -> tuple[Fact, ...]:
@@ -34,8 +31,9 @@ def _facts(side: Side) -> dict[str, set[str]]:
     facts: dict[str, set[str]] = {"netmesh": {side.run.netmesh_version}}
 
     def add(told: Mapping[str, Any], before: str = "") -> None:
-        for name, answer in _flat(told, before):
-            facts.setdefault(name, set()).add(answer)
+        for name, answer in flat(told, _OWN, before):
+            if answer is not None:
+                facts.setdefault(name, set()).add(answer)
 
     add(side.run.facts)
     add({name: value for name, value in side.run.plan.asked.items() if name != "max_traffic"}, "asked.")
@@ -45,15 +43,3 @@ def _facts(side: Side) -> dict[str, set[str]]:
             # A pod's MTU is not its host's.
             add({name: fact for name, fact in agent.facts.items() if node.facts.get(name) != fact}, f"{agent.role}.")
     return facts
-
-
-def _flat(facts: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
-    for name, answer in facts.items():
-        if name in _OWN or answer is None:
-            continue
-        if isinstance(answer, Mapping):
-            yield from _flat(answer, f"{before}{name}.")
-        elif isinstance(answer, list | tuple):
-            yield f"{before}{name}", ", ".join(map(str, answer))
-        else:
-            yield f"{before}{name}", str(answer)

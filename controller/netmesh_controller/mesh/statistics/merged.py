@@ -18,11 +18,10 @@ PERCENTILES: dict[str, float] = {"p10": 0.1, "p50": 0.5, "p90": 0.9, "p99": 0.99
 _NANOSECONDS = 1e-9
 
 
-def merged_percentiles(histograms: Iterable[str]) -> tuple[dict[str, float], int]:
-    """Percentiles (seconds) of all observations of some HdrHistograms (base64, nanoseconds), and how many there are.
+def merged(histograms: Iterable[str]) -> HdrHistogram | None:
+    """All observations of some HdrHistograms (base64, nanoseconds) in one; None where there is no histogram.
 
-    A percentile is left out where fewer observations than 1 / (1 - it) cannot show it: p99 needs 100, p99.99 10,000.
-    ValueError where a text is no histogram, where there is none, or where they hold no observation.
+    ValueError where a text is none.
     """
     whole: HdrHistogram | None = None
     for text in histograms:
@@ -31,6 +30,16 @@ def merged_percentiles(histograms: Iterable[str]) -> tuple[dict[str, float], int
             whole = read
         else:
             whole.add(read)
+    return whole
+
+
+def merged_percentiles(histograms: Iterable[str]) -> tuple[dict[str, float], int]:
+    """Percentiles (seconds) of all observations of some HdrHistograms (base64, nanoseconds), and how many there are.
+
+    A percentile is left out where fewer observations than 1 / (1 - it) cannot show it: p99 needs 100, p99.99 10,000.
+    ValueError where a text is no histogram, where there is none, or where they hold no observation.
+    """
+    whole = merged(histograms)
     count = 0 if whole is None else int(whole.get_total_count())
     if whole is None or not count:
         raise ValueError("a percentile of no observations does not exist")

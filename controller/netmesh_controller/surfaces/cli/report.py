@@ -40,7 +40,8 @@ def report(
     output: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A file to write: .html, .png, .svg, .csv, .json, .yaml or .xml. May be given several times."
+            help="A file to write: .html, .png, .svg, .csv, .json, .yaml, .jsonl.zst or .xml. "
+            "May be given several times."
         ),
     ] = None,
     path: Annotated[list[str] | None, typer.Option(help="Only this path. [all]")] = None,

@@ -32,7 +32,7 @@ from netmesh_controller.mesh.outline import outline_of
 from netmesh_controller.mesh.share import shares
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.expectations import expected, show_expected
-from netmesh_controller.surfaces.cli.outputs import check_outputs, write_outputs
+from netmesh_controller.surfaces.cli.outputs import check_outputs, check_sizes, fitting, write_outputs
 from netmesh_controller.surfaces.cli.remote import sweep_there
 from netmesh_controller.surfaces.cli.sources import agent_source
 from netmesh_controller.surfaces.reports.formats import Choice, Wanted
@@ -137,7 +137,10 @@ def sweep(
     name: Annotated[str | None, typer.Option(help="A name for the run.")] = None,
     output: Annotated[
         list[Path] | None,
-        typer.Option(help="Also write a file: .html, .png, .svg, .csv, .json, .yaml. May be given several times."),
+        typer.Option(
+            help="Also write a file: .html, .png, .svg, .csv, .json, .yaml, .jsonl.zst, or .xml (JUnit of --expect). "
+            "May be given several times."
+        ),
     ] = None,
     output_format: Annotated[
         Literal["terminal", "json"],
@@ -311,6 +314,7 @@ class _Command:
             for sentence in found.remarks:
                 console.print(sentence, highlight=False, soft_wrap=True)
             show_estimate(console, outline_of(prepared.todo))
+            check_sizes(self.outputs, len(runs.planned_keys(prepared.whole)))
             if self.dry_run:
                 return ExitCode.COMPLETE
             store = await open_store()
@@ -377,7 +381,9 @@ class _Command:
     def _write(self, document: RunDocument, console: Console, *, planned: int) -> bool:
         """Whether what is expected holds."""
         wanted = Wanted.of(document, Choice(expectations=self.expectations))
-        write_outputs(wanted, self.outputs)
+        # A plan's repeats can become more as it runs.
+        outputs, renamed = fitting(self.outputs, len(document.cells))
+        write_outputs(wanted, outputs)
         if self.json:
             typer.echo(document.model_dump_json(by_alias=True, indent=1))
         if not self.json:
@@ -386,7 +392,9 @@ class _Command:
             show_shares(console, shares(document.matrices, document.cells))
             show_findings(console, document)
         held = show_expected(console, wanted)
-        show_closing(console, document, planned, ", ".join(map(str, self.outputs)) or None)
+        show_closing(console, document, planned, ", ".join(map(str, outputs)) or None)
+        for sentence in renamed:
+            console.print(sentence, highlight=False, soft_wrap=True)
         return held
 
 

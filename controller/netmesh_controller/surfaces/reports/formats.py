@@ -105,17 +105,23 @@ def formats() -> dict[str, Format]:
 
 def format_for(path: Path) -> Format:
     """The format of a file by its ending; ReportError where there is none."""
-    kind = formats().get(path.suffix.lower())
+    kind = formats().get(ending_of(path))
     if kind is None:
         endings = sorted(formats())
         raise ReportError(f"{path.name} must end in {', '.join(endings[:-1])} or {endings[-1]}")
     return kind
 
 
+def ending_of(path: Path) -> str:
+    """The ending that names a file's format: the longest that there is, else the last."""
+    name = path.name.lower()
+    return max((ending for ending in formats() if name.endswith(ending)), key=len, default=path.suffix)
+
+
 def write_report(wanted: Wanted, path: Path) -> None:
     """Writes one file in the format that its ending names; ReportError and OSError."""
     kind = format_for(path)
-    parts = iter(kind.render(wanted, path.suffix.lower()))
+    parts = iter(kind.render(wanted, ending_of(path)))
     # What is wrong shows before the first part: no file is begun for it.
     first = next(parts, b"")
     with path.open("wb") as file:

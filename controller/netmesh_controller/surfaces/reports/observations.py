@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 
 from netmesh_controller.mesh.document import Cell
+from netmesh_controller.mesh.statistics.merged import merged
 
 _NANOSECONDS = 1e-9
 # Reading a histogram takes a millisecond.
@@ -36,10 +37,8 @@ def observed(cells: Sequence[Cell]) -> dict[str, Observations]:
         giving = [cell for cell in remote if cell.values.get(value) is not None]
         if len(giving) > MOST_HISTOGRAMS or any(value not in cell.histograms for cell in giving):
             continue
-        whole = HdrHistogram.decode(giving[0].histograms[value])
-        for cell in giving[1:]:
-            whole.add(HdrHistogram.decode(cell.histograms[value]))
-        count = int(whole.get_total_count())
+        whole = merged(cell.histograms[value] for cell in giving)
+        count = 0 if whole is None else int(whole.get_total_count())
         if count:
             found[value] = _curve(whole, count)
     return found

@@ -29,6 +29,8 @@ _LABELS: dict[str, str] = {
     "connect_seconds": "connect time",
     "mtu_bytes": "path MTU",
     "available_memory_bytes": "available memory",
+    "source_used_memory_bytes": "sender memory in use",
+    "target_used_memory_bytes": "receiver memory in use",
     "source_cpu_seconds_per_gigabyte": "sender CPU, host",
     "target_cpu_seconds_per_gigabyte": "receiver CPU, host",
     "source_tool_cpu_seconds_per_gigabyte": "sender CPU, tool",

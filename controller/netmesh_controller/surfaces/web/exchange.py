@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import tempfile
 from pathlib import Path
@@ -68,7 +69,8 @@ async def import_run(request: web.Request) -> web.StreamResponse:
         path = Path(folder) / "run"
         await _received(request, path)
         try:
-            await _check_free(having, RunFile(path).run.id, replace=asked.replace)
+            file = await asyncio.to_thread(RunFile, path)
+            await _check_free(having, file.run.id, replace=asked.replace)
             about = await exchange.import_run(having.store, path, replace=asked.replace)
         except RunFileError as error:
             said = str(error).removeprefix(f"{path}: ").replace(str(path), "the body")

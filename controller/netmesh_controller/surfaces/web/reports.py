@@ -24,15 +24,22 @@ _MEDIA_TYPES = {
     ".yaml": "application/yaml",
     ".yml": "application/yaml",
     ".xml": "application/xml",
+    ".jsonl": "application/jsonl",
+    ".jsonl.zst": "application/zstd",
 }
-_COMPRESSED_ALREADY = (".png",)
+_COMPRESSED_ALREADY = (".png", ".jsonl.zst")
+# A report is of another origin than the pages, whose token it must not reach. The HTML has its own policy beside.
+_POLICIES = {".html": "sandbox allow-scripts", ".svg": "sandbox; default-src 'none'; style-src 'unsafe-inline'"}
+_POLICY = "sandbox; default-src 'none'"
 _Name = Annotated[str | None, Field(max_length=200)]
 
 
 class ReportQuery(Query):
     """Which report: a format, and what of the run it shows; all where nothing is named."""
 
-    format: Annotated[str, Field(min_length=1, max_length=10, description="html, png, svg, csv, json, yaml or xml")]
+    format: Annotated[
+        str, Field(min_length=1, max_length=10, description="html, png, svg, csv, json, yaml, jsonl.zst or xml")
+    ]
     path: _Name = None
     test: _Name = None
     value: _Name = None
@@ -70,7 +77,10 @@ async def report(request: web.Request) -> web.StreamResponse:
         body,
         _MEDIA_TYPES.get(ending, "application/octet-stream"),
         compress=ending not in _COMPRESSED_ALREADY,
-        headers={"Content-Disposition": f'inline; filename="{run_id}{ending}"'},
+        headers={
+            "Content-Disposition": f'inline; filename="{run_id}{ending}"',
+            "Content-Security-Policy": _POLICIES.get(ending, _POLICY),
+        },
     )
 
 
