@@ -49,7 +49,7 @@ sim: install
 
 # Controller, agent and database killed one after the other, and what the history has of it: five minutes.
 restarts: install
-	unshare --net sh -c 'ip link set lo up && exec $(BIN)/python -m tests.restarts'
+	unshare --net sh -c 'ip link set lo up && sysctl -qw net.ipv6.conf.all.disable_ipv6=1 && exec $(BIN)/python -m tests.restarts'
 
 bench: install
 	$(BIN)/python -m bench $(ARGS)

@@ -25,6 +25,9 @@ AGENTS = "netmesh/netmesh-agents"
 ONLY_AT_TIMES = {
     "netmesh_sweep_cells": "a sweep is under way",
     "netmesh_agent_tests_total": "a test has ended",
+    "netmesh_worst_pair_loss_ratio": "a pair loses",
+    "netmesh_agent_check_failed_total": "a check fails",
+    "netmesh_agent_check_total": "checks are configured",
     # The kernel or its control groups may not have them: then the agents do not tell them.
     "netmesh_agent_throttled_seconds_total": "the agent has a limit",
     "netmesh_agent_cpu_pressure_seconds_total": "the kernel has PSI",
