@@ -1,8 +1,14 @@
-"""What a survey says of nodes that differ, or that are not idle."""
+"""What a survey says of nodes that differ, or that are not idle; how many it asks at once, and how often again."""
+
+import asyncio
+from itertools import islice
+from typing import Any, cast
 
 import pytest
 
-from netmesh_controller.engines.survey import differences, node_facts, restless
+from netmesh_controller.clients.agents import AgentClient, AgentError
+from netmesh_controller.engines.absence import PAUSE_SECONDS, pauses_seconds
+from netmesh_controller.engines.survey import CONNECTING, _described, differences, node_facts, restless
 from netmesh_controller.mesh.document import Agent, Node
 
 
@@ -45,3 +51,30 @@ def test_the_line_rate_is_the_host_agents(rates: tuple[int | None, ...], rate: i
 
 def test_a_node_without_agents_has_no_facts_of_theirs() -> None:
     assert node_facts([]) == {}
+
+
+async def test_a_thousand_agents_are_not_connected_to_at_once() -> None:
+    """After a controller's start all of them are asked, and each has the time of its question for itself."""
+    asked, most = 0, 0
+
+    class Client:
+        async def describe(self, *_: Any, **__: Any) -> dict[str, Any]:
+            nonlocal asked, most
+            asked += 1
+            most = max(most, asked)
+            await asyncio.sleep(0)
+            asked -= 1
+            raise AgentError("agent_lost", "gone", lost=True)
+
+    answers = await _described([cast("AgentClient", Client())] * 1000, 10)
+    assert len(answers) == 1000
+    assert all(isinstance(answer, AgentError) for answer in answers)
+    assert most == CONNECTING
+
+
+def test_an_agent_that_is_gone_is_asked_less_and_less_often_and_never_in_step() -> None:
+    first, most = PAUSE_SECONDS
+    series = [list(islice(pauses_seconds(), 10)) for _ in range(50)]
+    assert all(0.5 * first <= pauses[0] <= 1.5 * first for pauses in series)
+    assert all(0.5 * most <= pauses[-1] <= 1.5 * most for pauses in series)
+    assert len({pauses[0] for pauses in series}) == len(series)

@@ -7,6 +7,7 @@ import asyncio
 import os
 from pathlib import Path
 
+from tests.sim import api
 from tests.sim.run import Report, sweep
 from tests.sim.world import World
 
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--profile", type=Path, help="a file for what cProfile sees of the controller")
     parser.add_argument("--per-zone-pair", type=int)
+    parser.add_argument("--api", action="store_true", help="sweep by a controller that stays, and time its API")
     asked = parser.parse_args()
     world = World(
         asked.nodes,
@@ -43,6 +45,11 @@ def main() -> None:
     )
     if asked.per_zone_pair is not None:
         options += ("--per-zone-pair", str(asked.per_zone_pair))
+    if asked.api:
+        print(f"  {world.nodes} agents; 1-minute load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        wanted = {"pairs": f"sample:{asked.rounds}", "tests": "tcp-bandwidth", "duration": asked.duration}
+        api.show(asyncio.run(api.serve_and_sweep(world, wanted)))
+        return
     show(asyncio.run(sweep(world, *options, profile=asked.profile)))
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ from netmesh_controller.mesh.schedule import Schedule
 log = logging.getLogger(__name__)
 
 RETURN_SECONDS = 2.0
+# Between two questions to an agent that is gone, before jitter: the first pause, and the longest.
+PAUSE_SECONDS = (2.0, 8.0)
 # How long a sweep that has nothing else to do waits for an agent whose node is in service: its pod is started anew.
 PATIENCE_SECONDS = 60.0
 
@@ -154,8 +157,9 @@ class Absences:
             self._on_joined(joined)
 
     async def _await_return(self, agent: Agent) -> None:
+        pauses = pauses_seconds()
         while not await self._is_back(agent):
-            await self._some_time()
+            await self._some_time(next(pauses))
         log.warning("%s: its %s agent answers again", *agent)
         del self._gone[agent], self._since[agent]
         back = [one for one in self._waiting.values() if not agents_in(one) & self._gone.keys()]
@@ -163,12 +167,12 @@ class Absences:
             del self._waiting[measurement.index]
         self._schedule.restore(back)
 
-    async def _some_time(self) -> None:
+    async def _some_time(self, seconds: float) -> None:
         if self._presence is None:
-            await asyncio.sleep(RETURN_SECONDS)
+            await asyncio.sleep(seconds)
             return
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._presence.changed(self._presence.version), RETURN_SECONDS)
+            await asyncio.wait_for(self._presence.changed(self._presence.version), seconds)
             # Large clusters change all the time.
             await asyncio.sleep(RETURN_SECONDS / 10)
 
@@ -201,6 +205,17 @@ class Absences:
         except AgentError:
             return False
         return True
+
+
+def pauses_seconds() -> Iterator[float]:
+    """How long to wait before each further question to an agent that is gone.
+
+    Longer each time, and no two alike: a thousand agents behind one broken switch are not asked all at once.
+    """
+    pause, most = PAUSE_SECONDS
+    while True:
+        yield pause * random.uniform(0.5, 1.5)  # noqa: S311  # no secret
+        pause = min(1.5 * pause, most)
 
 
 def agents_in(measurement: Measurement) -> frozenset[Agent]:
