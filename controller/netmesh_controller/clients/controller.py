@@ -140,16 +140,17 @@ class ControllerClient:
         except aiohttp.ClientError as error:
             raise ControllerError(f"the controller at {self.url} broke off: {error}") from error
 
-    async def events(self, run: str) -> AsyncGenerator[ServerEvent, None]:
-        """A sweep's events until it has ended; goes on after a connection, or a controller, that was lost meanwhile.
+    async def events(self, run: str, kind: str = "sweeps") -> AsyncGenerator[ServerEvent, None]:
+        """A sweep's events until it has ended, or a diagnosis' (`kind` "diagnoses").
 
+        Goes on after a connection, or a controller, that was lost meanwhile.
         ControllerError where no controller answers for `AWAY_SECONDS`, or it does not know the sweep.
         """
         last: str | None = None
         lost_since: float | None = None
         while True:
             try:
-                reading = self._events(run, last)
+                reading = self._events(f"{kind}/{run}/events", last)
                 async with aclosing(reading):
                     async for event in reading:
                         lost_since = None
@@ -157,7 +158,7 @@ class ControllerClient:
                         yield event
                         if event.kind == "finished":
                             return
-                failure = ControllerError(f"the controller at {self.url} ended the sweep's events")
+                failure = ControllerError(f"the controller at {self.url} ended the events")
             except ControllerError as error:
                 # A controller that was started again takes the run up in a moment.
                 if not (error.is_passing or error.code == "no_sweep"):
@@ -169,11 +170,10 @@ class ControllerClient:
                 raise failure
             await asyncio.sleep(1.0)
 
-    async def _events(self, run: str, last: str | None) -> AsyncGenerator[ServerEvent, None]:
+    async def _events(self, path: str, last: str | None) -> AsyncGenerator[ServerEvent, None]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=SILENT_SECONDS)
         headers = {} if last is None else {"Last-Event-ID": last}
         try:
-            path = f"sweeps/{run}/events"
             async with self._request("GET", path, timeout, accept="text/event-stream", headers=headers) as response:
                 await self._checked(response)
                 fields: dict[str, str] = {}

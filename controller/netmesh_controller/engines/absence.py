@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from netmesh_controller.clients.agents import AgentError
+from netmesh_controller.clients.agents import AgentClient, AgentError
 from netmesh_controller.engines.measure import AgentHandle, addresses_of
 from netmesh_controller.inventory.located import Presence
 from netmesh_controller.mesh.document import Cell, Reason
@@ -56,6 +56,7 @@ class Absences:
         self._gone: dict[Agent, Reason] = {}
         self._since: dict[Agent, float] = {}
         self._waiting: dict[int, Measurement] = {}
+        self._retired: list[AgentClient] = []
 
     def start(self) -> asyncio.Task[None] | None:
         """Follows what the source sees, where it watches: what is away is set aside before it is asked in vain."""
@@ -114,6 +115,11 @@ class Absences:
             )
             cells += [Cell(**dict(key), attempt=number, outcome=outcome, reason=reason) for key in measurement.cells]
         return cells
+
+    async def close(self) -> None:
+        """Ends the connections to pods that others took the place of; nothing of the sweep may be under way."""
+        while self._retired:
+            await self._retired.pop().close()
 
     # How it is done.
 
@@ -196,7 +202,8 @@ class Absences:
         self._agents[agent] = replace(
             handle, client=client, addresses=addresses, tools=facts["tools"], all_addresses=tuple(facts["addresses"])
         )
-        await handle.client.close()
+        # Not closed now: what is under way there would be cancelled, and what follows it cannot call a closed one.
+        self._retired.append(handle.client)
         return True
 
     async def _answers(self, agent: Agent) -> bool:

@@ -17,6 +17,7 @@ from netmesh_common.errors import BadUsageError
 from netmesh_controller.clients.agents import AgentError
 from netmesh_controller.clients.store import RunFilter, Store
 from netmesh_controller.engines import runs
+from netmesh_controller.engines.servicepaths import ServicePaths
 from netmesh_controller.engines.survey import Survey
 from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.mesh.ask import AskError, ask_from
@@ -154,7 +155,16 @@ class Diagnosing:
             self._traffic += plan.estimate.traffic_bytes or 0
             watched = await self._states("host") if fills(plan) else {}
             since = time.monotonic()
-            self.engine = Sweep(run.id, plan, self.survey.agents, self.store, cells.append, retries=not self.quick)
+            maker = self.survey.maker
+            self.engine = Sweep(
+                run.id,
+                plan,
+                self.survey.agents,
+                self.store,
+                cells.append,
+                services=None if maker is None else ServicePaths(maker, run.id),
+                retries=not self.quick,
+            )
             await self.engine.run()
             self.engine = None
             seconds = time.monotonic() - since

@@ -138,6 +138,7 @@ class Sweep:
             if not keeping.done() or keeping.cancelled():
                 await asyncio.shield(asyncio.ensure_future(self._store_ended()))
             await asyncio.shield(asyncio.ensure_future(self._close_ahead(list(self._ahead))))
+            await asyncio.shield(asyncio.ensure_future(self._absences.close()))
         await self._keep(self._absences.cells(self._attempts))
         if self._alone is not None:
             for measurement in self._alone.asked():

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from netmesh_common import logs
+from netmesh_controller.clients.reach import controller_at
 from netmesh_controller.clients.store import open_store
 from netmesh_controller.engines import runs
 from netmesh_controller.engines.diagnosis import Diagnosing, patience
@@ -21,7 +22,8 @@ from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.diagnosis.document import Diagnosis
 from netmesh_controller.mesh.diagnosis.steps import STEPS, Step
 from netmesh_controller.mesh.document import Run
-from netmesh_controller.surfaces.cli.errors import CouldNotRunError, ExitCode, one_sentence
+from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
+from netmesh_controller.surfaces.cli.remote import diagnose_there
 from netmesh_controller.surfaces.cli.sources import agent_source
 from netmesh_controller.surfaces.terminal.diagnosis import show_diagnosis, stated
 
@@ -36,6 +38,9 @@ def diagnose(
     certificates: Annotated[
         Path | None, typer.Option(help="Folder with the controller's ca.crt, tls.crt, tls.key (with --agents).")
     ] = None,
+    controller: Annotated[
+        str | None, typer.Option(metavar="URL", help="A controller that stays measures; NETMESH_TOKEN is its token.")
+    ] = None,
     output_format: Annotated[
         Literal["terminal", "json"],
         typer.Option("--format", envvar="NETMESH_FORMAT", help="json writes the diagnosis alone on stdout."),
@@ -48,9 +53,16 @@ def diagnose(
     """
     logs.set_up("info" if verbose else "error")
     logging.getLogger("asyncio").setLevel(logging.WARNING)
-    with one_sentence(), agent_source(lab, agents, certificates) as where:
-        found = asyncio.run(_diagnose(where, source, target, quick=quick, json=output_format == "json"))
-        if output_format == "json":
+    as_json = output_format == "json"
+    with one_sentence():
+        if controller is not None and not (lab is None and agents is None):
+            raise BadUsageError("--controller: the agents are that controller's; leave --lab and --agents out")
+        if lab is None and agents is None:
+            found = asyncio.run(_there(controller, source, target, quick=quick, json=as_json))
+        else:
+            with agent_source(lab, agents, certificates) as where:
+                found = asyncio.run(_diagnose(where, source, target, quick=quick, json=as_json))
+        if as_json:
             typer.echo(found.model_dump_json(by_alias=True, indent=1))
         else:
             show_diagnosis(Console(), found, protocol=protocol)
@@ -66,6 +78,18 @@ def exit_code(found: Diagnosis) -> ExitCode:
             return ExitCode.GAPS
         case _:
             return ExitCode.FOUND
+
+
+async def _there(controller: str | None, source: str, target: str, *, quick: bool, json: bool) -> Diagnosis:
+    console = Console(stderr=True)
+    async with controller_at(controller) as client:
+        with console.status("") as status:
+            on_step = (lambda _: None) if json else status.update
+            found = await diagnose_there(client, source, target, quick=quick, on_step=on_step)
+    if found is None:
+        console.print("Interrupted; what was measured is kept.", highlight=False)
+        raise SystemExit(ExitCode.INTERRUPTED)
+    return found
 
 
 async def _diagnose(where: Source, source: str, target: str, *, quick: bool, json: bool) -> Diagnosis:

@@ -1,10 +1,10 @@
-"""A sweep that a controller elsewhere runs: told, shown and cancelled as one of this process's own."""
+"""A sweep or diagnosis that a controller elsewhere runs: told, shown and cancelled as one of this process's own."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from netmesh_common.tasks import cancelled
 from netmesh_controller.clients.controller import ControllerClient, ControllerError
 from netmesh_controller.clients.remote_store import RemoteStore
 from netmesh_controller.engines import runs
+from netmesh_controller.mesh.diagnosis.document import Diagnosis
 from netmesh_controller.mesh.document import Cell, RunDocument
 from netmesh_controller.mesh.outline import Outline
 from netmesh_controller.mesh.progress import Progress
@@ -61,6 +62,30 @@ async def sweep_there(client: ControllerClient, request: Mapping[str, Any], cons
         document = await _document(client, run)
     interrupted = document.run.state == "cancelled"
     return Ended(document, started["planned"], interrupted)
+
+
+async def diagnose_there(
+    client: ControllerClient, source: str, target: str, *, quick: bool, on_step: Callable[[str], None]
+) -> Diagnosis | None:
+    """Diagnoses a pair at a controller; None where it was cancelled. `on_step` is told each step in words.
+
+    Ctrl-C cancels the diagnosis there and waits for its end.
+    """
+    with (interrupt := _Interrupt()):
+        body = {"source": source, "target": target, "quick": quick}
+        run = (await _call(client, "POST", "diagnoses", body=body, seconds=START_SECONDS))["run"]
+        cancelling = asyncio.create_task(interrupt.cancel(client, run, "diagnoses"), name="cancel the diagnosis")
+        try:
+            async for event in client.events(run, "diagnoses"):
+                if event.kind == "step":
+                    on_step(f"{event.data['number']} of at most {event.data['of']}: {event.data['title']}")
+                elif event.kind == "finished" and event.data["diagnosis"] is not None:
+                    return Diagnosis.model_validate(event.data["diagnosis"])
+                elif event.kind == "finished" and event.data["state"] != "cancelled":
+                    raise ControllerError(f"diagnosis {run} ended without a verdict: {event.data['state']}")
+        finally:
+            await cancelled(cancelling)
+    return None
 
 
 async def _document(client: ControllerClient, run: str) -> RunDocument:
@@ -113,12 +138,12 @@ class _Interrupt:
             raise SystemExit(ExitCode.INTERRUPTED)
         self._asked.set()
 
-    async def cancel(self, client: ControllerClient, run: str) -> None:
-        """Waits for the first signal, then cancels the sweep there; its events tell the rest."""
+    async def cancel(self, client: ControllerClient, run: str, kind: str = "sweeps") -> None:
+        """Waits for the first signal, then cancels the sweep or diagnosis there; its events tell the rest."""
         await self._asked.wait()
         while True:
             try:
-                await client.call("DELETE", f"sweeps/{run}")
+                await client.call("DELETE", f"{kind}/{run}")
             except ControllerError as error:
                 if not error.is_passing:
                     return  # it has ended by itself
