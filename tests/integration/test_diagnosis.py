@@ -10,6 +10,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from bench.faults import CONTROLS, FAULTS, NODES, Fault, present
@@ -153,12 +154,27 @@ def test_wrong_nodes_end_in_one_sentence(served: Served, controller: Controller)
     answer = controller("diagnose", "node-1", "node-9", "--lab", served.lab.name, "--quick")
     assert answer.code == 2
     assert "there is no node node-9" in one_sentence(answer)
+    answer = controller("diagnose", "node-1", "node-2", "--lab", served.lab.name, "--output", "why.pdf")
+    assert answer.code == 2
+    assert "--output: why.pdf ends in neither .html nor .json" in one_sentence(answer)
 
 
-def test_a_script_gets_the_document_alone(served: Served, controller: Controller) -> None:
-    answer = controller("diagnose", "node-1", "node-2", "--lab", served.lab.name, "--quick", "--format", "json")
+def test_a_script_gets_the_document_alone_and_a_file_of_it(
+    served: Served, controller: Controller, tmp_path: Path
+) -> None:
+    file = tmp_path / "why.html"
+    command = ("diagnose", "node-1", "node-2", "--lab", served.lab.name, "--quick", "--format", "json")
+    answer = controller(*command, "--output", str(file))
     assert answer.code in (0, 5), answer.stderr
-    assert json.loads(answer.stdout)["schema"] == "netmesh.diagnosis/1"
+    document = json.loads(answer.stdout)
+    assert document["schema"] == "netmesh.diagnosis/1"
+    page = file.read_text()
+    assert page.startswith("<!doctype html>")
+    assert document["verdicts"][0]["sentence"].split("<")[0] in page
+    for step in document["steps"]:
+        assert f"<td>{step['name']}</td>" in page
+    # It loads nothing.
+    assert not any(word in page for word in ("http:", "https:", "src=", "<script"))
 
 
 def test_few_first_answers_were_wrong(served: Served) -> None:

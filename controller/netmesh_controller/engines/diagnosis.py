@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 SURE = 0.85
 # How many earlier runs are asked what the pair had then.
 HISTORY_RUNS = 5
+# Of its peers only what rates and times are held against, and no more than so many cells.
+HISTORY_TESTS, HISTORY_PEERS = ("tcp-bandwidth", "udp-latency"), 400
 # These are verdicts of the absence of another.
 _NOTHING_FOUND = frozenset({"healthy", "insufficient_evidence"})
 
@@ -93,7 +95,7 @@ class Diagnosing:
         """
         begun = time.monotonic()
         seen = self._empty()
-        seen.history = await self._history(run.id)
+        seen.history, seen.peers = await self._history(run.id)
         seen.before, seen.host_before = await self._states("pod"), await self._states("host")
         while following := self._next(seen):
             for step, _ in following:
@@ -130,7 +132,11 @@ class Diagnosing:
             best = verdicts(seen)[0]
             if best.code not in _NOTHING_FOUND and best.confidence >= SURE:
                 return ()
-        return next_steps(seen, quick=self.quick)
+        following = next_steps(seen, quick=self.quick)
+        if self.survey.maker is not None and len(following) > 1:
+            # A Service that is yet to be made may fail or take its time, and must hold nothing else up.
+            return tuple(one for one in following if one[0].name != "service")
+        return following
 
     def _plan(self, options: Mapping[str, Any]) -> Plan | None:
         """The plan of a step; None where nothing of it can be measured."""
@@ -208,16 +214,24 @@ class Diagnosing:
                 raise answer
         return found
 
-    async def _history(self, own: str) -> Sequence[Cell]:
-        """Cells of the pair in the last runs that are whole."""
-        found: list[Cell] = []
+    async def _history(self, own: str) -> tuple[list[Cell], list[Cell]]:
+        """Cells of the pair in the last runs that are whole, and such of its peers: pairs that share an end with it."""
+        mine: list[Cell] = []
+        peers: list[Cell] = []
+        ends = {self.source, self.target}
         wanted = RunFilter(states=("complete", "partial"))
         for info in await self.store.runs(wanted, limit=HISTORY_RUNS):
             if info.run.id == own:
                 continue
-            stored = await self.store.load(info.run.id)
-            found += [cell for cell in stored.cells if {cell.source, cell.target} == {self.source, self.target}]
-        return found
+            for source, target in ((self.source, self.target), (self.target, self.source)):
+                async for batch in self.store.cells(info.run.id, source=source, target=target):
+                    mine += batch
+            for test in HISTORY_TESTS:
+                async for batch in self.store.cells(info.run.id, source=self.source, test=test):
+                    peers += [cell for cell in batch if {cell.source, cell.target} != ends]
+                    if len(peers) > HISTORY_PEERS:
+                        break
+        return mine, peers[:HISTORY_PEERS]
 
     def _unseen(self, seen: Seen) -> list[str]:
         """What a verdict could not take into account, in words."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.controller.web.conftest import Api, serving
 from tests.support.agents import Identity, running_agent
@@ -36,7 +37,9 @@ async def test_a_diagnosis_is_started_watched_and_read_again(store: Store, ident
             assert (await api.send("POST", "/api/v1/sweeps", 409, {"options": {}}))["code"] == "busy"
             busy = await api.send("POST", "/api/v1/diagnoses", 409, {"source": "node-2", "target": "node-1"})
             assert busy["code"] == "busy"
-            kinds, last = [], {}
+            kinds: list[str] = []
+            last: dict[str, Any] = {}
+            told: dict[str, Any] = {}
             async with api.session.get(f"{api.url}/api/v1/diagnoses/{run}/events") as stream:
                 async for line in stream.content:
                     name, _, value = line.decode().rstrip("\n").partition(": ")
@@ -44,6 +47,7 @@ async def test_a_diagnosis_is_started_watched_and_read_again(store: Store, ident
                         kinds.append(value)
                     if name == "data":
                         last = json.loads(value)
+                        told = told or last
             assert kinds[0] == "started"
             assert "step" in kinds
             assert kinds[-1] == "finished"
@@ -52,6 +56,12 @@ async def test_a_diagnosis_is_started_watched_and_read_again(store: Store, ident
             assert found["diagnosis"] == last["diagnosis"]
             assert found["diagnosis"]["run"] == run
             assert found["diagnosis"]["verdicts"]
+            # What it could come to was told before, and is kept.
+            assert told["most"] == found["diagnosis"]["most"]
+            assert 0 < found["diagnosis"]["most"]["seconds"] < 60
+            async with api.session.get(f"{api.url}/api/v1/diagnoses/{run}/report") as answer:
+                assert (answer.status, answer.content_type) == (200, "text/html")
+                assert "What to do:" in await answer.text()
             listed = (await api.get("/api/v1/diagnoses"))["diagnoses"]
             assert [(one["run"], one["diagnosis"]) for one in listed] == [(run, None)]
             assert (await api.send("DELETE", f"/api/v1/diagnoses/{run}", 409))["code"] == "not_running"

@@ -17,6 +17,11 @@ def of_others(seen: Seen, statistic: Statistic) -> dict[tuple[str, str], float]:
     return seen.others("udp-latency", NETWORK, statistic=statistic, instrument="stamp")
 
 
+def before(seen: Seen, statistic: Statistic) -> tuple[float, str] | None:
+    """What it was in earlier runs, and whose."""
+    return seen.earlier("udp-latency", NETWORK, statistic=statistic, instrument="stamp")
+
+
 def one_way(seen: Seen, name: str) -> float | None:
     """A one-way delay of the pair, where the clocks allow one."""
     return seen.value("udp-latency", name, statistic="p50", instrument="stamp") or seen.value(

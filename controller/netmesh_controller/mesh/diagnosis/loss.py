@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from netmesh_controller.mesh.diagnosis.document import Fact
 from netmesh_controller.mesh.diagnosis.seen import DIRECTIONS, Direction, Seen
 
 # What a host counts of packets that reached it and were given up there.
@@ -43,6 +44,13 @@ def losses(seen: Seen) -> Iterator[Lost]:
         counted, on_host = seen.counted(target), seen.counted_on_host(target)
         dropped = sum(counted.get(name, 0) for name in HOST_DROPS) + sum(on_host.get(name, 0) for name in DEVICE_DROPS)
         yield Lost(direction, ratio, sent, dropped)
+
+
+def earlier_loss(seen: Seen) -> Iterator[Fact]:
+    """What was lost in earlier runs, both ways together, as evidence; nothing where nobody knows."""
+    past = seen.earlier("udp-latency", "loss_ratio", instrument="stamp")
+    if past is not None:
+        yield Fact(what="loss before, both ways", measured=past[0], source=past[1])
 
 
 def _ratio_and_sent(seen: Seen, direction: Direction) -> tuple[float | None, float | None]:

@@ -27,13 +27,16 @@ class Claim:
 class Rule:
     """`judge` says where the verdict holds. Of two that hold, one that `explains` the other stands before it.
 
-    `needs` are the steps without which nothing can be said; `advice` what to do.
+    `needs` are the steps without which nothing can be said; `advice` what to do, and `look` commands that show more on
+    the node or in its pod, with DEVICE, ADDRESS and POD to be filled in. What the verdict means and how it is seen
+    stand in the docstrings of the file and of `judge`: the documentation's page of it is made of all of these.
     """
 
     code: Code
     needs: tuple[str, ...]
     judge: Callable[[Seen], Iterable[Claim]]
     advice: str
+    look: tuple[str, ...] = ()
     explains: tuple[Code, ...] = ()
 
 
@@ -90,6 +93,8 @@ def _weight(rule: Rule, claims: Sequence[tuple[Rule, Claim]]) -> int:
     return below(rule.code, frozenset({rule.code}))
 
 
+HEALTHY_ADVICE = "If it comes and goes, let monitoring watch the pair, and ask again while it is slow."
+INSUFFICIENT_ADVICE = "See why in the protocol of the steps, and ask again."
 # Without these nobody can say that a pair is well.
 _CHECKED = ("probe", "connect", "mtu", "bandwidth")
 
@@ -103,7 +108,7 @@ def _nothing(seen: Seen) -> Verdict:
             code="insufficient_evidence",
             confidence=1.0,
             sentence=f"Not enough is known of {seen.source} and {seen.target}: {what} gave nothing.",
-            advice="See why in the protocol of the steps, and ask again.",
+            advice=INSUFFICIENT_ADVICE,
         )
     checked = ", ".join(dict.fromkeys(cell.test for cell in seen.measured()))
     return Verdict(
@@ -111,7 +116,7 @@ def _nothing(seen: Seen) -> Verdict:
         confidence=0.9 if seen.others("tcp-bandwidth", "bits_per_second") else 0.7,
         sentence=f"Nothing is wrong between {seen.source} and {seen.target} now; checked: {checked}.",
         evidence=_healthy_facts(seen),
-        advice="If it comes and goes, let monitoring watch the pair, and ask again while it is slow.",
+        advice=HEALTHY_ADVICE,
     )
 
 

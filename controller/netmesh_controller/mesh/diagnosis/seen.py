@@ -24,7 +24,8 @@ class Seen:
     the pods' network, and `host_…` of the hosts' own where an agent sees it. `carried` has by step and node what the
     hosts' devices carried in the time of that step.
 
-    `nodes` are all nodes of the mesh by name; `history` are cells of earlier runs. `unreachable` says why nodes'
+    `nodes` are all nodes of the mesh by name; `history` are cells of the pair in earlier runs, `peers`
+    such of pairs that share an end with it. `unreachable` says why nodes'
     agents do not answer; `done` names the steps.
     """
 
@@ -35,6 +36,7 @@ class Seen:
     unreachable: Mapping[str, Reason] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     history: Sequence[Cell] = ()
+    peers: Sequence[Cell] = ()
     before: dict[str, HostState] = field(default_factory=dict)
     after: dict[str, HostState] = field(default_factory=dict)
     host_before: dict[str, HostState] = field(default_factory=dict)
@@ -122,14 +124,22 @@ class Seen:
             best = max if name == "bits_per_second" else min
             pair = best(others, key=lambda pair: others[pair])
             return others[pair], f"{pair[0]} -> {pair[1]} now"
-        earlier = [
-            value
-            for cell in self.history
-            if (cell.source, cell.target) in {(self.source, self.target), (self.target, self.source)}
-            and _fits(cell, test, which.get("path", "pod-to-pod"), which.get("instrument"), bool(which.get("load")))
-            and (value := figure(cell, name, statistic)) is not None
-        ]
-        return (median(earlier), f"{len(earlier)} earlier measurements of this pair") if earlier else None
+        return self.earlier(test, name, statistic=statistic, **which)
+
+    def earlier(self, test: str, name: str, *, statistic: Statistic = "mean", **which: Any) -> tuple[float, str] | None:
+        """The median of what the pair itself had in earlier runs, else of what its peers had, and whose it is; None
+        where there is none.
+        """
+        for cells, whose in ((self.history, "this pair"), (self.peers, "pairs that share an end with it")):
+            found = [
+                value
+                for cell in cells
+                if _fits(cell, test, which.get("path", "pod-to-pod"), which.get("instrument"), bool(which.get("load")))
+                and (value := figure(cell, name, statistic)) is not None
+            ]
+            if found:
+                return median(found), f"{len(found)} earlier measurements of {whose}"
+        return None
 
     # The hosts.
 

@@ -16,7 +16,7 @@ from netmesh_common.tasks import cancelled
 from netmesh_controller.clients.controller import ControllerClient, ControllerError
 from netmesh_controller.clients.remote_store import RemoteStore
 from netmesh_controller.engines import runs
-from netmesh_controller.mesh.diagnosis.document import Diagnosis
+from netmesh_controller.mesh.diagnosis.document import Cost, Diagnosis
 from netmesh_controller.mesh.document import Cell, RunDocument
 from netmesh_controller.mesh.outline import Outline
 from netmesh_controller.mesh.progress import Progress
@@ -65,9 +65,16 @@ async def sweep_there(client: ControllerClient, request: Mapping[str, Any], cons
 
 
 async def diagnose_there(
-    client: ControllerClient, source: str, target: str, *, quick: bool, on_step: Callable[[str], None]
+    client: ControllerClient,
+    source: str,
+    target: str,
+    *,
+    quick: bool,
+    on_step: Callable[[str], None],
+    on_begun: Callable[[Cost], None],
 ) -> Diagnosis | None:
-    """Diagnoses a pair at a controller; None where it was cancelled. `on_step` is told each step in words.
+    """Diagnoses a pair at a controller; None where it was cancelled. `on_step` is told each step in words,
+    `on_begun` what it may come to.
 
     Ctrl-C cancels the diagnosis there and waits for its end.
     """
@@ -77,7 +84,9 @@ async def diagnose_there(
         cancelling = asyncio.create_task(interrupt.cancel(client, run, "diagnoses"), name="cancel the diagnosis")
         try:
             async for event in client.events(run, "diagnoses"):
-                if event.kind == "step":
+                if event.kind == "started" and event.data.get("most") is not None:
+                    on_begun(Cost.model_validate(event.data["most"]))
+                elif event.kind == "step":
                     on_step(f"{event.data['number']} of at most {event.data['of']}: {event.data['title']}")
                 elif event.kind == "finished" and event.data["diagnosis"] is not None:
                     return Diagnosis.model_validate(event.data["diagnosis"])

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from netmesh_common.units import scale
 from netmesh_controller.mesh.diagnosis.document import Cost, Diagnosis, Fact, HostFact, StepRecord, Verdict
+from netmesh_controller.mesh.diagnosis.pages import page_of
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.units import digits
 from netmesh_controller.surfaces.terminal.words import wrapped
@@ -21,6 +22,7 @@ def show_diagnosis(console: Console, found: Diagnosis, *, protocol: bool = False
         console.print(_facts(first.evidence), highlight=False)
     if first.advice:
         _lines(console, first.advice, "What to do: ", "            ")
+        console.print(f"More: {page_of(first.code)}", highlight=False)
     if others:
         console.print(Text("also", "bold"), highlight=False)
         for one in others:
@@ -33,22 +35,29 @@ def show_diagnosis(console: Console, found: Diagnosis, *, protocol: bool = False
         if found.hosts:
             console.print(Text("hosts", "bold"), highlight=False)
             console.print(_hosts(found.hosts), highlight=False)
+    console.print(spent(found), highlight=False, soft_wrap=True)
+
+
+def spent(found: Diagnosis) -> str:
+    """What it took."""
     factor, unit = scale([found.traffic_bytes], "B")
     traffic = f"{digits(found.traffic_bytes * factor)} {unit}"
-    console.print(
-        f"{len(found.steps)} steps, {found.duration_seconds:.1f} s, at most {traffic} of traffic; run {found.run}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    return f"{len(found.steps)} steps, {found.duration_seconds:.1f} s, at most {traffic} of traffic; run {found.run}"
 
 
-def stated(most: Cost) -> str:
-    """What a diagnosis may come to, before it begins."""
+def amount(most: Cost) -> str:
+    """What a diagnosis may come to."""
     traffic = "traffic as the links allow"
     if most.traffic_bytes is not None:
         factor, unit = scale([most.traffic_bytes], "B")
         traffic = f"{digits(most.traffic_bytes * factor)} {unit} of traffic"
-    return f"At most {most.seconds:.0f} s of tests and {traffic}; it ends as soon as the case is clear."
+    return f"at most {most.seconds:.0f} s of tests and {traffic}"
+
+
+def stated(most: Cost) -> str:
+    """The same as a sentence, before it begins."""
+    text = amount(most)
+    return f"{text[0].upper()}{text[1:]}; it ends as soon as the case is clear."
 
 
 def _verdict(console: Console, verdict: Verdict, indent: str = "") -> None:

@@ -8,13 +8,15 @@ from pydantic import Field, ValidationError
 from netmesh_common.errors import BadUsageError
 from netmesh_controller.engines.diagnoses import Diagnoses, DiagnosisJob, State
 from netmesh_controller.mesh.diagnosis.document import Diagnosis
-from netmesh_controller.surfaces.web.answers import json_answer
+from netmesh_controller.surfaces.reports.diagnosis import page
+from netmesh_controller.surfaces.web.answers import bytes_answer, json_answer
 from netmesh_controller.surfaces.web.operations import API, JSON, Answer, Answered, Body, Operation, body_of
 from netmesh_controller.surfaces.web.problems import Problem
 from netmesh_controller.surfaces.web.services import services
 from netmesh_controller.surfaces.web.stream import event_stream
 from netmesh_controller.surfaces.web.sweeps import RUN_PARAMETER
 
+HTML = "text/html"
 DIAGNOSES = web.AppKey("diagnoses", Diagnoses)
 
 
@@ -79,11 +81,24 @@ async def start_diagnosis(request: web.Request) -> web.StreamResponse:
 
 async def get_diagnosis(request: web.Request) -> web.StreamResponse:
     """One of them, or what is stored of an earlier one."""
+    return json_answer(request, await _found(request))
+
+
+async def page_of_diagnosis(request: web.Request) -> web.StreamResponse:
+    """The same as a file for people."""
+    status = await _found(request)
+    if status.diagnosis is None:
+        raise Problem(409, "not_complete", f"diagnosis {status.run} is {status.state}: there is no verdict")
+    headers = {"Content-Disposition": f'inline; filename="{status.run}.html"'}
+    return bytes_answer(request, page(status.diagnosis).encode(), HTML, compress=True, headers=headers)
+
+
+async def _found(request: web.Request) -> DiagnosisStatus:
     having = services(request)
     run_id = await having.store.find(request.match_info["run"])
     job = request.config_dict[DIAGNOSES].job(run_id)
     if job is not None:
-        return json_answer(request, _status(job, "events"))
+        return _status(job, "events")
     run = (await having.store.info(run_id)).run
     asked, stored = run.plan.asked, run.facts.get("diagnosis")
     pair = asked.get("diagnose")
@@ -94,17 +109,14 @@ async def get_diagnosis(request: web.Request) -> web.StreamResponse:
     except ValidationError:
         raise Problem(404, "no_diagnosis", f"what run {run_id} keeps is no diagnosis that this version reads") from None
     state: State = "complete" if found is not None else "cancelled" if run.state == "cancelled" else "failed"
-    return json_answer(
-        request,
-        DiagnosisStatus(
-            run=run_id,
-            source=str(pair[0]),
-            target=str(pair[1]),
-            quick=bool(asked.get("quick")),
-            state=state,
-            diagnosis=found,
-            events=None,
-        ),
+    return DiagnosisStatus(
+        run=run_id,
+        source=str(pair[0]),
+        target=str(pair[1]),
+        quick=bool(asked.get("quick")),
+        state=state,
+        diagnosis=found,
+        events=None,
     )
 
 
@@ -158,6 +170,17 @@ OPERATIONS = (
         tag="diagnoses",
         parameters=RUN_PARAMETER,
         problems=(404,),
+    ),
+    Operation(
+        "GET",
+        f"{API}/diagnoses/{{run}}/report",
+        "reportDiagnosis",
+        "A diagnosis as one HTML file that loads nothing",
+        page_of_diagnosis,
+        (Answer(200, "The file.", {HTML: None}),),
+        tag="diagnoses",
+        parameters=RUN_PARAMETER,
+        problems=(404, 409),
     ),
     Operation(
         "DELETE",

@@ -280,3 +280,36 @@ def test_every_verdict_has_a_rule_and_every_rule_a_verdict() -> None:
 def test_a_clear_case_is_not_loaded() -> None:
     for case in (Case(connect=NO_ANSWER), Case(mtu=1300, black_hole=1), Case(unreachable={"b": NO_ANSWER})):
         assert not {"bandwidth", "streams", "load"} & set(case.seen().done)
+
+
+def alone(seen: Seen, **history: Case) -> Seen:
+    """The same where nobody else was measured meanwhile, with what the pair had, or its peers, before."""
+    seen.cells = [cell for cell in seen.cells if {cell.source, cell.target} == {"a", "b"}]
+    for name, case in history.items():
+        pair = FORWARD if name == "history" else ("a", "c")
+        setattr(seen, name, [case._stamp(pair), case._stamp(pair), case._tcp(pair)])
+    return seen
+
+
+@pytest.mark.parametrize("whose", ["history", "peers"])
+def test_without_others_what_was_before_is_right(whose: str) -> None:
+    late = Case(delay=dict.fromkeys(ALL_PAIRS, 1e-3))
+    # Nobody knows better, and a site's network may take 2 ms.
+    assert verdicts(alone(late.seen()))[0].code == "healthy"
+    found = verdicts(alone(late.seen(), **{whose: Case()}))
+    assert found[0].code == "delay_on_path"
+    assert found[0].evidence[0].expected == pytest.approx(40e-6)
+    assert found[0].evidence[0].measured == pytest.approx(2e-3)
+    assert "2 earlier measurements" in found[0].evidence[0].source
+    # It always took that long.
+    assert verdicts(alone(late.seen(), **{whose: late}))[0].code == "healthy"
+
+
+def test_jitter_and_loss_are_held_against_what_was_before() -> None:
+    case = Case(jitter={FORWARD: 4e-3, BACK: 4e-3})
+    assert verdicts(alone(case.seen(), history=Case()))[0].code == "jitter_on_path"
+    assert verdicts(alone(case.seen(), history=case))[0].code == "healthy"
+    lossy = verdicts(alone(Case(loss={FORWARD: 0.02}).seen(), history=Case(loss={FORWARD: 0.001})))
+    before = next(fact for fact in lossy[0].evidence if fact.what == "loss before, both ways")
+    assert lossy[0].code == "loss_on_path"
+    assert before.measured == pytest.approx(0.001)

@@ -17,7 +17,6 @@ def judge(seen: Seen) -> Iterator[Claim]:
     back = seen.value("tcp-bandwidth", "bits_per_second", "back", streams=1)
     if there is None or back is None or min(there, back) >= _RATIO * max(there, back):
         return
-    slow = "forward" if there < back else "back"
     source, target = seen.ends("forward" if there < back else "back")
     yield Claim(
         {"source": source, "target": target},
@@ -29,7 +28,7 @@ def judge(seen: Seen) -> Iterator[Claim]:
                 measured=min(there, back),
                 expected=max(there, back),
                 unit="bit/s",
-                source=f"the other direction than {slow}",
+                source="the other direction",
             ),
         ),
     )
@@ -39,5 +38,10 @@ RULE = Rule(
     code="asymmetric",
     needs=("bandwidth",),
     judge=judge,
+    look=(
+        "ip route get ADDRESS",
+        "tc -s qdisc show",
+        "tracepath -n ADDRESS",
+    ),
     advice="Compare the routes and the shaping of both directions.",
 )

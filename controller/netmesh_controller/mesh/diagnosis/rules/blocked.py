@@ -41,6 +41,11 @@ RULE = Rule(
     code="blocked",
     needs=("probe", "connect"),
     judge=judge,
+    look=(
+        "kubectl get networkpolicies -A",
+        "iptables -S | grep -e DROP -e REJECT",
+        "nft list ruleset | grep -e drop -e reject",
+    ),
     advice="Look for a NetworkPolicy or a firewall rule between the two nodes that names the ports 61862 to 61870.",
     explains=("insufficient_evidence", "loss_on_path"),
 )

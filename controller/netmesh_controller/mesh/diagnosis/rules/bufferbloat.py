@@ -38,5 +38,9 @@ RULE = Rule(
     code="bufferbloat",
     needs=("probe", "bandwidth"),
     judge=judge,
+    look=(
+        "tc -s qdisc show",
+        "sysctl net.core.default_qdisc net.ipv4.tcp_congestion_control",
+    ),
     advice="Use a queue that keeps itself short (fq_codel, cake), or a smaller limit, where the way is slowest.",
 )

@@ -41,6 +41,11 @@ RULE = Rule(
     code="contention",
     needs=("bandwidth", "others"),
     judge=judge,
+    look=(
+        "ss -tin",
+        "ip -s link",
+        "kubectl top pods -A",
+    ),
     advice="See whose traffic it is (ss -ti and the pods' counters show it), and when it runs.",
     explains=("rate_limited", "asymmetric", "slow_node", "bufferbloat", "jitter_on_path", "slow_zone_pair"),
 )

@@ -18,6 +18,11 @@ RULE = Rule(
     code="cpu_bound_sender",
     needs=("bandwidth",),
     judge=judge,
+    look=(
+        "top -H",
+        "mpstat -P ALL 1",
+        "ethtool -k DEVICE",
+    ),
     advice="See what else runs on that node, give the workload more streams, and check that offloads are on.",
     explains=("rate_limited", "asymmetric", "jitter_on_path", "slow_node", "bufferbloat", "slow_zone_pair"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netmesh_controller.mesh.diagnosis.document import Fact
-from netmesh_controller.mesh.diagnosis.latency import network, of_others, one_way
+from netmesh_controller.mesh.diagnosis.latency import before, network, of_others, one_way
 from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
 from netmesh_controller.mesh.diagnosis.seen import Seen
 
@@ -21,7 +21,14 @@ def judge(seen: Seen) -> Iterator[Claim]:
     if here is None:
         return
     best = min(others.values(), default=None)
-    if best is None:
+    past = before(seen, "p50")
+    origin = "others now, by STAMP"
+    if best is None and past is not None:
+        best, origin = past
+        if here < _TIMES * best or here - best < _LEAST_SECONDS:
+            return
+        confidence = 0.75
+    elif best is None:
         if here < _LONG_SECONDS:
             return
         confidence = 0.6
@@ -44,9 +51,18 @@ def judge(seen: Seen) -> Iterator[Claim]:
         where,
         confidence,
         f"The network takes {here * 1e3:.2f} ms for the way {way} and back"
-        + (f", and {best * 1e3:.2f} ms between others." if best is not None else "."),
+        + (
+            f", and {best * 1e3:.2f} ms {'between others' if others else 'in earlier runs'}."
+            if best is not None
+            else "."
+        ),
         (
-            Fact(what="network round trip, p50", measured=here, expected=best, unit="s", source="STAMP"),
+            Fact(what="network round trip, p50", measured=here, expected=best, unit="s", source=origin),
+            *(
+                [Fact(what="the same before", measured=past[0], unit="s", source=past[1])]
+                if past is not None and others
+                else []
+            ),
             Fact(what="one way there", measured=there, unit="s", source="STAMP"),
             Fact(what="one way back", measured=back, unit="s", source="STAMP"),
         ),
@@ -57,6 +73,11 @@ RULE = Rule(
     code="delay_on_path",
     needs=("probe",),
     judge=judge,
+    look=(
+        "ip route get ADDRESS",
+        "tracepath -n ADDRESS",
+        "tc -s qdisc show dev DEVICE",
+    ),
     advice="Compare the routes of both directions; a detour, a tunnel or a queue that never empties stands in the way.",
     explains=("window_limited", "rate_limited", "asymmetric", "slow_zone_pair", "jitter_on_path", "service_cost"),
 )

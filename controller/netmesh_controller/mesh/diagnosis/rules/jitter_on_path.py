@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netmesh_controller.mesh.diagnosis.document import Fact
-from netmesh_controller.mesh.diagnosis.latency import network, of_others
+from netmesh_controller.mesh.diagnosis.latency import before, network, of_others
 from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
 from netmesh_controller.mesh.diagnosis.seen import Seen
 
@@ -21,6 +21,10 @@ def judge(seen: Seen) -> Iterator[Claim]:
     others = of_others(seen, "p90")
     lows = of_others(seen, "p10")
     best = min((value - lows[pair] for pair, value in others.items() if pair in lows), default=None)
+    origin = "others now, by STAMP"
+    past = (before(seen, "p90"), before(seen, "p10"))
+    if best is None and past[0] is not None and past[1] is not None:
+        best, origin = past[0][0] - past[1][0], past[0][1]
     if spread < _LEAST_SECONDS or spread < 0.3 * middle or (best is not None and spread < _TIMES * best):
         return
     usual = min(of_others(seen, "p50").values(), default=None)
@@ -32,7 +36,7 @@ def judge(seen: Seen) -> Iterator[Claim]:
         {"source": seen.source, "target": seen.target},
         0.85 if between else 0.7 if best is not None else 0.6,
         f"The network's round trip between {seen.source} and {seen.target} varies by {spread * 1e3:.2f} ms.",
-        (Fact(what="network round trip, p90 - p10", measured=spread, expected=best, unit="s", source="STAMP"),),
+        (Fact(what="network round trip, p90 - p10", measured=spread, expected=best, unit="s", source=origin),),
     )
 
 
@@ -40,6 +44,11 @@ RULE = Rule(
     code="jitter_on_path",
     needs=("probe",),
     judge=judge,
+    look=(
+        "tc -s qdisc show dev DEVICE",
+        "tracepath -n ADDRESS",
+        "cat /proc/interrupts",
+    ),
     advice="A queue fills and empties: look for bursts of other traffic, or for unlike paths in one way.",
     explains=("delay_on_path", "rate_limited", "asymmetric", "bufferbloat"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netmesh_controller.mesh.diagnosis.document import Fact
-from netmesh_controller.mesh.diagnosis.loss import HOST_DROPS, losses
+from netmesh_controller.mesh.diagnosis.loss import HOST_DROPS, earlier_loss, losses
 from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
 from netmesh_controller.mesh.diagnosis.seen import Seen
 
@@ -26,7 +26,7 @@ def judge(seen: Seen) -> Iterator[Claim]:
             {"node": target},
             0.85,
             f"{lost.ratio:.2%} of the probes from {source} reach {target} and are dropped there.",
-            (Fact(what=f"loss, {source} -> {target}", measured=lost.ratio, expected=0.0), *facts),
+            (Fact(what=f"loss, {source} -> {target}", measured=lost.ratio, expected=0.0), *earlier_loss(seen), *facts),
         )
 
 
@@ -34,6 +34,11 @@ RULE = Rule(
     code="loss_at_host",
     needs=("probe",),
     judge=judge,
+    look=(
+        "nstat -az UdpRcvbufErrors IpInDiscards TcpExtTCPBacklogDrop",
+        "cat /proc/net/softnet_stat",
+        "ethtool -g DEVICE",
+    ),
     advice="Raise net.core.rmem_max and net.core.netdev_max_backlog, spread interrupts, or free CPU on that node.",
     explains=("rate_limited", "asymmetric", "jitter_on_path", "slow_node"),
 )

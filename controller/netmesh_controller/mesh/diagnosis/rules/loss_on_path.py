@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netmesh_controller.mesh.diagnosis.document import Fact
-from netmesh_controller.mesh.diagnosis.loss import DEVICE_ERRORS, losses
+from netmesh_controller.mesh.diagnosis.loss import DEVICE_ERRORS, earlier_loss, losses
 from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
 from netmesh_controller.mesh.diagnosis.seen import Seen
 
@@ -22,6 +22,7 @@ def judge(seen: Seen) -> Iterator[Claim]:
             f"{lost.ratio:.2%} of the probes from {source} to {target} are lost on the way.",
             (
                 Fact(what=f"loss, {source} -> {target}", measured=lost.ratio, expected=0.0, source="STAMP's sequences"),
+                *earlier_loss(seen),
                 Fact(what=f"dropped by {target} itself", measured=float(lost.at_target), expected=0.0, source=target),
                 *(
                     Fact(what=f"{name.removeprefix('device.')}", measured=float(count), expected=0.0, source=target)
@@ -36,6 +37,11 @@ RULE = Rule(
     code="loss_on_path",
     needs=("probe",),
     judge=judge,
+    look=(
+        "ip -s -s link show dev DEVICE",
+        "ethtool -S DEVICE | grep -i -e err -e crc",
+        "ethtool -m DEVICE",
+    ),
     advice="Look at the errors and drops of the devices and switch ports in between, cables and optics first.",
     explains=(
         *("rate_limited", "asymmetric", "slow_node", "jitter_on_path", "window_limited", "slow_zone_pair"),

@@ -29,6 +29,12 @@ RULE = Rule(
     code="mtu_black_hole",
     needs=("mtu",),
     judge=judge,
+    look=(
+        "ip link show dev DEVICE",
+        "tracepath -n ADDRESS",
+        "iptables -S | grep icmp",
+        "sysctl net.ipv4.tcp_mtu_probing",
+    ),
     advice="Give both ends the path's MTU, or let the ICMP errors 'fragmentation needed' and 'packet too big' pass "
     "(RFC 4821 section 1, RFC 2923).",
     explains=("rate_limited", "slow_node", "asymmetric", "insufficient_evidence", "mtu_mismatch", "slow_zone_pair"),

@@ -30,5 +30,10 @@ RULE = Rule(
     code="mtu_mismatch",
     needs=("mtu",),
     judge=judge,
+    look=(
+        "ip link show",
+        "tracepath -n ADDRESS",
+        "kubectl get configmaps -n kube-system",
+    ),
     advice="Set one MTU on all nodes and in the network plugin, no larger than what the path carries.",
 )

@@ -37,6 +37,11 @@ RULE = Rule(
     code="overlay_cost",
     needs=("bandwidth", "hosts"),
     judge=judge,
+    look=(
+        "ip -d link show",
+        "ethtool -k DEVICE",
+        "tc -s qdisc show",
+    ),
     advice="Look at the network plugin: encapsulation, encryption, limits of the pods' devices, offloads.",
     explains=("rate_limited", "asymmetric", "slow_node", "slow_zone_pair", "bufferbloat"),
 )

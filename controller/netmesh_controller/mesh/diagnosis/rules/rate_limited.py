@@ -43,6 +43,11 @@ RULE = Rule(
     code="rate_limited",
     needs=("bandwidth", "others", "streams"),
     judge=judge,
+    look=(
+        "tc -s qdisc show",
+        "tc -s filter show dev DEVICE",
+        "kubectl get pod POD -o jsonpath='{.metadata.annotations}'",
+    ),
     advice="Look for a shaper or policer on this way (tc qdisc, the pods' bandwidth annotations, a cloud's limits).",
     explains=("asymmetric", "bufferbloat"),
 )

@@ -44,5 +44,10 @@ RULE = Rule(
     code="service_cost",
     needs=("connect", "service"),
     judge=judge,
+    look=(
+        "iptables-save -t nat | grep -c KUBE",
+        "ipvsadm -Ln",
+        "kubectl get configmap kube-proxy -n kube-system -o yaml",
+    ),
     advice="Count the rules of the node's kube-proxy; its nftables mode does not walk through them one by one.",
 )

@@ -60,6 +60,11 @@ RULE = Rule(
     code="slow_node",
     needs=("probe",),
     judge=judge,
+    look=(
+        "ethtool DEVICE",
+        "ip -s -s link show dev DEVICE",
+        "tc -s qdisc show dev DEVICE",
+    ),
     advice="Look at the node, not at the pair: its link's speed and errors, its shaping, what else it carries.",
     explains=("asymmetric", "rate_limited", "bufferbloat", "delay_on_path", "slow_zone_pair"),
 )

@@ -37,6 +37,10 @@ RULE = Rule(
     code="slow_zone_pair",
     needs=("bandwidth", "others"),
     judge=judge,
+    look=(
+        "netmesh-controller sweep --pairs zones",
+        "tracepath -n ADDRESS",
+    ),
     advice="Look at what connects the two zones: its capacity, its load, who else pays for it.",
     explains=("asymmetric", "rate_limited", "slow_node", "bufferbloat"),
 )

@@ -38,6 +38,12 @@ RULE = Rule(
     code="softirq_bound",
     needs=("bandwidth",),
     judge=judge,
+    look=(
+        "mpstat -P ALL 1",
+        "cat /proc/softirqs",
+        "ethtool -l DEVICE",
+        "cat /sys/class/net/DEVICE/queues/rx-0/rps_cpus",
+    ),
     advice="Spread the work: more receive queues (RSS), RPS, GRO on, or larger packets.",
     explains=("cpu_bound_receiver", "rate_limited", "asymmetric"),
 )

@@ -44,6 +44,10 @@ RULE = Rule(
     code="throttled",
     needs=(),
     judge=judge,
+    look=(
+        "kubectl get pod POD -o jsonpath='{.spec.containers[*].resources}'",
+        "cat /sys/fs/cgroup/cpu.stat",
+    ),
     advice="Raise or remove the pod's CPU limit (resources.limits.cpu); requests are enough to share fairly.",
     explains=(
         *("cpu_bound_sender", "cpu_bound_receiver", "rate_limited", "slow_node", "asymmetric", "bufferbloat"),

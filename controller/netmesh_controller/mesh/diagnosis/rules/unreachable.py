@@ -35,6 +35,12 @@ RULE = Rule(
     code="unreachable",
     needs=(),
     judge=judge,
+    look=(
+        "ip route get ADDRESS",
+        "ip neigh show",
+        "kubectl get networkpolicies -A",
+        "kubectl get nodes -o wide",
+    ),
     advice="Look at routes, the pods' network and the nodes' links; both agents answer the controller, so that the way "
     "between the two nodes is what is broken, or a policy drops all of it.",
     explains=("blocked", "loss_on_path", "delay_on_path", "rate_limited", "slow_node", "insufficient_evidence"),

@@ -49,6 +49,10 @@ RULE = Rule(
     code="window_limited",
     needs=("bandwidth", "streams"),
     judge=judge,
+    look=(
+        "sysctl net.ipv4.tcp_rmem net.ipv4.tcp_wmem net.core.rmem_max",
+        "ss -tin dst ADDRESS",
+    ),
     advice="Raise net.ipv4.tcp_rmem and tcp_wmem above bandwidth x round trip, or use several streams.",
     explains=("asymmetric", "rate_limited", "slow_node", "delay_on_path", "slow_zone_pair"),
 )

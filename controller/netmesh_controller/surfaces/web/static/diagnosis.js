@@ -24,6 +24,7 @@
     return made("li", {},
       made("p", {}, made("span", { class: "kind" }, one.code), `${one.sentence} `, made("span", { class: "muted" }, `${Math.round(100 * one.confidence)} % sure`)),
       one.advice ? made("p", {}, made("strong", {}, "What to do: "), one.advice) : null,
+      made("p", { class: "muted" }, `More: docs/verdicts/${one.code}.md`),
       one.evidence.length ? made("details", { open: place === 0 }, made("summary", {}, "Evidence"), dom.table(null, ["what", "measured", "expected", "from"],
         one.evidence.map((fact) => [fact.what, { number: figure(fact.measured, fact.unit) }, { number: fact.expected === null ? "" : figure(fact.expected, fact.unit) }, fact.source]))) : null);
   }
