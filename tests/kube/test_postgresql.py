@@ -23,22 +23,41 @@ def pair(deployed: Netmesh, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """netmesh with component `postgresql`: two controllers, both Ready."""
     database = Database(deployed.cluster.folder)
     database.start()
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "netmesh-database", "namespace": NAMESPACE},
-        "stringData": {"url": Database.url},
-    }
-    deployed.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
-    folder = tmp_path_factory.mktemp("with-postgresql")
-    _write(folder)
-    deployed.apply(folder)
-    deployed.wait_ready()
-    yield deployed
-    deployed.apply()
-    deployed.cluster.kubectl("delete", "poddisruptionbudget", "netmesh-controller", "-n", NAMESPACE)
-    deployed.wait_ready()
-    database.stop()
+    try:
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "netmesh-database", "namespace": NAMESPACE},
+            "stringData": {"url": Database.url},
+        }
+        deployed.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
+        folder = tmp_path_factory.mktemp("with-postgresql")
+        _write(folder)
+        deployed.apply(folder)
+        _wait_pair(deployed)
+        yield deployed
+        deployed.apply()
+        deployed.cluster.kubectl("delete", "poddisruptionbudget", "netmesh-controller", "-n", NAMESPACE)
+        deployed.wait_ready()
+    finally:
+        database.stop()
+
+
+def _wait_pair(netmesh: Netmesh) -> None:
+    """Two controllers run with the database, and one is Ready: the one that leads, so that a Service leads to it. A
+    rollout's status would wait for ever for the other.
+    """
+
+    def there() -> bool:
+        selector = "-lapp.kubernetes.io/component=controller"
+        pods = netmesh.cluster.get("pods", "-n", NAMESPACE, selector)["items"]
+        states = [status for pod in pods for status in pod["status"].get("containerStatuses", ())]
+        stores = [variable["name"] for pod in pods for variable in pod["spec"]["containers"][0]["env"]]
+        running = [state for state in states if "running" in state["state"] and state.get("started")]
+        ready = [state for state in running if state["ready"]]
+        return (len(pods), len(running), len(ready), stores.count("NETMESH_STORE")) == (2, 2, 1, 2)
+
+    wait_until("Two controllers run, and one of them leads", there, 120, 1)
 
 
 def _write(folder: Path) -> None:
@@ -80,5 +99,5 @@ def test_the_second_takes_over_and_resumes_the_sweep(pair: Netmesh) -> None:
     assert running.returncode == 0, said + errors
     document = pair.run("moved")
     assert pairs(document, "pod-to-pod", "tcp-bandwidth") == every_pair(local=True)
-    pair.wait_ready()
+    _wait_pair(pair)
     pair.wait_clean()
