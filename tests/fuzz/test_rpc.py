@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.agents import RunningAgent, new_identity, running_agent
+from tests.support.fuzzing import fuzzed
 
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_common.tls import Certificates, channel
 
-CASES = int(os.environ.get("NETMESH_FUZZ_CASES", "60"))
 CALL_SECONDS = 20
 FAILURE_KEY = "netmesh-failure-bin"
 
@@ -43,9 +44,18 @@ specs = st.builds(
     congestion_control=names,
     offered_per_second=st.one_of(st.none(), uint32),
 )
-sessions = st.one_of(
-    st.none(),
-    st.builds(agent_pb2.StampSession, ssid=uint32, peers=st.lists(names, max_size=3), key=st.binary(max_size=40)),
+some_sessions = st.builds(
+    agent_pb2.StampSession, ssid=uint32, peers=st.lists(names, max_size=3), key=st.binary(max_size=40)
+)
+sessions = st.one_of(st.none(), some_sessions)
+# Of the loopback network only.
+peers = st.builds(
+    agent_pb2.ProbePeer,
+    address=st.one_of(names, st.sampled_from(["127.0.0.1", "127.0.0.2", "::1", "127.0.0.1%lo", "-h"])),
+    port=uint32,
+    ssid=uint32,
+    key=st.binary(max_size=40),
+    same_clock=st.booleans(),
 )
 calls = st.one_of(
     st.tuples(
@@ -62,6 +72,24 @@ calls = st.one_of(
             target_ports=st.lists(uint32, max_size=3),
             stamp=sessions,
         ),
+    ),
+    st.tuples(st.just("Inspect"), st.builds(agent_pb2.InspectRequest)),
+    st.tuples(
+        st.just("ConfigureProbing"),
+        st.builds(
+            agent_pb2.ConfigureProbingRequest,
+            version=st.integers(0, 2**64 - 1),
+            interval_seconds=doubles,
+            timeout_seconds=doubles,
+            window_seconds=doubles,
+            lease_seconds=st.one_of(doubles, st.just(1.0)),
+            peers=st.lists(peers, max_size=4),
+            answered=st.lists(some_sessions, max_size=3),
+        ),
+    ),
+    st.tuples(
+        st.just("WatchProbes"),
+        st.builds(agent_pb2.WatchProbesRequest, instance=names, after=st.integers(0, 2**64 - 1)),
     ),
     st.tuples(st.just("CloseEndpoint"), st.builds(agent_pb2.CloseEndpointRequest, endpoint=names)),
     st.tuples(st.just("WatchHost"), st.builds(agent_pb2.WatchHostRequest, interval_seconds=doubles, endpoint=names)),
@@ -100,6 +128,12 @@ async def call(stub: Any, name: str, request: Any) -> None:
             stream = getattr(stub, name)(request, timeout=CALL_SECONDS)
             await stream.read()
             stream.cancel()
+        elif name == "WatchProbes":
+            # It may have nothing to tell for long.
+            stream = stub.WatchProbes(request, timeout=CALL_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stream.read(), 0.05)
+            stream.cancel()
         else:
             reply = await getattr(stub, name)(request, timeout=CALL_SECONDS)
             if name == "OpenEndpoint":
@@ -120,7 +154,7 @@ async def call(stub: Any, name: str, request: Any) -> None:
 async def test_any_call_ends_in_a_reply_or_a_typed_failure(agent: RunningAgent, open_channel: grpc.aio.Channel) -> None:
     stub = agent_pb2_grpc.AgentStub(open_channel)
 
-    @settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @fuzzed(60)
     @given(calls)
     def collect(one: tuple[str, Any]) -> None:
         collected.append(one)

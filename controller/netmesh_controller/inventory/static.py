@@ -8,9 +8,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from netmesh_controller.inventory.located import InventoryError, Located
+from netmesh_controller.mesh.yamltext import YamlTextError, loaded
 
 _KEYS = {"address", "zone", "labels"}
 
@@ -33,11 +32,11 @@ def _is_file(text: str) -> bool:
 
 def _from_file(path: Path) -> list[Located]:
     try:
-        content = yaml.safe_load(path.read_text())
+        content = loaded(path.read_text())
     except OSError as error:
         raise InventoryError(f"agents: {path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise InventoryError(f"agents: {path} is not YAML: {str(error).splitlines()[0]}") from error
+    except (YamlTextError, UnicodeDecodeError) as error:
+        raise InventoryError(f"agents: {path} is not YAML: {error}") from error
     if isinstance(content, dict) and set(content) == {"agents"}:
         content = content["agents"]
     if not isinstance(content, list):

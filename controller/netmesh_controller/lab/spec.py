@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from netmesh_common.units import parse_duration, parse_rate
 from netmesh_controller.lab.errors import LabInputError
+from netmesh_controller.mesh.yamltext import YamlTextError, loaded
 
 MAX_NODES = 200
 # Slower than this a shaper's smallest burst is no longer small beside a test of seconds; faster no memory bus is.
@@ -37,7 +38,12 @@ def _rate(value: object) -> int:
 
 
 def _number(value: object) -> float | None:
-    return None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond any float
+        return None
 
 
 def _loss(value: object) -> float:
@@ -76,8 +82,8 @@ def _delay(value: object) -> float:
     """Seconds from `2ms` or a plain number of seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{value!r} is not a delay such as 2ms")  # noqa: TRY004  # as above
-    seconds = parse_duration(value) if isinstance(value, str) else float(value)
-    if not 0 <= seconds <= MAX_DELAY:
+    seconds = parse_duration(value) if isinstance(value, str) else _number(value)
+    if seconds is None or not 0 <= seconds <= MAX_DELAY:
         raise ValueError(f"{value} is outside of how long packets can be held, 0 to 3s")
     return seconds
 
@@ -284,11 +290,8 @@ class _Loader(yaml.SafeLoader):
 def load_spec(text: str) -> LabSpec:
     """A lab from the text of its YAML file; LabInputError names the field and what would be right."""
     try:
-        data = yaml.load(text, _Loader)  # noqa: S506  # a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise LabInputError(f"The lab's file is not YAML: {error.problem}{line}.") from error
-    except yaml.YAMLError as error:
+        data = loaded(text, _Loader)
+    except YamlTextError as error:
         raise LabInputError(f"The lab's file is not YAML: {error}.") from error
     return parse_spec(data)
 

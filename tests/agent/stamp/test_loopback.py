@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.fuzzing import cases
 
 from netmesh_agent.stamp import kernel, packets, timestamps, tlvs
 from netmesh_agent.stamp.datagrams import SLOT_BYTES
@@ -279,7 +280,7 @@ _SEALED_LINK = Link(
 )
 
 
-@settings(max_examples=3_000, deadline=None)
+@settings(max_examples=cases(3000), deadline=None)
 @given(
     st.booleans(),
     st.binary(max_size=220),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.fuzzing import cases
 
 from netmesh_agent.tools import INSTRUMENTS
 from netmesh_agent.tools.base import Failure, Output, Reading, Spec
@@ -63,7 +64,7 @@ def can_be_true(reading: Reading) -> None:
 
 
 @pytest.mark.parametrize("tool", sorted(_TESTS))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=cases(300), deadline=None)
 @given(data=st.data())
 def test_mutated_output_is_read_truthfully_or_refused(tool: str, data: st.DataObject) -> None:
     instrument = INSTRUMENTS[tool]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.fuzzing import cases
 
 from netmesh_agent.tools.base import Failure, Output, Reading, Spec
 from netmesh_agent.tools.own import Own
@@ -239,7 +240,7 @@ def mutated(draw: st.DrawFn, test: str) -> str:
 
 
 @pytest.mark.parametrize("test", TESTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=cases(300), deadline=None)
 @given(data=st.data())
 def test_mutated_output_is_read_truthfully_or_refused(test: str, data: st.DataObject) -> None:
     spec = Spec(test, "netmesh", family=data.draw(st.sampled_from([4, 6])))

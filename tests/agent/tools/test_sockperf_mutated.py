@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.fuzzing import cases
 
 from netmesh_agent import histogram
 from netmesh_agent.tools.base import Failure, Output, Spec
@@ -51,7 +52,7 @@ def mutated(draw: st.DrawFn, text: str) -> str:
     return text
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=cases(400), deadline=None)
 @given(data=st.data())
 def test_mutated_output_is_read_truthfully_or_refused(data: st.DataObject) -> None:
     instrument = Sockperf()

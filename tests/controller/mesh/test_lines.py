@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.controller.mesh.test_document import DOCUMENT, KEY, REASON, VALUES
+from tests.support.fuzzing import cases
 
 from netmesh_controller.mesh.columns import gather_lines
 from netmesh_controller.mesh.document import Cell, Node
@@ -39,7 +40,7 @@ def _model(fields: dict[str, Any]) -> Cell | None:
         return None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=cases(400), deadline=None)
 @given(changes=st.dictionaries(FIELDS, ANYTHING, max_size=3), gone=st.sets(FIELDS, max_size=1))
 def test_lines_are_taken_as_the_model_takes_cells(changes: dict[str, Any], gone: set[str]) -> None:
     fields = {name: value for name, value in {**CELL, **changes}.items() if name not in gone}

@@ -35,6 +35,20 @@ def in_a_sentence(shown: str) -> Iterator[None]:
         raise StoreError(sentence(shown, error)) from error
 
 
+@contextmanager
+def as_written(shown: str) -> Iterator[None]:
+    """Turns rows that netmesh cannot have written, as damaged pages hold them, into a StoreError.
+
+    SQLite has no checksums: text that is no UTF-8, JSON that is none, or another type than the column's comes out of a
+    file whose structure is whole.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StoreError(f"{shown} is damaged (a row in it cannot be read: {why}); it is left as it is") from error
+
+
 def sentence(shown: str, error: Exception) -> str:
     """What is wrong with the database `shown`, in a sentence."""
     why = _words(error)

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from netmesh_controller.clients.store.engine import WRITES, make_engine
-from netmesh_controller.clients.store.errors import StoreError, in_a_sentence
+from netmesh_controller.clients.store.errors import StoreError, as_written, in_a_sentence
 from netmesh_controller.clients.store.location import Location, is_remote, locate
 from netmesh_controller.clients.store.schema import migrate, standing_of, standing_of_file
 from netmesh_controller.clients.store.store import Store
@@ -60,7 +60,7 @@ async def _prepare_file(engine: AsyncEngine, location: Location, path: Path) -> 
         raise StoreError(f"the data directory {folder} cannot be made: {error.strerror}") from error
     if await asyncio.to_thread(standing_of_file, path) == "current":
         return
-    with in_a_sentence(location.shown):
+    with in_a_sentence(location.shown), as_written(location.shown):
         async with _alone(path):
             if await asyncio.to_thread(standing_of_file, path) == "current":
                 return

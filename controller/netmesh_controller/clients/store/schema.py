@@ -11,7 +11,7 @@ from typing import Literal
 from sqlalchemy import Connection, inspect, text
 
 from netmesh_controller.clients.store.engine import BUSY_SECONDS
-from netmesh_controller.clients.store.errors import StoreError
+from netmesh_controller.clients.store.errors import StoreError, as_written
 
 # Every step that this netmesh knows, in order; the last is what it works with.
 REVISIONS = ("0001", "0002", "0003")
@@ -89,7 +89,8 @@ def migrate(connection: Connection, shown: str) -> None:
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
     try:
-        yield
+        with as_written(str(path)):
+            yield
     except sqlite3.Error as error:
         if "malformed" in str(error) or "not a database" in str(error):
             raise StoreError(f"{path} is damaged or no database ({error}); it is left as it is") from error

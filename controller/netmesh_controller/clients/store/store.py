@@ -15,7 +15,13 @@ from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_controller.clients.store import reading, rows, tables
 from netmesh_controller.clients.store.batches import Batches
 from netmesh_controller.clients.store.engine import WRITES
-from netmesh_controller.clients.store.errors import RunBusyError, RunNotFoundError, StoreError, in_a_sentence
+from netmesh_controller.clients.store.errors import (
+    RunBusyError,
+    RunNotFoundError,
+    StoreError,
+    as_written,
+    in_a_sentence,
+)
 from netmesh_controller.clients.store.rows import Block, CellRow
 from netmesh_controller.clients.store.shapes import RunFilter, RunInfo, StoredRun
 from netmesh_controller.clients.store.statements import cells_upsert, clock, insert_for
@@ -191,7 +197,9 @@ class Store:
     ) -> AsyncIterator[tuple[Cell, ...]]:
         """A run's cells in batches, or those of one source, target, path or test: they are never all in memory."""
         async for texts in self.texts(run_id, source=source, target=target, path=path, test=test):
-            yield rows.parsed(texts)
+            with as_written(self.shown):
+                found = rows.parsed(texts)
+            yield found
 
     async def texts(
         self,
@@ -232,7 +240,7 @@ class Store:
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        with in_a_sentence(self.shown):
+        with in_a_sentence(self.shown), as_written(self.shown):
             async with self._engine.connect() as connection:
                 yield connection
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-import yaml
 from rich.console import Console
 
 from netmesh_common import logs
@@ -30,6 +29,7 @@ from netmesh_controller.mesh.document import Cell, RunDocument
 from netmesh_controller.mesh.findings.history import LEAST_RUNS
 from netmesh_controller.mesh.outline import outline_of
 from netmesh_controller.mesh.share import shares
+from netmesh_controller.mesh.yamltext import YamlTextError, loaded
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.expectations import expected, show_expected
 from netmesh_controller.surfaces.cli.outputs import check_outputs, check_sizes, fitting, write_outputs
@@ -258,11 +258,11 @@ def _asked(given: Mapping[str, Any], plan: Path | None, stored: StoredRun | None
     from_file: dict[str, Any] = {}
     if plan is not None:
         try:
-            content = yaml.safe_load(plan.read_text())
+            content = loaded(plan.read_text())
         except OSError as error:
             raise BadUsageError(f"--plan: {plan} cannot be read: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise BadUsageError(f"--plan: {plan} is not YAML: {str(error).splitlines()[0]}") from error
+        except (YamlTextError, UnicodeDecodeError) as error:
+            raise BadUsageError(f"--plan: {plan} is not YAML: {error}") from error
         if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
             raise BadUsageError(f"--plan: {plan} is a mapping of the sweep's options, such as 'duration: 10s'")
         from_file = {key.replace("-", "_"): value for key, value in content.items()}
