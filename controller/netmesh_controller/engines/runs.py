@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -163,10 +164,11 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
     run = prepared.run.model_copy(update={"state": state, "finished_at": utc_now(), "facts": facts})
     await store.put_run(run, prepared.survey.nodes)
     whole = StoredRun(run, tuple(prepared.survey.nodes), stored.cells)
-    by_series = gathered(whole.nodes, whole.cells)
-    found = _found(whole, by_series, prepared.history)
+    # Of a thousand nodes each takes a second or more; meanwhile others are answered.
+    by_series = await asyncio.to_thread(gathered, whole.nodes, whole.cells)
+    found = await asyncio.to_thread(_found, whole, by_series, prepared.history)
     await store.put_findings(run.id, found)
-    return _document(whole, by_series, found, expected_pairs(keys))
+    return await asyncio.to_thread(_document, whole, by_series, found, expected_pairs(keys))
 
 
 def planned_keys(plan: Plan) -> set[CellKey]:

@@ -141,7 +141,7 @@ class Sweep:
             await asyncio.shield(asyncio.ensure_future(self._absences.close()))
         await self._keep(self._absences.cells(self._attempts))
         if self._alone is not None:
-            for measurement in self._alone.asked():
+            for measurement in await asyncio.to_thread(self._alone.asked):
                 if not self._absences.misses(measurement):
                     await self._once_more(measurement, self._alone)
 
