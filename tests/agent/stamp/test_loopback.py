@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from hypothesis import given, settings
@@ -95,7 +95,7 @@ async def test_a_reflector_without_tlvs_or_state() -> None:
     sender.open("127.0.0.1", [0])
     try:
         peer = sender.add("127.0.0.1", plain.getsockname()[1], SSID, interval_seconds=0.005)
-        await asyncio.sleep(0.2)
+        await until(lambda: peer.links[0].flow.sequence > 20)
         total = fold(await sender.finish(peer))
     finally:
         sender.close()
@@ -104,6 +104,12 @@ async def test_a_reflector_without_tlvs_or_state() -> None:
     assert total.received == total.sent == len(total.network) > 10
     assert (total.follow_up, total.reflector_kernel) == (False, False)
     assert total.one_way_error_nanoseconds is None
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -118,7 +124,7 @@ def ask(port: int, packet: bytes, source: socket.socket | None = None) -> None:
         sock.sendto(packet, ("127.0.0.1", port))
 
 
-async def exchange(port: int, packet: bytes, *, seconds: float = 0.1, tos: int = 0) -> bytes | None:
+async def exchange(port: int, packet: bytes, *, seconds: float = 10, tos: int = 0) -> bytes | None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
@@ -158,10 +164,10 @@ async def test_only_provisioned_peers_and_ssids_are_answered(reflector: Reflecto
         packets.encode_request(request)[:13],
         packets.encode_request(request, tlvs=bytes(SLOT_BYTES)),
     ):
-        assert await exchange(port, refused) is None
+        assert await exchange(port, refused, seconds=0.1) is None
     assert reflector.counts.refused == 7
     reflector.withdraw("127.0.0.1", SSID)
-    assert await exchange(port, packets.encode_request(request)) is None
+    assert await exchange(port, packets.encode_request(request), seconds=0.1) is None
 
 
 async def test_sessions_of_a_peer_are_bounded(reflector: Reflector) -> None:
@@ -169,7 +175,7 @@ async def test_sessions_of_a_peer_are_bounded(reflector: Reflector) -> None:
     port = reflector.open("127.0.0.1", 0)
     for _ in range(SESSIONS_PER_PEER + 20):
         ask(port, packets.encode_request(packets.Request(0, 1, 0x0101, SSID)))
-    await asyncio.sleep(0.1)
+    await until(lambda: reflector.counts.reflected >= SESSIONS_PER_PEER + 20)
     assert reflector.counts.reflected == SESSIONS_PER_PEER + 20
     assert len(reflector._sessions) == SESSIONS_PER_PEER
 
@@ -247,11 +253,14 @@ async def test_probes_that_the_kernel_refuses_disturb_no_others(
     sender = Sender(tick_seconds=0.01)
     sender.open("127.0.0.1", [0])
     try:
-        good = sender.add("127.0.0.1", port, SSID, interval_seconds=0.01)
+        good = sender.add("127.0.0.1", port, SSID, interval_seconds=0.01, timeout_seconds=20)
         # EACCES: nobody allowed this socket to broadcast.
         bad = sender.add("255.255.255.255", port, SSID, interval_seconds=0.02)
-        await asyncio.sleep(0.6)
+        await until(lambda: sender.unsent() > 5 and good.links[0].flow.sequence > 20)
         sender.remove(bad)
+        # From here on no batch has a refused one: the numbering is right again.
+        sent = good.links[0].flow.sequence
+        await until(lambda: good.links[0].flow.sequence > sent + 20)
         total = fold(await sender.finish(good))
         unsent = sender.unsent()
     finally:
