@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import answers, compare, diagnose, million, probing, report, rest, scale, stamp, starvation, sweep
+from bench import answers, compare, diagnose, findings, million, probing, report, rest, scale, stamp, starvation, sweep
 
 GROUPS: dict[str, Callable[[], None]] = {
     "rest": rest.main,
@@ -16,6 +16,7 @@ GROUPS: dict[str, Callable[[], None]] = {
     "compare": compare.main,
     "diagnose": diagnose.main,
     "answers": answers.main,
+    "findings": findings.main,
     "million": million.main,
     "report": report.main,
     "scale": scale.main,

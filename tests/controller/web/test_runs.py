@@ -232,6 +232,9 @@ async def test_reports(filled: Api, form: str, kind: str, begins: bytes) -> None
     async with filled.session.get(f"{filled.url}/api/v1/runs/latest/report?format={form}") as response:
         assert response.status == 200
         assert response.content_type == kind
+        # Of another origin than the pages, whose token stays theirs.
+        assert response.headers["Content-Security-Policy"].startswith("sandbox")
+        assert "allow-same-origin" not in response.headers["Content-Security-Policy"]
         body = await response.read()
     assert body.startswith(begins)
     assert len(body) > 100

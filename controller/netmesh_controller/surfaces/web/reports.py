@@ -29,8 +29,11 @@ _MEDIA_TYPES = {
 }
 _COMPRESSED_ALREADY = (".png", ".jsonl.zst")
 # A report is of another origin than the pages, whose token it must not reach. The HTML has its own policy beside.
-_POLICIES = {".html": "sandbox allow-scripts", ".svg": "sandbox; default-src 'none'; style-src 'unsafe-inline'"}
-_POLICY = "sandbox; default-src 'none'"
+_POLICIES = {
+    ".html": "sandbox allow-scripts",
+    ".svg": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+}
+_POLICY = "sandbox"
 _Name = Annotated[str | None, Field(max_length=200)]
 
 

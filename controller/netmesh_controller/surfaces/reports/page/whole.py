@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netmesh_controller.mesh.document import SCHEMA
-from netmesh_controller.surfaces.reports.content import Content
+from netmesh_controller.surfaces.reports.content import LARGE_MESH, Content
 from netmesh_controller.surfaces.reports.page import sections
 from netmesh_controller.surfaces.reports.page.assets import SCRIPTS, asset, inline, plotly, policy
 from netmesh_controller.surfaces.reports.page.markup import Markup, element, joined
@@ -75,6 +75,7 @@ def _mesh(content: Content) -> Markup:
     return element(
         "section",
         title,
+        _large() if len(content.nodes) > LARGE_MESH else Markup(),
         element("div", *lists, class_="controls"),
         element("h3", id="matrix-title"),
         element("p", id="spread"),
@@ -109,6 +110,15 @@ def _mesh(content: Content) -> Markup:
         ),
         aria_labelledby="mesh",
     )
+
+
+def _large() -> Markup:
+    said = (
+        f"Of a mesh of more than {LARGE_MESH} nodes this page holds each pair's mean and the code of the reason for a "
+        "gap; repeats, distributions, other statistics and the reasons' sentences are in the run itself, which "
+        "netmesh-controller runs export RUN FILE.jsonl.zst writes."
+    )
+    return element("p", said, class_="muted")
 
 
 def _options() -> list[Markup]:
