@@ -17,6 +17,7 @@ from grpc_health.v1.health import aio as health
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_agent import facts
 from netmesh_agent.admission import Admission
+from netmesh_agent.checks import Checks
 from netmesh_agent.device import addresses, traffic_device
 from netmesh_agent.endpoints import Endpoints
 from netmesh_agent.errors import Refused
@@ -131,7 +132,13 @@ async def _serve(settings: Settings, readiness: Readiness, admission: Admission,
     sessions = Sessions(_reflecting(where, device), settings.stamp_port, lambda: facts.clock().error_seconds)
     endpoints = Endpoints(admission, settings.tool_ports, where, sessions)
     jobs = Jobs(admission, sampler.sample, metrics.finished)
-    probing = Probing(sessions, sampler.sample, lambda: facts.clock().error_seconds, metrics.probes.window)
+    probing = Probing(
+        sessions,
+        sampler.sample,
+        lambda: facts.clock().error_seconds,
+        metrics.probes.window,
+        Checks(metrics.checks.answered),
+    )
     metrics.watch_host(sampler.sample)
     metrics.watch_reflector(sessions.counts)
 

@@ -7,13 +7,14 @@ from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from netmesh.v1 import agent_pb2
 from netmesh_agent.admission import Admission
+from netmesh_agent.checks import Answer, Check
 from netmesh_agent.settings import Settings
 from netmesh_agent.tools.base import Failure, Reading, Spec
 from netmesh_common.tasks import under_way
@@ -23,6 +24,7 @@ ROUND_TRIP_BUCKETS = (
     *(25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     1.0,
 )
+CHECK_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
 
 class Metrics:
@@ -52,6 +54,7 @@ class Metrics:
         )
         self.probes = ProbeMetrics()
         self._registry.register(self.probes)
+        self.checks = CheckMetrics(self._registry)
 
     def watch_host(self, sample: Callable[[], agent_pb2.HostSample]) -> None:
         """Tells from now on, at each scrape, what may hold the agent up."""
@@ -73,6 +76,34 @@ class Metrics:
     def text(self) -> bytes:
         """All of it, in Prometheus' text format 0.0.4."""
         return generate_latest(self._registry)
+
+
+class CheckMetrics:
+    """Checks beside the probe: at most 32 names (`checks.MOST_CHECKS`), and nothing where none is asked."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._asked = Counter("netmesh_agent_check", "Questions of a check that ended.", ("check",), registry=registry)
+        self._failed = Counter(
+            "netmesh_agent_check_failed",
+            "Questions of a check that were not answered; code is a reason code.",
+            ("check", "code"),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "netmesh_agent_check_seconds",
+            "How long the answers of a check took, by the agent's own clock.",
+            ("check",),
+            buckets=CHECK_BUCKETS,
+            registry=registry,
+        )
+
+    def answered(self, check: Check, answer: Answer) -> None:
+        """A question ended."""
+        self._asked.labels(check.name).inc()
+        if answer.seconds is None:
+            self._failed.labels(check.name, answer.code).inc()
+        else:
+            self._seconds.labels(check.name).observe(answer.seconds)
 
 
 # Counters of the continuous probe: name, the report's column, help.

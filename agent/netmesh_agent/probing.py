@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
 from netmesh.v1 import agent_pb2
+from netmesh_agent.checks import Checks
 from netmesh_agent.probing_report import fill
 from netmesh_agent.probing_settings import SHORTEST_TICK_SECONDS, Configuration, ProbePeer, check
 from netmesh_agent.stamp.sender import Peer, Sender
@@ -53,7 +54,9 @@ class Probing:
         sample: Callable[[], agent_pb2.HostSample],
         clock_error: Callable[[], float | None] = lambda: None,
         told: Callable[[agent_pb2.ProbeReport | None, int], None] = lambda _report, _peers: None,
+        checks: Checks | None = None,
     ) -> None:
+        self._checks = checks or Checks()
         self.instance = secrets.token_hex(8)
         self._sessions = sessions
         self._sample = sample
@@ -112,8 +115,9 @@ class Probing:
                 )
         patient = wanted.timeout_seconds >= _PATIENT_TICKS * self._tick_seconds
         self._sessions.answer_on_ticks(bool(self._senders) and patient)
+        self._checks.configure(wanted.checks, wanted.checks_interval_seconds)
         self._began = time.monotonic()
-        if self._ending is None and wanted.peers:
+        if self._ending is None and (wanted.peers or wanted.checks):
             self._ending = guarded_task(self._end_windows(), name="windows of the continuous probe")
         self.renew()
         return self._sessions.port or 0
@@ -159,6 +163,7 @@ class Probing:
             self._ending.cancel()
             self._ending = None
         self._configuration = None
+        self._checks.close()
         self._told(None, 0)
         self._stop_probing(set(self._peers))
         self._close_senders()
@@ -210,9 +215,9 @@ class Probing:
                 self._end_window()
 
     def _end_window(self) -> None:
-        """Reports the window that ends now and begins another; nothing where nobody is probed."""
+        """Reports the window that ends now and begins another; nothing where nobody is probed or asked."""
         configuration, now = self._configuration, time.monotonic()
-        if configuration is None or not configuration.peers:
+        if configuration is None or not (configuration.peers or configuration.checks):
             return
         self._window += 1
         report = agent_pb2.ProbeReport(
@@ -224,6 +229,7 @@ class Probing:
             forgotten=self._forgotten,
             latest_seconds=max((sender.latest_seconds for sender in self._senders.values()), default=0.0),
             host=self._sample(),
+            checks=self._checks.take(),
         )
         self._began = now
         drops = sum(sender.dropped() for sender in self._senders.values())

@@ -6,6 +6,7 @@ import ipaddress
 import math
 from dataclasses import dataclass, field
 
+from netmesh_agent.checks import Check, verify
 from netmesh_agent.errors import Refused
 from netmesh_agent.tools.base import StampSession
 
@@ -39,6 +40,8 @@ class Configuration:
     lease_seconds: float
     peers: tuple[ProbePeer, ...]
     answered: tuple[StampSession, ...]
+    checks: tuple[Check, ...] = ()
+    checks_interval_seconds: float = 0.0
 
 
 def check(wanted: Configuration) -> None:
@@ -64,5 +67,6 @@ def check(wanted: Configuration) -> None:
             raise Refused("refused", f"'{peer.address}' is no IP address", "peers") from None
         if not 0 < peer.port < 65536:
             raise Refused("refused", f"{peer.port} of {peer.address} is no port", "peers")
+    verify(wanted.checks, wanted.checks_interval_seconds)
     if len(set(ends)) < len(ends):
         raise Refused("refused", "a peer is there twice", "peers")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from netmesh.v1 import agent_pb2
+from netmesh_agent.checks import Check
 from netmesh_agent.probing_settings import Configuration, ProbePeer
 from netmesh_agent.process import Ended
 from netmesh_agent.tools.base import Failure, Reading, SourcePort, Spec, StampSession, Summary
@@ -32,6 +33,8 @@ def probing_from_message(message: agent_pb2.ConfigureProbingRequest) -> Configur
             ProbePeer(peer.address, peer.port, peer.ssid, peer.key or None, peer.same_clock) for peer in message.peers
         ),
         answered=tuple(session_from_message(session) for session in message.answered),
+        checks=tuple(Check(one.name, one.kind, one.address, one.port, one.question) for one in message.checks),
+        checks_interval_seconds=message.checks_interval_seconds,
     )
 
 

@@ -10,14 +10,14 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from netmesh_common.garbage import steady
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_controller.clients.store import Store, open_store
-from netmesh_controller.engines.monitor import Monitor
+from netmesh_controller.engines.monitor import Checking, Monitor
 from netmesh_controller.engines.monitoring.keeping import Keeping
 from netmesh_controller.engines.results import Results
 from netmesh_controller.engines.roster import Roster
@@ -40,6 +40,7 @@ class Settings:
     """What a controller that stays is started with. `listener` is bound already: the process may have entered a lab's
     network since. `token` None: it is in the cluster's Secret. `elected`: by the cluster's Lease; else it leads.
     `monitors`: the mesh is watched all the time; `pair_metrics`: every pair has metrics of its own.
+    `checks` are asked by every agent beside the probe.
     """
 
     listener: socket.socket
@@ -48,6 +49,7 @@ class Settings:
     elected: bool = False
     monitors: bool = True
     pair_metrics: bool = False
+    checks: Checking = field(default_factory=Checking)
 
 
 async def serve(settings: Settings, source: Source) -> None:
@@ -75,7 +77,9 @@ async def running(settings: Settings, source: Source) -> AsyncIterator[None]:
         store = await open_store()
         stack.push_async_callback(store.close)
         sweeps = Sweeps(store, source)
-        monitor = Monitor(source, progress=lambda: _progress(sweeps)) if settings.monitors else None
+        monitor = (
+            Monitor(source, progress=lambda: _progress(sweeps), checks=settings.checks) if settings.monitors else None
+        )
         keeping = Keeping(store, monitor) if monitor is not None else None
 
         async def lead(term: int) -> None:

@@ -44,6 +44,8 @@ class Serving:
         self.command = Controller(folder)
         self.port = _free_port()
         self._lab = lab.name
+        target = lab.targets()[0]
+        self._agent = f"{target.address}:{target.port}"
         self.process: subprocess.Popen[str] | None = None
 
     @property
@@ -52,7 +54,10 @@ class Serving:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            self.command.argv("serve", "--lab", self._lab, "--listen", f"127.0.0.1:{self.port}"),
+            self.command.argv(
+                *("serve", "--lab", self._lab, "--listen", f"127.0.0.1:{self.port}", "--check-interval", "1s"),
+                *("--check", f"agent=tcp://{self._agent}", "--check", "closed=tcp://127.0.0.1:1"),
+            ),
             env=self.command.environment(**self._environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -222,6 +227,13 @@ def test_the_watched_mesh_on_a_terminal_and_as_lines(serving: Serving) -> None:
     assert (told["nodes"], told["window_seconds"]) == (2, 10)
     assert told["measured_pairs"] + sum(told["gaps"].values()) == 2
     assert told["slowest"][0]["seconds"] >= told["median_seconds"] > 0
+    checks = {(one["node"], one["check"]): one for one in serving.ask("GET", "checks?window=10m")["checks"]}
+    assert set(checks) == {(node, name) for node in ("node-1", "node-2") for name in ("agent", "closed")}
+    for (_, name), one in checks.items():
+        assert one["count"] > 0
+        assert one["failed"] == (one["count"] if name == "closed" else 0)
+        assert one["reason"] == ("refused" if name == "closed" else None)
+        assert (one["p50_seconds"] is None) == (name == "closed")
     mine, its = pty.openpty()
     before = termios.tcgetattr(its)
     screen = subprocess.Popen(command, env=environment, stdin=its, stdout=its, stderr=its)

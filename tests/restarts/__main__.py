@@ -107,7 +107,8 @@ def wait_for_minute(begin: int) -> None:
         except (URLError, OSError):
             pass
         if time.monotonic() > until:
-            raise AssertionError(f"the minute of {since} did not come")
+            said = ask(f"pairs/node-1/node-2/history?step=1m&since={since}")
+            raise AssertionError(f"the minute of {since} did not come: {said}")
         time.sleep(2)
 
 
@@ -144,6 +145,7 @@ def main() -> None:
         database.start()
         say("database started")
         last = int(time.time()) // 60 * 60
+        stack.callback(lambda: print(mesh_log(Path(folder)), file=sys.stderr))
         wait_for_minute(last)
         # Late reports are written with the minute after theirs.
         wait_for_minute(last + 60)
@@ -151,7 +153,6 @@ def main() -> None:
         for pair, points in found.items():
             say(f"{pair[0]} -> {pair[1]}  sent {points['sent']}  lost {points['lost']}  reasons {points['reasons']}")
         wrong = [said for pair, points in found.items() for said in faults(*pair, points)]
-        print(mesh_log(Path(folder)), file=sys.stderr)
     if wrong:
         raise SystemExit("\n".join(wrong))
     say("no gap without a reason, and no window twice")

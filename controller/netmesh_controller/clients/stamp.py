@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from netmesh.v1 import agent_pb2
+from netmesh_controller.mesh.probing.checks import Check
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Probing:
     timeout_seconds: float = 1.0
     window_seconds: float = 10.0
     lease_seconds: float = 86400.0
+    checks: tuple[Check, ...] = ()
+    checks_interval_seconds: float = 10.0
 
     def message(self, term: int) -> agent_pb2.ConfigureProbingRequest:
         """As it travels."""
@@ -67,4 +70,9 @@ class Probing:
                 for peer in self.peers
             ],
             answered=[session.message() for session in self.answered],
+            checks=[
+                agent_pb2.Check(name=one.name, kind=one.kind, address=one.address, port=one.port, question=one.question)
+                for one in self.checks
+            ],
+            checks_interval_seconds=self.checks_interval_seconds,
         )

@@ -28,6 +28,7 @@ from netmesh_controller.engines.monitoring.wanted import peers_of, wanted
 from netmesh_controller.inventory.located import InventoryError
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.document import Reason
+from netmesh_controller.mesh.probing.checks import Check, Summary
 from netmesh_controller.mesh.probing.history import Patch
 from netmesh_controller.mesh.probing.live import Standing, Statistic, signs_beside, table
 from netmesh_controller.mesh.probing.peers import TURN_SECONDS, peering
@@ -60,6 +61,14 @@ class Live:
     standing: Standing
 
 
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """What every agent asks beside the probe, and how often; nothing by default."""
+
+    checks: tuple[Check, ...] = ()
+    interval_seconds: float = 10.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Closed:
     """Windows that ended, by their length, and the mesh as it stood then."""
@@ -83,7 +92,9 @@ class Monitor:
         progress: Callable[[], Progress | None] = lambda: None,
         on_closed: Callable[[Closed], None] = lambda _: None,
         interval_seconds: float = 1.0,
+        checks: Checking | None = None,
     ) -> None:
+        self._checking = checks or Checking()
         self._source = source
         self._own = OwnTests(progress)
         self.on_closed = on_closed
@@ -156,6 +167,11 @@ class Monitor:
         standing = self._beside_of(seconds)
         return Live(table(standing, window, statistic), window.started, ended, seconds, standing)
 
+    def checks(self, seconds: int) -> tuple[int, list[Summary]]:
+        """What became of the checks in the last windows of that many seconds, and when the first of them began."""
+        since = self.intake.rolling.filling.started - seconds
+        return since, list(self.intake.checks.over(since))
+
     # Who takes part.
 
     async def _follow(self) -> None:
@@ -191,7 +207,11 @@ class Monitor:
         self._ring = self._ring.updated(zones)
         chosen = peering(self._ring, zones, int(time.time() // TURN_SECONDS))
         self.cover_seconds = chosen.cover_seconds
-        self._wanted = wanted(chosen, found.members, interval_seconds=self._interval)
+        checking = self._checking
+        self._wanted = {
+            name: replace(one, checks=checking.checks, checks_interval_seconds=checking.interval_seconds)
+            for name, one in wanted(chosen, found.members, interval_seconds=self._interval).items()
+        }
         for name, one in found.members.items():
             if one.task is None:
                 if name in self._known:

@@ -1156,6 +1156,8 @@ class ConfigureProbingRequest(_message.Message):
     LEASE_SECONDS_FIELD_NUMBER: _builtins.int
     PEERS_FIELD_NUMBER: _builtins.int
     ANSWERED_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    CHECKS_INTERVAL_SECONDS_FIELD_NUMBER: _builtins.int
     term: _builtins.int
     version: _builtins.int
     """of this configuration, above 0; reports name it"""
@@ -1167,12 +1169,18 @@ class ConfigureProbingRequest(_message.Message):
     """what a report is about"""
     lease_seconds: _builtins.float
     """all ends by itself so long after the last call for it; 0: at once"""
+    checks_interval_seconds: _builtins.float
+    """between two questions of a check, jittered by up to a tenth"""
     @_builtins.property
     def peers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProbePeer]:
         """none: the agent only answers"""
 
     @_builtins.property
     def answered(self) -> _containers.RepeatedCompositeFieldContainer[Global___StampSession]: ...
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Check]:
+        """asked beside the probe; none by default"""
+
     def __init__(
         self,
         *,
@@ -1184,14 +1192,101 @@ class ConfigureProbingRequest(_message.Message):
         lease_seconds: _builtins.float = ...,
         peers: _abc.Iterable[Global___ProbePeer] | None = ...,
         answered: _abc.Iterable[Global___StampSession] | None = ...,
+        checks: _abc.Iterable[Global___Check] | None = ...,
+        checks_interval_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "interval_seconds", b"interval_seconds", "lease_seconds", b"lease_seconds", "peers", b"peers", "term", b"term", "timeout_seconds", b"timeout_seconds", "version", b"version", "window_seconds", b"window_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "checks", b"checks", "checks_interval_seconds", b"checks_interval_seconds", "interval_seconds", b"interval_seconds", "lease_seconds", b"lease_seconds", "peers", b"peers", "term", b"term", "timeout_seconds", b"timeout_seconds", "version", b"version", "window_seconds", b"window_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConfigureProbingRequest: _TypeAlias = ConfigureProbingRequest  # noqa: Y015
+
+@_typing.final
+class Check(_message.Message):
+    """Something that is asked all the time beside the probe."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """reports name it"""
+    kind: _builtins.str
+    """tcp-connect, dns or api-server"""
+    address: _builtins.str
+    """tcp-connect: an IP address or a name; dns: the server's IP address, empty: the host's own"""
+    port: _builtins.int
+    question: _builtins.str
+    """dns: the name that is asked for"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        address: _builtins.str = ...,
+        port: _builtins.int = ...,
+        question: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "kind", b"kind", "name", b"name", "port", b"port", "question", b"question"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Check: _TypeAlias = Check  # noqa: Y015
+
+@_typing.final
+class CheckResult(_message.Message):
+    """What became of a check in a window."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    P50_SECONDS_FIELD_NUMBER: _builtins.int
+    MAX_SECONDS_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    count: _builtins.int
+    failed: _builtins.int
+    p50_seconds: _builtins.float
+    """of those that were answered"""
+    max_seconds: _builtins.float
+    code: _builtins.str
+    """a reason code: why the last one failed"""
+    message: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        count: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        p50_seconds: _builtins.float | None = ...,
+        max_seconds: _builtins.float | None = ...,
+        code: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_seconds", b"_max_seconds", "_p50_seconds", b"_p50_seconds", "max_seconds", b"max_seconds", "p50_seconds", b"p50_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_seconds", b"_max_seconds", "_p50_seconds", b"_p50_seconds", "code", b"code", "count", b"count", "failed", b"failed", "max_seconds", b"max_seconds", "message", b"message", "name", b"name", "p50_seconds", b"p50_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_seconds: _TypeAlias = _typing.Literal["max_seconds"]  # noqa: Y015
+    _WhichOneofArgType__max_seconds: _TypeAlias = _typing.Literal["_max_seconds", b"_max_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__p50_seconds: _TypeAlias = _typing.Literal["p50_seconds"]  # noqa: Y015
+    _WhichOneofArgType__p50_seconds: _TypeAlias = _typing.Literal["_p50_seconds", b"_p50_seconds"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_seconds) -> _WhichOneofReturnType__max_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__p50_seconds) -> _WhichOneofReturnType__p50_seconds | None: ...
+
+Global___CheckResult: _TypeAlias = CheckResult  # noqa: Y015
 
 @_typing.final
 class ProbePeer(_message.Message):
@@ -1305,6 +1400,7 @@ class ProbeReport(_message.Message):
     LATEST_SECONDS_FIELD_NUMBER: _builtins.int
     SOCKET_DROPS_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     instance: _builtins.str
     window: _builtins.int
@@ -1356,6 +1452,10 @@ class ProbeReport(_message.Message):
     def host(self) -> Global___HostSample:
         """at the window's end"""
 
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___CheckResult]:
+        """what was asked beside the probe"""
+
     def __init__(
         self,
         *,
@@ -1379,10 +1479,11 @@ class ProbeReport(_message.Message):
         latest_seconds: _builtins.float = ...,
         socket_drops: _builtins.int = ...,
         host: Global___HostSample | None = ...,
+        checks: _abc.Iterable[Global___CheckResult] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["host", b"host"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "ended_unix_nanoseconds", b"ended_unix_nanoseconds", "forgotten", b"forgotten", "forward_lost", b"forward_lost", "host", b"host", "incomplete", b"incomplete", "instance", b"instance", "late", b"late", "latest_seconds", b"latest_seconds", "lost", b"lost", "measured", b"measured", "network_nanoseconds", b"network_nanoseconds", "out_of_order", b"out_of_order", "return_lost", b"return_lost", "seconds", b"seconds", "sent", b"sent", "skipped", b"skipped", "socket_drops", b"socket_drops", "version", b"version", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "duplicates", b"duplicates", "ended_unix_nanoseconds", b"ended_unix_nanoseconds", "forgotten", b"forgotten", "forward_lost", b"forward_lost", "host", b"host", "incomplete", b"incomplete", "instance", b"instance", "late", b"late", "latest_seconds", b"latest_seconds", "lost", b"lost", "measured", b"measured", "network_nanoseconds", b"network_nanoseconds", "out_of_order", b"out_of_order", "return_lost", b"return_lost", "seconds", b"seconds", "sent", b"sent", "skipped", b"skipped", "socket_drops", b"socket_drops", "version", b"version", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

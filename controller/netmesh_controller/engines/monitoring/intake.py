@@ -14,6 +14,7 @@ from netmesh.v1 import agent_pb2
 from netmesh_controller.clients.samples import sample_from
 from netmesh_controller.engines.monitoring.members import Member
 from netmesh_controller.mesh.probe_witness import probe_witness
+from netmesh_controller.mesh.probing.checks import CheckBook, Result
 from netmesh_controller.mesh.probing.history import Patch, patch_of_report
 from netmesh_controller.mesh.probing.reports import base_of, peer_report
 from netmesh_controller.mesh.probing.totals import Totals
@@ -43,6 +44,7 @@ class Intake:
         self._now = now
         self.counts = Counts()
         self.totals = Totals()
+        self.checks = CheckBook()
         self.begin()
 
     def begin(self) -> None:
@@ -68,6 +70,7 @@ class Intake:
         self._zones = tuple(zones[name] for name in nodes)
         self.totals.keep(tuple(nodes), self._zones)
         self.rolling.with_nodes(nodes)
+        self.checks.keep(nodes)
         self._places = {name: place for place, name in enumerate(nodes)}
         self._members = {name: member for name, member in self._members.items() if name in self._places}
 
@@ -84,7 +87,10 @@ class Intake:
         filling = self.rolling.filling.started
         if base > filling + _AHEAD * BASE_SECONDS:
             self.counts.refused["clock"] += 1
-        elif base > filling:
+            return
+        for one in report.checks:
+            self.checks.add(member.node, one.name, _result(base, one))
+        if base > filling:
             self._ahead.append((base, member, report))
         else:
             self._take(base, member, report)
@@ -152,3 +158,15 @@ class Intake:
             log.warning("%s: %s; the report is left out", member.node, error)
             self.counts.refused["columns"] += 1
             return None
+
+
+def _result(base: int, said: agent_pb2.CheckResult) -> Result:
+    return Result(
+        started=base,
+        count=said.count,
+        failed=said.failed,
+        p50_seconds=said.p50_seconds if said.HasField("p50_seconds") else None,
+        max_seconds=said.max_seconds if said.HasField("max_seconds") else None,
+        code=said.code,
+        message=said.message,
+    )

@@ -14,9 +14,12 @@ from typing import Annotated
 import typer
 
 from netmesh_common import logs
+from netmesh_common.units import parse_duration
 from netmesh_controller.app import Settings
 from netmesh_controller.app import serve as serve_until_stopped
 from netmesh_controller.clients.store import data_directory
+from netmesh_controller.engines.monitor import Checking
+from netmesh_controller.mesh.probing.checks import parse_checks
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, one_sentence
 from netmesh_controller.surfaces.cli.sources import agent_source
 from netmesh_controller.token import VARIABLE, token_source
@@ -46,12 +49,23 @@ def serve(
     pair_metrics: Annotated[
         bool, typer.Option("--pair-metrics", help="Metrics of every pair: four series a pair; see docs/monitoring.md.")
     ] = False,
+    check: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=WHAT",
+            help="All agents ask this all the time: tcp://HOST:PORT, dns://[SERVER/]NAME or api-server. Repeatable.",
+        ),
+    ] = None,
+    check_interval: Annotated[
+        str, typer.Option(metavar="DURATION", help="Between two questions of a check, from 1s on.")
+    ] = "10s",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Stay, and serve the HTTP API: sweeps are started over it, and resumed after a restart."""
     logs.set_up("info" if verbose else "warning")
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     with one_sentence():
+        checking = _checking(check or [], check_interval)
         in_pod = lab is None and agents is None and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
         token, where = _token(token_file, in_pod=in_pod)
         # Bound before a lab is entered: the process moves into its network then, the socket stays here.
@@ -65,9 +79,29 @@ def serve(
                     "Results live as long as this pod, on its emptyDir; component storage or postgresql keeps them."
                 )
             settings = Settings(
-                listener, token, public_read, elected=in_pod, monitors=monitor, pair_metrics=pair_metrics
+                listener,
+                token,
+                public_read,
+                elected=in_pod,
+                monitors=monitor,
+                pair_metrics=pair_metrics,
+                checks=checking,
             )
             asyncio.run(serve_until_stopped(settings, source))
+
+
+def _checking(texts: list[str], interval: str) -> Checking:
+    try:
+        checks = parse_checks(texts)
+    except ValueError as error:
+        raise BadUsageError(f"--check: {error}") from error
+    try:
+        seconds = parse_duration(interval)
+    except ValueError as error:
+        raise BadUsageError(f"--check-interval: {error}") from error
+    if not 1 <= seconds <= 3600:
+        raise BadUsageError(f"--check-interval: {interval} is not from 1s to 1h")
+    return Checking(checks, seconds)
 
 
 def _token(file: Path | None, *, in_pod: bool) -> tuple[Callable[[], str] | None, str]:

@@ -17,6 +17,7 @@ from netmesh_controller.inventory.located import InventoryError
 from netmesh_controller.mesh.ask import AskError
 from netmesh_controller.surfaces.web import (
     cells,
+    checks,
     comparisons,
     diagnoses,
     events,
@@ -50,6 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *openapi.OPERATIONS,
     *nodes.OPERATIONS,
     *mesh.OPERATIONS,
+    *checks.OPERATIONS,
     *history.OPERATIONS,
     *events.OPERATIONS,
     *sweeps.OPERATIONS,
