@@ -63,7 +63,7 @@ def test_plan_files(text: str) -> None:
     assert ask.duration >= 1
     assert ask.omit >= 0
     assert ask.repeat >= 1
-    assert ask.rate is None or ask.rate > 0
+    assert ask.rate in (None, "unlimited") or int(ask.rate) > 0
     assert math.isfinite(ask.interval)
 
 

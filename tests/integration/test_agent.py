@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gc
 import socket
 import time
 from contextlib import aclosing, suppress
@@ -140,6 +141,29 @@ async def test_the_lease_ends_an_endpoint(client: AgentClient, agent: RunningAge
     # The place is free again.
     again = await client.open_endpoint("g2", TCP, 5)
     await client.close_endpoint(again.id, finished=False)
+
+
+async def test_a_stream_that_is_left_before_its_end_leaves_no_connection(
+    identity: Identity, agent: RunningAgent
+) -> None:
+    """Without the collector's help: a soak of sweeps had dozens of them open."""
+
+    def connections() -> int:
+        seen = psutil.Process(agent.process.pid).net_connections("tcp")
+        return sum(one.status == psutil.CONN_ESTABLISHED and one.laddr.port == agent.port for one in seen)
+
+    gc.disable()
+    try:
+        client = AgentClient(agent.target, identity.controller())
+        async with aclosing(client.watch_host("", 0.1)) as samples:
+            await anext(samples)
+        assert connections() == 1
+        await client.close()
+        async with asyncio.timeout(10):
+            while connections():
+                await asyncio.sleep(0.05)
+    finally:
+        gc.enable()
 
 
 async def test_cancelling_ends_the_tool(client: AgentClient, agent: RunningAgent) -> None:

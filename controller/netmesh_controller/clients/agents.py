@@ -21,6 +21,9 @@ from netmesh_controller.mesh.hostwindow import Sample
 
 FAILURE_KEY = "netmesh-failure-bin"
 CALL_SECONDS = 10.0
+# Streams are read and not iterated over: a call's iterator and the call hold each other, so that a stream that is left
+# before its end would keep its connection, beyond the channel's close, until the collector of cycles comes by.
+_EOF: Any = grpc.aio.EOF
 _SUMMARY_FIELDS = ("stdev", "min", "p10", "p50", "p90", "p99", "p999", "max")
 
 
@@ -185,7 +188,7 @@ class AgentClient:
         )
         call = self._stub.RunTest(request, timeout=timeout_seconds)
         try:
-            async for event in call:
+            while (event := await call.read()) is not _EOF:
                 match event.WhichOneof("event"):
                     case "accepted":
                         accepted = event.accepted
@@ -212,7 +215,7 @@ class AgentClient:
         )
         call = self._stub.WatchHost(request)
         try:
-            async for message in call:
+            while (message := await call.read()) is not _EOF:
                 for sample in samples_from(message):
                     yield sample
         except grpc.aio.AioRpcError as error:
@@ -233,7 +236,7 @@ class AgentClient:
         request = agent_pb2.WatchProbesRequest(term=self._term, instance=instance, after=after)
         call = self._stub.WatchProbes(request)
         try:
-            async for report in call:
+            while (report := await call.read()) is not _EOF:
                 yield report
         except grpc.aio.AioRpcError as error:
             raise _translated(error, self.address) from error
