@@ -5,7 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import answers, compare, diagnose, findings, million, probing, report, rest, scale, stamp, starvation, sweep
+from bench import (
+    answers,
+    compare,
+    diagnose,
+    findings,
+    million,
+    monitoring,
+    probing,
+    report,
+    rest,
+    scale,
+    stamp,
+    starvation,
+    sweep,
+)
 
 GROUPS: dict[str, Callable[[], None]] = {
     "rest": rest.main,
@@ -20,6 +34,7 @@ GROUPS: dict[str, Callable[[], None]] = {
     "million": million.main,
     "report": report.main,
     "scale": scale.main,
+    "monitoring": monitoring.main,
 }
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import random
 import signal
 import sys
 import time
@@ -30,6 +32,8 @@ MODES = ("user", "nice", "system", "irq", "softirq", "steal", "idle", "iowait")
 CPUS_FIELD = b"\x12"
 # A program's start, of the model's time.
 TOOL_SECONDS = 0.03
+WINDOW_SECONDS = 10.0
+STAMP_PORT = 61862
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -69,6 +73,7 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
         self._opened: dict[str, tuple[str, asyncio.TimerHandle]] = {}
         self._results: dict[str, agent_pb2.Outcome] = {}
         self._count = 0
+        self._probed: agent_pb2.ProbeReport | None = None
         # By endpoint: until when a watch has told of it.
         self._watched: dict[str, float] = {}
 
@@ -91,6 +96,8 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
             tool_ports=range(61863, 61871),
         )
         reply.device.name, reply.device.mtu_bytes = "eth0", 1500
+        if self._world.probing:
+            reply.stamp_port = STAMP_PORT
         reply.limits.seconds, reply.limits.streams = 3600, 128
         return reply
 
@@ -200,13 +207,27 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
     async def ConfigureProbing(
         self, request: agent_pb2.ConfigureProbingRequest, context: Context
     ) -> agent_pb2.ConfigureProbingReply:
-        await _refuse(context, "not_supported", "simulated agents do not probe")
+        if not self._world.probing:
+            await _refuse(context, "not_supported", "these agents do not probe")
+        self._probed = report_of(request, self._dice)
+        return agent_pb2.ConfigureProbingReply(instance=self.node, stamp_port=STAMP_PORT)
 
     async def WatchProbes(
         self, request: agent_pb2.WatchProbesRequest, context: Context
     ) -> AsyncGenerator[agent_pb2.ProbeReport, None]:
-        await _refuse(context, "not_supported", "simulated agents do not probe")
-        yield agent_pb2.ProbeReport()
+        if not self._world.probing:
+            await _refuse(context, "not_supported", "these agents do not probe")
+        while True:
+            # As the real ones: windows end at whole multiples of their length.
+            ends = (math.floor(time.time() / WINDOW_SECONDS) + 1) * WINDOW_SECONDS
+            await asyncio.sleep(ends - time.time())
+            if self._probed is None:
+                continue
+            report = self._probed
+            report.instance, report.window = self.node, round(ends / WINDOW_SECONDS)
+            report.seconds, report.ended_unix_nanoseconds = WINDOW_SECONDS, round(ends * 1e9)
+            report.host.CopyFrom(self._sample(self._clock()))
+            yield report
 
     async def AskReflector(
         self, request: agent_pb2.AskReflectorRequest, context: Context
@@ -285,6 +306,15 @@ def _ticks(now: float) -> list[int]:
     hundredths = round(now * 100)
     user, system, softirq = hundredths * 3 // 100, hundredths // 50, hundredths // 20
     return [user, 0, system, 0, softirq, 0, hundredths - user - system - softirq, 0]
+
+
+def report_of(request: agent_pb2.ConfigureProbingRequest, dice: random.Random) -> agent_pb2.ProbeReport:
+    """What a window of these probes tells: each was answered, after some hundred microseconds."""
+    peers = len(request.peers)
+    each = round(WINDOW_SECONDS / request.interval_seconds)
+    times = [round(300e3 * dice.lognormvariate(0, 0.2)) for _ in range(peers * each)]
+    counts = [each] * peers
+    return agent_pb2.ProbeReport(version=request.version, sent=counts, measured=counts, network_nanoseconds=times)
 
 
 async def _refuse(context: Context, code: str, message: str) -> NoReturn:

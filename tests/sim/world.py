@@ -14,7 +14,7 @@ class World:
     """`factor`: tests take so many times less than they say. `jitter`: durations vary by up to this part; a part of
     `stragglers` takes three times as long, a part of `failures` fails once it has run. `oversubscribed`: a zone's
     nodes want so many times more than its uplink carries; 1 leaves the uplinks out. `lost`: so many agents stop within
-    `away_seconds` of their start, and are back as long after.
+    `away_seconds` of their start, and are back as long after. `probing`: agents tell of probes, all answered.
     """
 
     nodes: int
@@ -28,6 +28,7 @@ class World:
     lost: int = 0
     away_seconds: float = 10.0
     cpus: int = 32
+    probing: bool = False
     seed: int = 1
     names: tuple[str, ...] = field(init=False, repr=False)
 

