@@ -22,7 +22,7 @@ from tests.sim.world import World
 
 from netmesh_controller.engines import monitor
 from netmesh_controller.identity import make_identity
-from netmesh_controller.mesh.probing.peers import peering
+from netmesh_controller.mesh.probing.peers import ALL_PAIRS_UP_TO, PEERS, peering
 from netmesh_controller.surfaces.cli import main as command_line
 
 NODES = 1000
@@ -85,7 +85,7 @@ async def _told(process: psutil.Process, world: World, everybody: bool) -> None:
     after, seconds, last = process.cpu_times(), time.monotonic() - began, await _metrics()
     used = after.user + after.system - before.user - before.system
     outcomes = {name: last[name] - first.get(name, 0.0) for name in last if "probe_reports_total" in name}
-    peers = world.nodes - 1 if everybody else 40
+    peers = world.nodes - 1 if everybody or world.nodes <= ALL_PAIRS_UP_TO else PEERS
     print(f"  {world.nodes} nodes, {peers} peers each, {seconds:.0f} s; reports by what became of them:")
     for name, count in outcomes.items():
         if count:
