@@ -15,7 +15,7 @@ from tests.kube.installed import Netmesh
 pytestmark = pytest.mark.timeout(900)
 
 
-_EVERY_TENTH = ("-m", "statistic", "--mode", "nth", "--every", "10", "-j", "DROP")
+_EVERY_TENTH = ("-m", "statistic", "--mode", "nth", "--every", "10", "--packet", "0", "-j", "DROP")
 
 
 def _diagnosed(netmesh: Netmesh, source: str, target: str) -> dict[str, Any]:
