@@ -12,6 +12,8 @@ from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.document import Node, Reason
 
 FRESH_SECONDS = 5.0
+# Asking a thousand agents takes seconds of CPU, which a sweep needs: whoever asks all the time costs a tenth at most.
+PAUSE_FOR_EACH_SECOND = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +32,21 @@ class Roster:
         self._source = source
         self._term = term
         self._lock = asyncio.Lock()
-        self._seen: tuple[float, Present] | None = None
+        self._seen: tuple[float, Present] | None = None  # until when it is fresh
 
     async def nodes(self) -> Present:
-        """Who is there, no older than `FRESH_SECONDS`; InventoryError or CertificateError where nobody can tell."""
+        """Who is there, no older than `FRESH_SECONDS`, or than ten times what asking took.
+
+        InventoryError or CertificateError where nobody can tell.
+        """
         async with self._lock:
-            if self._seen is None or time.monotonic() - self._seen[0] > FRESH_SECONDS:
+            began = time.monotonic()
+            if self._seen is None or began > self._seen[0]:
                 found = await survey(
                     await self._source.locate(), self._source.certificates, idle_seconds=0, term=self._term()
                 )
                 await found.close()
-                self._seen = time.monotonic(), Present(found.nodes, found.unreachable, found.remarks)
+                now = time.monotonic()
+                fresh = max(FRESH_SECONDS, PAUSE_FOR_EACH_SECOND * (now - began))
+                self._seen = now + fresh, Present(found.nodes, found.unreachable, found.remarks)
             return self._seen[1]
