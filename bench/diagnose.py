@@ -1,6 +1,6 @@
 """Faults put into a lab, and what `diagnose` says first: each 5 times (NETMESH_BENCH_RUNS), and healthy controls.
 
-NETMESH_BENCH_QUICK=1 asks with --quick. NETMESH_BENCH_CASES="a pair shaped,delay" names those that are wanted.
+NETMESH_BENCH_QUICK=1 asks with --quick. NETMESH_BENCH_CASES="a pair shaped;delay" names those that are wanted.
 NETMESH_BENCH_FILE keeps each answer as a line as it comes; what stands there is not asked again, and the table at the
 end is of all of the file.
 """

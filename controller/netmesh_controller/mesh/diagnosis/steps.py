@@ -259,7 +259,8 @@ def _hosts(seen: Seen, quick: bool) -> Options | None:
         "tests": "tcp-bandwidth" if quick else "tcp-bandwidth,udp-latency,tcp-connect",
         **({} if quick else {"tool": "iperf3,stamp"}),
         "pairs": _pairs(seen.ends(slower(seen))),
-        **_time(quick),
+        "duration": "2s",
+        "omit": "1s",
     }
 
 
