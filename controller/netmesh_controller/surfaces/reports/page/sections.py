@@ -93,11 +93,11 @@ def beside_hosts(content: Content) -> Markup:
 
 
 def cost(content: Content) -> Markup:
-    """What the traffic costs in CPU, by path and test; nothing where no test transfers data, or none shows it."""
+    """What the traffic costs in CPU, by path and test; nothing where no test transfers data."""
     rows = [
         [one.series.path, _test(one), *(in_words(middle(one.tables[value]["mean"])) for value in COST_VALUES)]
         for one in content.series
-        if set(COST_VALUES) <= one.tables.keys() and any(one.tables[value]["mean"].known.any() for value in COST_VALUES)
+        if set(COST_VALUES) <= one.tables.keys()
     ]
     if not rows:
         return Markup()
