@@ -289,7 +289,7 @@ _SEALED_LINK = Link(
 )
 
 
-@settings(max_examples=cases(3000), deadline=None)
+@settings(max_examples=cases(1000), deadline=None)
 @given(
     st.booleans(),
     st.binary(max_size=220),
