@@ -8,6 +8,7 @@ import struct
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.support.fuzzing import cases
 
 from netmesh_agent.stamp import packets, timestamps, tlvs
 from netmesh_agent.stamp.reflection import Received, Session
@@ -237,7 +238,7 @@ def _survives(kind: str, packet: bytes) -> None:
         ]
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=cases(500), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(sorted(_SESSIONS)), _HOSTILE)
 @example("open", b"")
 @example("open", bytes(44) + struct.pack(">BBH", 0, 7, 65535))
@@ -249,7 +250,7 @@ def test_ten_thousand_more_hostile_packets() -> None:
     """Drawn without a search for the smallest that fails, which takes most of the time: the seed names them."""
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)
-    for number in range(10_000):
+    for number in range(cases(10_000)):
         areas = [
             tlv(
                 chance.choice((0, 1, 2, 3, 4, 7, 8, 255)),
