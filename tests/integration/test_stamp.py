@@ -175,7 +175,7 @@ def test_a_sweep_by_stamp_on_all_kinds_of_paths(controller: Controller, lab: Cal
         assert 0 < network < whole
         # One clock on one machine: ways are told apart without an error.
         assert one.tool.reported["one_way_error_seconds"] == 0
-        assert one.tool.reported["kernel_stamps"] == 4
+        assert one.tool.reported["kernel_stamps"] == 4, (one.path, one.source, one.target, one.tool.raw)
         # Of means, not of medians: those of two ways need not add up to that of both.
         ways = mean(one, "forward_delay_seconds") + mean(one, "return_delay_seconds")
         assert ways == pytest.approx(mean(one, "network_round_trip_seconds"), rel=0.02)

@@ -6,12 +6,12 @@ import asyncio
 import select
 import socket
 import time
-from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from netmesh_agent.stamp import kernel
 from netmesh_agent.stamp.datagrams import BATCH, Incoming, Outgoing, TransmitStamps, name_of
+from netmesh_agent.stamp.ledger import Ledger
 from netmesh_agent.stamp.packets import OPEN_SSID_AT, SEALED_BYTES, SEALED_SSID_AT, sealed_well
 from netmesh_agent.stamp.reflection import Received, Session
 from netmesh_agent.stamp.timestamps import encode_error_estimate
@@ -23,8 +23,6 @@ SESSIONS_OF_ANY = 4096
 BUFFER_BYTES = 4 * 1024 * 1024
 # How long a clock's error is believed; the kernel lets it grow by 500 ppm.
 CLOCK_SECONDS = 16
-# Transmit stamps come back within a few batches, or not at all.
-_NUMBERS = 4096
 _ADDRESS = {socket.AF_INET: slice(4, 8), socket.AF_INET6: slice(8, 24)}
 
 
@@ -216,26 +214,21 @@ class _Port:
         self._outgoing = Outgoing(sock.family, shared=self._incoming)
         self._stamps = TransmitStamps()
         self._family = sock.family
-        # By the number of a sendmsg(2): whose answer it was, the answer's sequence number, and when it was made.
-        self._number = 0
-        # Transmit stamps that are still to come.
-        self._unstamped = 0
-        self._whose: list[Session | None] = [None] * _NUMBERS
-        self._which = array("Q", bytes(8 * _NUMBERS))
-        self._when = array("q", bytes(8 * _NUMBERS))
-        # The same of the batch in hand, by its slot; None: not answered.
+        self._ledger: Ledger[Session] = Ledger()
+        # Of the batch in hand, by slot: whose answer it is (None: not answered), its sequence number, when it was made.
         self._batch: list[Session | None] = [None] * BATCH
         self._sequences = [0] * BATCH
         self._times = [0] * BATCH
 
     def ready(self) -> int:
         """Answers what has come, up to a batch; returns how many packets it was."""
-        self._read_stamps()
+        if self._ledger.awaited:
+            self._read_stamps()
         incoming = self._incoming
         count = incoming.receive(self.descriptor)
         if not count:
-            # Something woke us: what is left of a numbering before, which would do so again and again.
-            self._stamps.read(self.descriptor)
+            # A further stamp of a packet, or one of a numbering before: left there, it would wake us again and again.
+            self._read_stamps()
             return 0
         arrived = time.time_ns()
         reflector = self.reflector
@@ -302,35 +295,18 @@ class _Port:
             counts.reflected += sum(session is not None for session in batch[:count]) - len(failed)
             # Which numbers were used up is not known: the stamps of this batch go missing.
             kernel.restart_numbering(self.sock)
-            self._number = 0
-            self._unstamped += count
-            self._whose = [None] * _NUMBERS
+            self._ledger.restart()
             return
-        number = self._number
         for slot in range(count):
             session = batch[slot]
             if session is not None:
-                at = number % _NUMBERS
-                self._whose[at] = session
-                self._which[at] = self._sequences[slot]
-                self._when[at] = self._times[slot]
-                number += 1
-        counts.reflected += number - self._number
-        self._unstamped += number - self._number
-        self._number = number
+                self._ledger.sent(session, self._sequences[slot], self._times[slot])
+                counts.reflected += 1
 
     def _read_stamps(self) -> None:
         """Keeps true transmit times for the answers that will carry them."""
-        if not self._unstamped:
-            return
-        stamps = self._stamps.read(self.descriptor)
-        self._unstamped -= len(stamps)
-        for number, stamp in stamps:
-            at = number % _NUMBERS
-            session = self._whose[at]
-            # One from before the answer was made is another's, of before the numbering was restarted.
-            if session is not None and stamp >= self._when[at]:
-                session.follow_ups.append((self._which[at], stamp))
+        for session, sequence, stamp in self._ledger.stamped(self._stamps.read(self.descriptor)):
+            session.follow_ups.append((sequence, stamp))
 
 
 def _packed(peer: str | None) -> bytes | None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from array import array
 
 from netmesh_agent.stamp import kernel
 from netmesh_agent.stamp.datagrams import BATCH, SLOT_BYTES, Incoming, Outgoing, TransmitStamps
+from netmesh_agent.stamp.ledger import Ledger
 from netmesh_agent.stamp.link import Link
 from netmesh_agent.stamp.timestamps import stamp_from_nanoseconds
 
 BUFFER_BYTES = 4 * 1024 * 1024
-# Transmit stamps come back within a few batches, or not at all.
-_NUMBERS = 4096
 
 
 class SendingPort:
@@ -46,15 +44,11 @@ class SendingPort:
         self._outgoing = Outgoing(family, slot_bytes=slot_bytes)
         self._stamps = TransmitStamps()
         self._links: dict[bytes, Link] = {}
-        self._batch: list[Link | None] = [None] * BATCH
+        self._batch: list[Link] = []
         self._sequences = [0] * BATCH
+        self._times = [0] * BATCH
         self._filled = 0
-        # By the number of a sendmsg(2): whose probe it was, and which.
-        self._sent = 0
-        self._whose: list[Link | None] = [None] * _NUMBERS
-        self._which = array("Q", bytes(8 * _NUMBERS))
-        # Transmit stamps that are still to come.
-        self._unstamped = 0
+        self._ledger: Ledger[Link] = Ledger()
         self._wakes = wakes
         if wakes:
             asyncio.get_running_loop().add_reader(self._descriptor, self._ready)
@@ -88,8 +82,8 @@ class SendingPort:
         name_bytes = outgoing.name_bytes
         outgoing.names[slot * name_bytes : (slot + 1) * name_bytes] = link.name
         outgoing.iovec_words[2 * slot + 1] = link.length
-        self._batch[slot] = link
-        self._sequences[slot] = sequence
+        self._batch.append(link)
+        self._sequences[slot], self._times[slot] = sequence, now
         self._filled = slot + 1
         if self._filled == BATCH:
             self.flush()
@@ -100,34 +94,21 @@ class SendingPort:
         if not count:
             return
         self._filled = 0
+        batch, self._batch = self._batch, []
         failed = self._outgoing.send(self._descriptor, 0, count)
         if failed:
             self.unsent += len(failed)
             # Which numbers were used up is not known: the stamps of this batch go missing.
             kernel.restart_numbering(self.sock)
-            self._sent = 0
-            self._unstamped += count
-            self._whose = [None] * _NUMBERS
+            self._ledger.restart()
             return
-        number = self._sent
-        for slot in range(count):
-            at = number % _NUMBERS
-            self._whose[at] = self._batch[slot]
-            self._which[at] = self._sequences[slot]
-            number += 1
-        self._sent = number
-        self._unstamped += count
+        for link, sequence, when in zip(batch, self._sequences, self._times, strict=False):
+            self._ledger.sent(link, sequence, when)
         self._read_stamps()
 
     def _read_stamps(self) -> None:
-        if not self._unstamped:
-            return
-        stamps = self._stamps.read(self._descriptor)
-        self._unstamped -= len(stamps)
-        for number, stamp in stamps:
-            link = self._whose[number % _NUMBERS]
-            if link is not None:
-                link.flow.transmitted(self._which[number % _NUMBERS], stamp)
+        for link, sequence, stamp in self._ledger.stamped(self._stamps.read(self._descriptor)):
+            link.flow.transmitted(sequence, stamp)
 
     def drain(self) -> None:
         """Reads all that waits."""
@@ -135,13 +116,13 @@ class SendingPort:
             pass
 
     def _ready(self) -> int:
-        self._read_stamps()
+        if self._ledger.awaited:
+            self._read_stamps()
         incoming = self._incoming
         count = incoming.receive(self._descriptor)
         if not count:
-            if self._wakes:
-                # Something woke us: what is left of a numbering before, which would do so again and again.
-                self._stamps.read(self._descriptor)
+            # A further stamp of a packet, or one of a numbering before: left there, it would wake us again and again.
+            self._read_stamps()
             return 0
         now = time.time_ns()
         payload, names, slot_bytes, name_bytes = (
