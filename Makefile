@@ -42,6 +42,10 @@ FUZZED := tests/fuzz tests/agent/tools/test_mutated_output.py tests/agent/tools/
 fuzz: install
 	NETMESH_FUZZ_CASES=$(or $(CASES),10000) $(BIN)/python -m pytest $(FUZZED) -k "fuzz or hostile or mutated or taken" --timeout 3600 $(ARGS)
 
+# What goes wrong in mid-sweep, a row a case; docs/chaos.md.
+chaos: install
+	$(BIN)/python -m pytest -s tests/chaos --timeout 600 $(ARGS)
+
 # Monitoring and sweeps in a lab under churn for MINUTES; docs/soak.md.
 soak: install
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(ARGS)

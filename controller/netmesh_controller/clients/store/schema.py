@@ -92,6 +92,8 @@ def _told(path: Path) -> Iterator[None]:
         with as_written(str(path)):
             yield
     except sqlite3.Error as error:
-        if "malformed" in str(error) or "not a database" in str(error):
-            raise StoreError(f"{path} is damaged or no database ({error}); it is left as it is") from error
-        raise StoreError(f"{path} cannot be used: {error}; it is left as it is") from error
+        # A damaged schema is quoted by SQLite, with its line breaks.
+        why = " ".join(str(error).split())
+        if "malformed" in why or "not a database" in why:
+            raise StoreError(f"{path} is damaged or no database ({why}); it is left as it is") from error
+        raise StoreError(f"{path} cannot be used: {why}; it is left as it is") from error
