@@ -67,4 +67,8 @@ def descriptors_exhausted(mesh: Mesh, _controller: subprocess.Popen[str]) -> Und
     process = psutil.Process(mesh.agents["node-3/pod"].process.pid)
     before = process.rlimit(psutil.RLIMIT_NOFILE)
     process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), before[1]))
-    return lambda: process.rlimit(psutil.RLIMIT_NOFILE, before)
+
+    def give_back() -> None:
+        process.rlimit(psutil.RLIMIT_NOFILE, before)
+
+    return give_back
