@@ -31,7 +31,7 @@ def figure(value: str, number: float) -> str:
 
 def of_node(one: Fitted, bad: BadNode) -> Finding:
     """A slow or lossy node."""
-    seen, usual = _of_cells(one, *_cells_of_node(one, bad))
+    seen, usual = _of_node_and_others(one, bad)
     name = one.names[bad.node]
     where = {"node": name, "direction": bad.direction, **one.about}
     if zone := one.zones[one.fit.zone[bad.node]]:
@@ -42,7 +42,7 @@ def of_node(one: Fitted, bad: BadNode) -> Finding:
     return Finding(
         kind=f"{one.looked.kind}_node",
         where=where,
-        size=_size(one, bad.size),
+        size=_size_of_node(one, bad, seen, usual),
         evidence={
             **one.measured,
             "seen": seen,
@@ -119,6 +119,29 @@ def _cells_of_node(one: Fitted, bad: BadNode) -> tuple[list[int], list[int]]:
     return rows, columns
 
 
+def _of_node_and_others(one: Fitted, bad: BadNode) -> tuple[float | None, float | None]:
+    """The median of a node's cells, and that of what the others have among themselves between the same zones.
+
+    Both were measured: in a zone of a few nodes the fit's level of a zone is partly the bad node's own.
+    """
+    rows, columns = _cells_of_node(one, bad)
+    there = np.isfinite(one.fit.cells)
+    mine = one.values[rows, columns][there[rows, columns]]
+    if not mine.size:
+        return None, None
+    others = there.copy()
+    others[bad.node, :] = others[:, bad.node] = False
+    usual = []
+    for row, column in zip(rows, columns, strict=True):
+        alike = np.ix_(one.fit.zone == one.fit.zone[row], one.fit.zone == one.fit.zone[column])
+        figures = one.values[alike][others[alike]]
+        if there[row, column] and figures.size:
+            usual.append(np.median(figures))
+    if not usual and others.any():
+        usual.append(np.median(one.values[others]))
+    return float(np.median(mine)), float(np.median(usual)) if usual else None
+
+
 def _of_cells(one: Fitted, rows: list[int], columns: list[int]) -> tuple[float | None, float | None]:
     """The median of some cells, and what it would be if nothing were wrong with their nodes or with themselves."""
     seen = one.values[rows, columns]
@@ -136,6 +159,13 @@ def _size(one: Fitted, badness: float) -> float:
     if one.looked.kind == "lossy":
         return float(f"{one.looked.natural(badness):.4g}")
     return float(f"{math.exp(badness if one.looked.worse == 'more' else -badness):.4g}")
+
+
+def _size_of_node(one: Fitted, bad: BadNode, seen: float | None, usual: float | None) -> float:
+    """As `_size`, by what was measured where both figures are known."""
+    if one.looked.kind == "lossy" or seen is None or not usual:
+        return _size(one, bad.size)
+    return float(f"{seen / usual:.4g}")
 
 
 def _method(one: Fitted, badness: float) -> dict[str, Any]:

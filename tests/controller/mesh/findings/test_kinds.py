@@ -245,3 +245,20 @@ def test_a_node_that_loses_what_it_sends_by_probes_that_know_the_way() -> None:
     finding = one(find(nodes, {series: made}, duration_seconds=5.0))
     assert (finding.kind, finding.where["node"], finding.where["direction"]) == ("lossy_node", name(2), "out")
     assert "3 % lost, where 0 % is usual" in finding.sentence
+
+
+def test_what_is_usual_is_what_the_others_have() -> None:
+    """Two nodes in a zone, one of them slow: nothing in that zone is without it, and the zone's level is its own."""
+    quiet = healthy(np.random.default_rng(3), 5, zones=2)
+    nodes = nodes_of(quiet)
+    series = Series("pod-to-pod", "udp-latency", Parameters(instrument="stamp", offered_per_second=1000))
+    made = Gathered(series, [node.name for node in nodes])
+    rows, columns = np.nonzero(~quiet.missing)
+    slow = (rows == 3) | (columns == 3)
+    made.fill(rows, columns, 1, {"round_trip_seconds": np.where(slow, 3e-3, 60e-6)})
+    finding = one(find(nodes, {series: made}, duration_seconds=5.0))
+    assert (finding.kind, finding.where["node"]) == ("slow_node", name(3))
+    assert finding.evidence["seen"] == pytest.approx(3e-3)
+    assert finding.evidence["usual"] == pytest.approx(60e-6)
+    assert finding.size == pytest.approx(50)
+    assert "3 ms where 60 µs are usual" in finding.sentence
