@@ -25,7 +25,7 @@ class AskError(BadUsageError):
     """What was asked for cannot be had; `str()` is one sentence that begins with the field's name."""
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
+        super().__init__(" ".join(f"{field}: {message}".splitlines()))  # values may have line breaks
         self.field = field
         self.message = message
 

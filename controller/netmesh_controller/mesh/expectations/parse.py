@@ -48,7 +48,9 @@ class ExpectationError(BadUsageError):
     """The text is no expectation; the message says which part of it is wrong and what would be right."""
 
     def __init__(self, text: str, part: str, message: str) -> None:
-        super().__init__(f"--expect '{text}': {part}: {message}")
+        super().__init__(
+            " ".join(f"--expect '{text}': {part}: {message}".splitlines())
+        )  # the text may have line breaks
 
 
 @dataclass(frozen=True, slots=True)
