@@ -186,7 +186,7 @@ class AgentClient:
             stamp=stamp.message() if stamp is not None else None,
             batch_seconds=batch_seconds,
         )
-        call = self._stub.RunTest(request, timeout=timeout_seconds)
+        call: Any = self._stub.RunTest(request, timeout=timeout_seconds)
         try:
             while (event := await call.read()) is not _EOF:
                 match event.WhichOneof("event"):
@@ -213,7 +213,7 @@ class AgentClient:
         request = agent_pb2.WatchHostRequest(
             term=self._term, interval_seconds=interval_seconds, endpoint=endpoint, batch_seconds=batch_seconds
         )
-        call = self._stub.WatchHost(request)
+        call: Any = self._stub.WatchHost(request)
         try:
             while (message := await call.read()) is not _EOF:
                 for sample in samples_from(message):
@@ -234,7 +234,7 @@ class AgentClient:
     async def watch_probes(self, instance: str = "", after: int = 0) -> AsyncGenerator[agent_pb2.ProbeReport, None]:
         """What became of its probes: windows after the last that was seen of that instance, then each as it ends."""
         request = agent_pb2.WatchProbesRequest(term=self._term, instance=instance, after=after)
-        call = self._stub.WatchProbes(request)
+        call: Any = self._stub.WatchProbes(request)
         try:
             while (report := await call.read()) is not _EOF:
                 yield report
