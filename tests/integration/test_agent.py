@@ -331,7 +331,7 @@ async def test_sigterm_ends_tests_and_servers(identity: Identity, agent: Running
 async def test_a_slow_handshake_is_waited_for(client: AgentClient, identity: Identity, agent: RunningAgent) -> None:
     """A busy machine takes a while for a handshake; giving it up after 0.2 s made gaps of healthy agents."""
     host, _, port = agent.target.rpartition(":")
-    opened = 0
+    opened, ended = 0, asyncio.Event()
 
     async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal opened
@@ -346,9 +346,13 @@ async def test_a_slow_handshake_is_waited_for(client: AgentClient, identity: Ide
             target.close()
 
         await asyncio.gather(pass_on(reader, back), pass_on(onward, writer))
+        await asyncio.gather(back.wait_closed(), writer.wait_closed(), return_exceptions=True)
+        ended.set()
 
     async with await asyncio.start_server(slowly, "127.0.0.1", 0) as server:
         slow = AgentClient(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", identity.controller())
         assert (await slow.describe())["node"] == (await client.describe())["node"]
         await slow.close()
+        async with asyncio.timeout(20):
+            await ended.wait()
     assert opened == 1
