@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import logging
 import math
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 FAILURE_KEY = "netmesh-failure-bin"
 _STATUS = {"busy": grpc.StatusCode.RESOURCE_EXHAUSTED, "tool_missing": grpc.StatusCode.FAILED_PRECONDITION}
 
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC}
+
 
 class _Request(Protocol):
     @property
@@ -40,6 +43,14 @@ class _Request(Protocol):
 Context = grpc.aio.ServicerContext[Any, Any]
 RequestT = TypeVar("RequestT", bound=_Request)
 ReplyT = TypeVar("ReplyT")
+
+
+def _exhausted(error: OSError) -> Refused:
+    """Not now, where the host or this process has no more descriptors, memory or processes; else the error, raised."""
+    if error.errno not in _EXHAUSTED:
+        raise error
+    log.warning("a call is refused: %s", error)
+    return Refused("busy", f"the agent has no room for it now: {error.strerror}")
 
 
 async def _abort(context: Context, refused: Refused) -> NoReturn:
@@ -63,6 +74,8 @@ def _unary(
             return await method(self, request)
         except Refused as refused:
             await _abort(context, refused)
+        except OSError as error:
+            await _abort(context, _exhausted(error))
 
     return call
 
@@ -84,6 +97,8 @@ def _stream(
                 await replies.aclose()
         except Refused as refused:
             await _abort(context, refused)
+        except OSError as error:
+            await _abort(context, _exhausted(error))
 
     return call
 

@@ -7,16 +7,22 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from netmesh_common.errors import BadUsageError, CouldNotRunError
+
 log = logging.getLogger(__name__)
 
 
 def guarded_task(coroutine: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
-    """Starts a named background task; an error that ends it is logged with its traceback."""
+    """Starts a named background task; an error that ends it is logged, one that nobody foresaw with its traceback."""
 
     async def guard() -> None:
         try:
             await coroutine
         except asyncio.CancelledError:
+            raise
+        except (BadUsageError, CouldNotRunError) as error:
+            # Foreseen, and told in a sentence: where it was raised is nobody's concern.
+            log.error("the task %s ended: %s", name, error)  # noqa: TRY400
             raise
         except Exception:
             log.exception("the task %s ended with an error", name)
