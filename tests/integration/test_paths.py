@@ -92,9 +92,11 @@ def test_the_mtu_of_one_link_is_found_and_a_black_hole_is_told(
         assert (mean(one, "mtu_bytes"), mean(one, "black_hole")) == width, (one.source, one.target)
 
 
-def test_a_pod_with_half_a_core_is_seen_to_be_bound_by_it(controller: Controller, lab: Callable[[str], Lab]) -> None:
-    running = lab("nodes: 2\nlinks: {node-1: {rate: 10G}, node-2: {rate: 10G}}\npods: {node-2: {cpu: 0.5}}")
-    # Small messages make both ends want more than the half core.
+def test_a_pod_with_a_fifth_of_a_core_is_seen_to_be_bound_by_it(
+    controller: Controller, lab: Callable[[str], Lab]
+) -> None:
+    running = lab("nodes: 2\nlinks: {node-1: {rate: 10G}, node-2: {rate: 10G}}\npods: {node-2: {cpu: 0.2}}")
+    # With small messages both ends want more than that, the receiver half a core on a fast machine.
     document = sweep(
         controller,
         running,
@@ -118,7 +120,7 @@ def test_a_pod_with_half_a_core_is_seen_to_be_bound_by_it(controller: Controller
         assert host.throttled_seconds is not None
         assert host.throttled_seconds > 0.2
         assert host.tool_cpu_cores is not None
-        assert host.tool_cpu_cores < 0.6
+        assert host.tool_cpu_cores < 0.3
     free = cell(document, "node-1", "node-2", "tcp-bandwidth").hosts.source
     assert free is not None
     assert free.throttled_seconds == 0
