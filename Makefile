@@ -44,7 +44,7 @@ fuzz: install
 
 # What goes wrong in mid-sweep, a row a case; docs/chaos.md.
 chaos: install
-	$(BIN)/python -m pytest -s tests/chaos --timeout 600 $(ARGS)
+	NETMESH_CHAOS=full $(BIN)/python -m pytest -s tests/chaos --timeout 600 $(ARGS)
 
 # Monitoring and sweeps in a lab under churn for MINUTES; docs/soak.md.
 soak: install

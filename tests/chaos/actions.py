@@ -1,74 +1,113 @@
-"""What goes wrong, one function an action: each does it to a mesh under a sweep, and says what is to be undone."""
+"""What can go wrong, one function each; what is put right before a resume goes into `scene.undo`."""
 
 from __future__ import annotations
 
-import os
+import resource
 import signal
 import subprocess
-from collections.abc import Callable
+import time
+from contextlib import suppress
+from functools import partial
 
 import psutil
-from tests.integration.test_failures import Mesh
+from tests.chaos.scene import Scene
 
-Undo = Callable[[], None]
-
-
-def _nothing() -> None:
-    pass
+VICTIM = "node-3"
+_PAUSE_SECONDS = 4.0
 
 
-def agent_killed(mesh: Mesh, _controller: subprocess.Popen[str]) -> Undo:
-    """SIGKILL; it is started again after the sweep."""
-    mesh.kill("node-3")
-    return lambda: mesh.start(3)
+def nothing(scene: Scene) -> None:
+    """The control: what is found after this is no fault's."""
 
 
-def agent_stopped(mesh: Mesh, _controller: subprocess.Popen[str]) -> Undo:
-    """SIGSTOP: its connections stay, and nobody answers."""
-    pids = [mesh.agents[f"node-3/{role}"].process.pid for role in ("pod", "peer")]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-
-    def go_on() -> None:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-    return go_on
+def agent_killed(scene: Scene) -> None:
+    scene.mesh.kill(VICTIM)
+    scene.undo.append(partial(scene.mesh.start, 3))
 
 
-def tool_killed(mesh: Mesh, _controller: subprocess.Popen[str]) -> Undo:
-    """SIGKILL to whatever measures now; nothing where nothing does."""
-    for tool in mesh.tools():
-        try:
-            tool.kill()
-        except psutil.NoSuchProcess:
-            continue
-    return _nothing
+def agent_stopped(scene: Scene) -> None:
+    _pause(*scene.agents(VICTIM))
 
 
-def controller_killed(_mesh: Mesh, controller: subprocess.Popen[str]) -> Undo:
-    """SIGKILL."""
-    controller.kill()
-    return _nothing
+def agent_slowed(scene: Scene) -> None:
+    """It runs for a fifth of the time."""
+    for _ in range(30):
+        _pause(*scene.agents(VICTIM), seconds=0.08)
+        time.sleep(0.02)
 
 
-def controller_stopped(_mesh: Mesh, controller: subprocess.Popen[str]) -> Undo:
-    """SIGSTOP for 3 s."""
-    controller.send_signal(signal.SIGSTOP)
-    try:
-        controller.wait(3)
-    except subprocess.TimeoutExpired:
-        controller.send_signal(signal.SIGCONT)
-    return _nothing
+def tool_killed(scene: Scene) -> None:
+    for client in scene.clients()[:1]:
+        with suppress(psutil.NoSuchProcess):
+            client.kill()
 
 
-def descriptors_exhausted(mesh: Mesh, _controller: subprocess.Popen[str]) -> Undo:
-    """An agent can open no further file: prlimit(2) to what it has open."""
-    process = psutil.Process(mesh.agents["node-3/pod"].process.pid)
-    before = process.rlimit(psutil.RLIMIT_NOFILE)
-    process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), before[1]))
+def tool_stopped(scene: Scene) -> None:
+    _pause(*scene.clients()[:1])
 
-    def give_back() -> None:
-        process.rlimit(psutil.RLIMIT_NOFILE, before)
 
-    return give_back
+def controller_killed(scene: Scene) -> None:
+    scene.sweep.kill()
+
+
+def controller_stopped(scene: Scene) -> None:
+    _pause(scene.process())
+
+
+def controller_interrupted(scene: Scene) -> None:
+    scene.sweep.send_signal(signal.SIGINT)
+
+
+def disk_full(scene: Scene) -> None:
+    """Not a page of the store's file system is left."""
+    ballast = scene.controller.data / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    scene.undo.append(ballast.unlink)
+
+
+def controller_without_descriptors(scene: Scene) -> None:
+    _no_descriptors(scene.process())
+
+
+def agent_without_descriptors(scene: Scene) -> None:
+    for agent in scene.agents(VICTIM):
+        before = _no_descriptors(agent)
+        scene.undo.append(partial(agent.rlimit, psutil.RLIMIT_NOFILE, before))
+
+
+def no_way_to_the_agent(scene: Scene) -> None:
+    _drop(scene, "-d", "127.0.0.3", "--dport", "19410:19411")
+
+
+def no_way_back_from_the_agent(scene: Scene) -> None:
+    _drop(scene, "-s", "127.0.0.3", "--sport", "19410:19411")
+
+
+def _pause(*processes: psutil.Process, seconds: float = _PAUSE_SECONDS) -> None:
+    stopped = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+            stopped.append(process)
+    time.sleep(seconds)
+    for process in stopped:
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
+def _no_descriptors(process: psutil.Process) -> tuple[int, int]:
+    """No file, socket or pipe more than it has now; the limits before."""
+    with suppress(psutil.NoSuchProcess):
+        before = process.rlimit(psutil.RLIMIT_NOFILE)
+        process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), before[1]))
+        return before
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+def _drop(scene: Scene, *which: str) -> None:
+    """In the network of the tests alone: each process of the suite has one of its own."""
+    rule = ("INPUT", "-p", "tcp", *which, "-j", "DROP")
+    subprocess.run(["iptables", "-w", "-A", *rule], check=True)
+    scene.undo.append(partial(subprocess.run, ["iptables", "-w", "-D", *rule], check=True))

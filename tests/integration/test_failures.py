@@ -15,72 +15,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.support.agents import Identity, RunningAgent, new_identity, running_agent
+from tests.support.agents import Identity, new_identity, running_agent
 from tests.support.cli import Controller, one_sentence
+from tests.support.loopback import Mesh
 
 from netmesh_controller.lab import Lab
 from netmesh_controller.mesh.document import RunDocument
 
-TOOLS = {"iperf3", "qperf"}
 WAIT_SECONDS = 60
-
-
-def tools_of(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """The measuring programs that live below the given agents."""
-    found = []
-    for agent in processes:
-        try:
-            found += [child for child in agent.children(recursive=True) if child.name() in TOOLS]
-        except psutil.NoSuchProcess:
-            continue
-    return found
-
-
-class Mesh:
-    """Three agents on addresses of the loopback, started and killed one by one."""
-
-    def __init__(self, identity: Identity, folder: Path, stack: ExitStack) -> None:
-        self.identity = identity
-        self.agents: dict[str, RunningAgent] = {}
-        self._folder = folder
-        self._stack = stack
-
-    def start(self, number: int) -> None:
-        for role, port in (("pod", 19410), ("peer", 19411)):
-            # The peer's pool is its own: both stand on one address here.
-            first = 61863 if role == "pod" else 62863
-            self.agents[f"node-{number}/{role}"] = self._stack.enter_context(
-                running_agent(
-                    self.identity,
-                    self._folder,
-                    node=f"node-{number}",
-                    role=role,
-                    port=port,
-                    address=f"127.0.0.{number}",
-                    options=("--tool-ports", f"{first}-{first + 7}", "--max-rate", "1G"),
-                )
-            )
-
-    def kill(self, node: str, *roles: str) -> None:
-        for role in roles or ("pod", "peer"):
-            process = self.agents[f"{node}/{role}"].process
-            process.kill()
-            process.wait()
-
-    @property
-    def option(self) -> str:
-        return ",".join(agent.target for agent in self.agents.values())
-
-    def tools(self) -> list[psutil.Process]:
-        alive = [agent.process.pid for agent in self.agents.values() if agent.process.poll() is None]
-        return tools_of([psutil.Process(pid) for pid in alive])
-
-    def assert_tools_end(self, seconds: float) -> None:
-        """No measuring program is left, within this time: an agent ends them once its stream is gone."""
-        until = time.monotonic() + seconds
-        while left := self.tools():
-            assert time.monotonic() < until, left
-            time.sleep(0.05)
 
 
 @pytest.fixture
