@@ -145,3 +145,18 @@ def test_a_sweep_is_started_and_watched_to_its_end(browser: Browser, controller:
         seen.page.wait_for_selector("main:has-text('complete: 9 of 9 cells measured')", timeout=90_000)
         assert "tcp-connect" in seen.page.inner_text("#sweep-cells")
         assert ask("runs/latest")["outcomes"] == {"measured": 9}
+
+
+def test_a_pair_is_diagnosed_from_its_page(browser: Browser, controller: None) -> None:
+    with opened(browser, "pair/node-1/node-2") as seen:
+        seen.page.click("#diagnose-quick")
+        seen.page.wait_for_selector("main:has-text('node-1 → node-2: why?')")
+        seen.page.wait_for_selector("#steps li", timeout=60_000)
+        seen.page.wait_for_selector("#verdicts", timeout=120_000)
+        run = seen("() => decodeURIComponent(location.hash.split('/')[1])")
+        answer = ask(f"diagnoses/{run}")
+        assert answer["state"] == "complete"
+        shown = seen.page.locator("#verdicts .kind").all_inner_texts()
+        assert shown == [one["code"] for one in answer["diagnosis"]["verdicts"]]
+        for one in answer["diagnosis"]["verdicts"]:
+            assert one["sentence"] in seen.page.inner_text("#verdicts")
