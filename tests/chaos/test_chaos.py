@@ -117,6 +117,8 @@ def test_nothing_is_lost_wrong_or_left(
         assert {pair for pair, _ in finished.items()} <= measured(found.cells).keys()
     for undo in scene.undo:
         undo()
+    # What a controller that is gone had under way keeps its agents busy until it ends.
+    mesh.assert_tools_end(LEASE_SECONDS)
     resumed = controller("sweep", "--resume", "latest", "--format", "json")
     assert resumed.code == 0 or found is None or found.run.state == "complete", resumed.stderr
     after = exported(controller, tmp_path)

@@ -157,17 +157,23 @@ def test_strangers_at_every_waiting_port(mesh: Mesh, controller: Controller) -> 
 
     knocking = threading.Thread(target=knock)
     knocking.start()
+    again = False
     try:
-        answer = controller(*options(mesh, "--tests", "tcp-bandwidth", "--format", "json"))
+        # A stranger who comes while a test runs is turned away by the tool: one has to come before.
+        for _ in range(4):
+            answer = controller(*options(mesh, "--tests", "tcp-bandwidth", "--format", "json"))
+            document = answer.document()
+            assert len(document.cells) == 9
+            assert set(reasons(document).values()) <= {"refused", "tool_failed", "timeout", "busy"}
+            assert sum(one.outcome == "measured" for one in document.cells) >= 5
+            again = any(one.attempt > 1 for one in document.cells)
+            if again:
+                break
     finally:
         stop.set()
         knocking.join()
     assert met[0] > 0
-    document = answer.document()
-    assert len(document.cells) == 9
-    assert set(reasons(document).values()) <= {"refused", "tool_failed", "timeout", "busy"}
-    assert sum(one.outcome == "measured" for one in document.cells) >= 5
-    assert any(one.attempt > 1 for one in document.cells)
+    assert again
     mesh.assert_tools_end(10)
 
 

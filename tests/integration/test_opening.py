@@ -29,11 +29,11 @@ async def test_what_was_opened_when_it_is_given_up_does_not_wait_for_its_lease(
     links = tuple(Link(key, spec, handle, handle, "127.0.0.1") for spec in (TCP, LATENCY))
     measurement = Measurement(0, Variant("pod-to-pod", "tcp-bandwidth", parameters, 1.0), "node-1", "node-2", 0)
     given_up = 0
-    for number in range(12):
+    for number in range(120):
         attempt = Attempt(measurement, 1, f"g{number}", links)
         opening = asyncio.create_task(open_endpoints(attempt, LEASE_SECONDS))
         # From before the calls are made to after both are answered.
-        await asyncio.sleep(0.01 * number)
+        await asyncio.sleep(0.001 * number)
         opening.cancel()
         try:
             await opening
