@@ -25,8 +25,8 @@ from netmesh_controller.mesh.diagnosis.document import Cost, Diagnosis, StepReco
 from netmesh_controller.mesh.diagnosis.hosts import host_facts, unseen_hosts
 from netmesh_controller.mesh.diagnosis.rule import verdicts
 from netmesh_controller.mesh.diagnosis.seen import Seen
-from netmesh_controller.mesh.diagnosis.state import HostState, carried
-from netmesh_controller.mesh.diagnosis.steps import Following, Step, clear, every_step, next_steps
+from netmesh_controller.mesh.diagnosis.state import HostState, carried, grown
+from netmesh_controller.mesh.diagnosis.steps import PROBE, Following, Step, clear, every_step, next_steps
 from netmesh_controller.mesh.document import Cell, Run, RunState
 from netmesh_controller.mesh.plan import Plan, at_once, fills, make_plan
 
@@ -160,6 +160,8 @@ class Diagnosing:
             plan = possible[0] if len(possible) == 1 else at_once(possible)
             self._traffic += plan.estimate.traffic_bytes or 0
             watched = await self._states("host") if fills(plan) else {}
+            probing = PROBE in plans
+            before = (await self._states("pod"), await self._states("host")) if probing else ({}, {})
             since = time.monotonic()
             maker = self.survey.maker
             self.engine = Sweep(
@@ -174,6 +176,12 @@ class Diagnosing:
             await self.engine.run()
             self.engine = None
             seconds = time.monotonic() - since
+            if probing:
+                after = (await self._states("pod"), await self._states("host"))
+                seen.probed, seen.host_probed = (
+                    {node: grown(state, ended.get(node)) for node, state in begun_at.items()}
+                    for begun_at, ended in zip(before, after, strict=True)
+                )
             if watched:
                 ended = await self._states("host")
                 told = {node: carried(state, ended.get(node), seconds) for node, state in watched.items()}

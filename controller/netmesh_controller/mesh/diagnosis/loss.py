@@ -21,17 +21,21 @@ _RATIO = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Of `sent` probes, `ratio` were lost on the way of `direction`; `at_target` of them were counted there."""
+    """Of `sent` probes, `ratio` were lost on the way of `direction`.
+
+    The receiving host gave up `at_target` packets while they were sent, None where it did not tell. What it gave up
+    while other steps filled the path says nothing about the probes.
+    """
 
     direction: Direction
     ratio: float
     sent: float
-    at_target: int
+    at_target: int | None
 
     @property
     def is_hosts(self) -> bool:
         """Whether the receiving host's own counters explain at least half of it."""
-        return self.at_target >= max(1.0, 0.5 * self.ratio * self.sent)
+        return self.at_target is not None and self.at_target >= max(1.0, 0.5 * self.ratio * self.sent)
 
 
 def losses(seen: Seen) -> Iterator[Lost]:
@@ -41,9 +45,10 @@ def losses(seen: Seen) -> Iterator[Lost]:
         if ratio is None or sent is None or ratio < _RATIO or ratio * sent < _FEWEST:
             continue
         target = seen.ends(direction)[1]
-        counted, on_host = seen.counted(target), seen.counted_on_host(target)
-        dropped = sum(counted.get(name, 0) for name in HOST_DROPS) + sum(on_host.get(name, 0) for name in DEVICE_DROPS)
-        yield Lost(direction, ratio, sent, dropped)
+        counted, on_host = seen.probed.get(target, {}), seen.host_probed.get(target, {})
+        known = [counted[name] for name in HOST_DROPS if name in counted]
+        known += [on_host[name] for name in DEVICE_DROPS if name in on_host]
+        yield Lost(direction, ratio, sent, sum(known) if known else None)
 
 
 def earlier_loss(seen: Seen) -> Iterator[Fact]:

@@ -22,7 +22,8 @@ Statistic = Literal["mean", "stdev", "min", "p10", "p50", "p90", "p99", "p999", 
 class Seen:
     """The pair `source`, `target`; `cells` of all steps, newest last; states by node, `before` and `after`: of
     the pods' network, and `host_…` of the hosts' own where an agent sees it. `carried` has by step and node what the
-    hosts' devices carried in the time of that step.
+    hosts' devices carried in the time of that step. `probed` and `host_probed` have by node what the counters of the
+    pod and of the host grew by while the pair was probed; a node that did not tell is not there.
 
     `nodes` are all nodes of the mesh by name; `history` are cells of the pair in earlier runs, `peers`
     such of pairs that share an end with it. `unreachable` says why nodes'
@@ -42,6 +43,8 @@ class Seen:
     host_before: dict[str, HostState] = field(default_factory=dict)
     host_after: dict[str, HostState] = field(default_factory=dict)
     carried: dict[str, dict[str, Carried]] = field(default_factory=dict)
+    probed: dict[str, dict[str, int]] = field(default_factory=dict)
+    host_probed: dict[str, dict[str, int]] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
 
     # The pair.

@@ -272,8 +272,11 @@ def _time(quick: bool) -> Options:
     return {"duration": "1s" if quick else "4s", "omit": "0s" if quick else "1s"}
 
 
+# The step whose probes the rules on loss go by.
+PROBE = "probe"
+
 STEPS: tuple[Step, ...] = (
-    Step("probe", "small probes both ways, with the kernels' own stamps", _probe, light=True),
+    Step(PROBE, "small probes both ways, with the kernels' own stamps", _probe, light=True),
     Step("connect", "new connections both ways", _connect, light=True),
     Step("service", "new connections through the Service", _service, _service_wanted, light=True),
     Step("mtu", "the largest packet that passes, each way", _mtu, lambda seen, _quick: reached(seen)),

@@ -58,7 +58,9 @@ class Case:
     hosts_rate: float = GIGABIT
     hosts: dict[str, Host] = field(default_factory=dict)
     other_traffic: float = 0.0
+    # Of node b: what grew while the pair was probed, and what grew in the other steps.
     counters: dict[str, int] = field(default_factory=dict)
+    later: dict[str, int] = field(default_factory=dict)
     unreachable: dict[str, Reason] = field(default_factory=dict)
 
     def _cell(self, test: str, pair: tuple[str, str], instrument: str, **more: object) -> Cell:
@@ -126,8 +128,11 @@ class Case:
             for name, zone in ZONES.items()
         }
         found = Seen("a", "b", nodes, has_services=True, unreachable=self.unreachable)
-        found.before = {name: HostState(dict.fromkeys(self.counters, 0), {}) for name in "ab"}
-        found.after = {"a": found.before["a"], "b": HostState(self.counters, {"tcp_rmem": "4096 131072 6291456"})}
+        names = {**self.counters, **self.later}
+        whole = {name: self.counters.get(name, 0) + self.later.get(name, 0) for name in names}
+        found.before = {name: HostState(dict.fromkeys(names, 0), {}) for name in "ab"}
+        found.after = {"a": found.before["a"], "b": HostState(whole, {"tcp_rmem": "4096 131072 6291456"})}
+        found.probed = {"a": dict.fromkeys(names, 0), "b": {name: self.counters.get(name, 0) for name in names}}
         while not found.unreachable and (following := next_steps(found, quick=False)):
             for step, _ in following:
                 found.cells += self._measure(step.name)
@@ -303,6 +308,22 @@ def test_without_others_what_was_before_is_right(whose: str) -> None:
     assert "2 earlier measurements" in found[0].evidence[0].source
     # It always took that long.
     assert verdicts(alone(late.seen(), **{whose: late}))[0].code == "healthy"
+
+
+def test_what_a_host_drops_while_others_fill_it_is_no_loss_of_the_probes() -> None:
+    """A flood of UDP overruns the receiver's buffer in a later step: the probes were lost before."""
+    first = verdicts(Case(loss={FORWARD: 0.02}, later={"Udp.RcvbufErrors": 5000, "TcpExt.TCPBacklogDrop": 30}).seen())[
+        0
+    ]
+    assert first.code == "loss_on_path"
+    dropped = next(fact for fact in first.evidence if fact.what == "dropped by b itself")
+    assert dropped.measured == 0
+
+
+def test_a_host_that_does_not_tell_is_not_said_to_drop_nothing() -> None:
+    first = verdicts(Case(loss={FORWARD: 0.02}).seen())[0]
+    assert first.code == "loss_on_path"
+    assert not any("dropped by" in fact.what for fact in first.evidence)
 
 
 def test_jitter_and_loss_are_held_against_what_was_before() -> None:

@@ -16,7 +16,7 @@ def judge(seen: Seen) -> Iterator[Claim]:
         if not lost.is_hosts:
             continue
         source, target = seen.ends(lost.direction)
-        counted = seen.counted(target)
+        counted = seen.probed.get(target, {})
         facts = [
             Fact(what=name, measured=float(counted[name]), expected=0.0, source=f"/proc/net on {target}")
             for name in HOST_DROPS

@@ -23,14 +23,19 @@ def judge(seen: Seen) -> Iterator[Claim]:
             (
                 Fact(what=f"loss, {source} -> {target}", measured=lost.ratio, expected=0.0, source="STAMP's sequences"),
                 *earlier_loss(seen),
-                Fact(what=f"dropped by {target} itself", measured=float(lost.at_target), expected=0.0, source=target),
+                *_dropped(target, lost.at_target),
                 *(
                     Fact(what=f"{name.removeprefix('device.')}", measured=float(count), expected=0.0, source=target)
-                    for name, count in seen.counted_on_host(target).items()
+                    for name, count in seen.host_probed.get(target, {}).items()
                     if name in DEVICE_ERRORS and count
                 ),
             ),
         )
+
+
+def _dropped(target: str, count: int | None) -> Iterator[Fact]:
+    if count is not None:
+        yield Fact(what=f"dropped by {target} itself", measured=float(count), expected=0.0, source=target)
 
 
 RULE = Rule(
