@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -126,20 +127,23 @@ def _of_node_and_others(one: Fitted, bad: BadNode) -> tuple[float | None, float 
     """
     rows, columns = _cells_of_node(one, bad)
     there = np.isfinite(one.fit.cells)
-    mine = one.values[rows, columns][there[rows, columns]]
-    if not mine.size:
+    known = there[rows, columns]
+    if not known.any():
         return None, None
     others = there.copy()
     others[bad.node, :] = others[:, bad.node] = False
-    usual = []
-    for row, column in zip(rows, columns, strict=True):
-        alike = np.ix_(one.fit.zone == one.fit.zone[row], one.fit.zone == one.fit.zone[column])
-        figures = one.values[alike][others[alike]]
-        if there[row, column] and figures.size:
-            usual.append(np.median(figures))
+    zone = one.fit.zone
+    # Once for each pair of zones: a node of a large mesh has thousands of cells.
+    crossed = Counter(zip(zone[rows][known].tolist(), zone[columns][known].tolist(), strict=True))
+    usual: list[float] = []
+    for (a, b), count in crossed.items():
+        block = np.ix_(zone == a, zone == b)
+        figures = one.values[block][others[block]]
+        if figures.size:
+            usual += [float(np.median(figures))] * count
     if not usual and others.any():
-        usual.append(np.median(one.values[others]))
-    return float(np.median(mine)), float(np.median(usual)) if usual else None
+        usual = [float(np.median(one.values[others]))]
+    return float(np.median(one.values[rows, columns][known])), float(np.median(usual)) if usual else None
 
 
 def _of_cells(one: Fitted, rows: list[int], columns: list[int]) -> tuple[float | None, float | None]:
