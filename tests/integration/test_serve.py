@@ -233,7 +233,7 @@ def test_the_watched_mesh_on_a_terminal_and_as_lines(serving: Serving) -> None:
         assert one["count"] > 0
         assert one["failed"] == (one["count"] if name == "closed" else 0)
         assert one["reason"] == ("refused" if name == "closed" else None)
-        assert (one["p50_seconds"] is None) == (name == "closed")
+        assert (one["median_of_medians_seconds"] is None) == (name == "closed")
     mine, its = pty.openpty()
     before = termios.tcgetattr(its)
     screen = subprocess.Popen(command, env=environment, stdin=its, stdout=its, stderr=its)

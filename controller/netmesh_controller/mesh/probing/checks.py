@@ -75,13 +75,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The same over a longer window: `p50_seconds` is the median of its parts' medians, `code` of the last failure."""
+    """The same over a longer window; `code` is of the last failure.
+
+    Of its parts the medians are known and not the times: theirs is no median of the times, and is not called so.
+    """
 
     node: str
     name: str
     count: int
     failed: int
-    p50_seconds: float | None
+    median_of_medians_seconds: float | None
     max_seconds: float | None
     code: str | None
     message: str | None

@@ -20,15 +20,16 @@ class ChecksQuery(Query):
 
 
 class CheckShown(Answered):
-    """A check at a node. Times are of questions that were answered, null where none was; `p50_seconds` is the median of
-    the medians of 10 s. `reason` and `message` are of the last failure in the window, null where none failed.
+    """A check at a node. Times are of questions that were answered, null where none was. Of each 10 s the median is
+    known: `median_of_medians_seconds` is theirs, which need not be that of all times. `reason` and `message` are of the
+    last failure in the window, null where none failed.
     """
 
     node: str
     check: str
     count: int
     failed: int
-    p50_seconds: Finite | None
+    median_of_medians_seconds: Finite | None
     max_seconds: Finite | None
     reason: str | None
     message: str | None
@@ -52,7 +53,7 @@ async def list_checks(request: web.Request) -> web.StreamResponse:
             check=one.name,
             count=one.count,
             failed=one.failed,
-            p50_seconds=one.p50_seconds,
+            median_of_medians_seconds=one.median_of_medians_seconds,
             max_seconds=one.max_seconds,
             reason=one.code,
             message=one.message,

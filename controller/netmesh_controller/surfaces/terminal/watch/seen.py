@@ -83,9 +83,10 @@ class Seen:
 
     @property
     def loss_ratio(self) -> float | None:
-        """What was lost of all probes; None where none was sent."""
-        sent = float(np.nansum(self.sent))
-        return float(np.nansum(self.sent * self.losses)) / sent if sent else None
+        """What was lost of the probes of all pairs whose loss is known; None where none was sent."""
+        known = np.isfinite(self.losses) & np.isfinite(self.sent)
+        sent = float(self.sent[known].sum())
+        return float((self.sent[known] * self.losses[known]).sum()) / sent if sent else None
 
     def worst(self, values: Floats, count: int, *, above: float = -1.0) -> list[Worst]:
         """The pairs with the largest figures that are above a bound, the largest first."""
