@@ -1,6 +1,7 @@
 """The manifests of `deploy/`, put together as `kubectl apply -k` does: that folder is the one truth, in the wheel too.
 
-Of kustomize this knows what the folder uses: resources, patches by strategic merge, and tags and registries of images.
+Of kustomize this knows what the folder uses: resources, patches by strategic merge, ConfigMaps made of files, and tags
+and registries of images.
 A test holds the result against kubectl's own.
 """
 
@@ -59,19 +60,44 @@ def _read(path: Path) -> list[Any]:
 
 def _built(folder: Path) -> tuple[list[Object], dict[str, str]]:
     """The objects of a kustomization, and the tags of its images by name."""
-    (kustomization,) = _read(folder / "kustomization.yaml")
-    unknown = set(kustomization) - {"apiVersion", "kind", "resources", "images", "patches"}
-    if unknown:
-        raise DeploymentError(f"{folder.name}/kustomization.yaml: {min(unknown)}: it is not understood here")
+    kustomization = _kustomization(folder, {"resources", "images", "patches"})
     objects = [thing for name in kustomization.get("resources", ()) for thing in _read(folder / name)]
     for patch in kustomization.get("patches", ()):
         objects = [*_patched(objects, _read(folder / patch["path"]))]
     return objects, {image["name"]: image["newTag"] for image in kustomization.get("images", ())}
 
 
+def _kustomization(folder: Path, known: set[str]) -> Object:
+    """A folder's kustomization; what would be left out in silence is an error."""
+    kustomization: Object
+    (kustomization,) = _read(folder / "kustomization.yaml")
+    _check_known(folder, kustomization, known | {"apiVersion", "kind"})
+    return kustomization
+
+
+def _check_known(folder: Path, thing: Object, known: set[str]) -> None:
+    unknown = set(thing) - known
+    if unknown:
+        raise DeploymentError(f"{folder.name}/kustomization.yaml: {min(unknown)}: it is not understood here")
+
+
+def _config_map(folder: Path, asked: Object) -> Object:
+    """A ConfigMap whose keys are files, `KEY=FILE` each, under its own name and not one with a hash."""
+    _check_known(folder, asked, {"name", "namespace", "files", "options"})
+    _check_known(folder, asked["options"], {"disableNameSuffixHash", "labels"})
+    if not asked["options"].get("disableNameSuffixHash"):
+        raise DeploymentError(
+            f"{folder.name}/kustomization.yaml: a ConfigMap's name with a hash is not understood here"
+        )
+    data = {key: (folder / file).read_text() for key, _, file in (entry.partition("=") for entry in asked["files"])}
+    metadata = {"name": asked["name"], "namespace": asked["namespace"], "labels": asked["options"].get("labels", {})}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
 def _with_component(objects: list[Object], folder: Path) -> list[Object]:
-    (component,) = _read(folder / "kustomization.yaml")
+    component = _kustomization(folder, {"resources", "patches", "configMapGenerator"})
     added = [thing for name in component.get("resources", ()) for thing in _read(folder / name)]
+    added += [_config_map(folder, asked) for asked in component.get("configMapGenerator", ())]
     for patch in component.get("patches", ()):
         objects = [*_patched(objects, _read(folder / patch["path"]))]
     return objects + added
