@@ -14,8 +14,10 @@ from tests.kube.installed import Netmesh
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# What makes and ends a cluster by itself goes before the session's; what netmesh's rights were used for is read last.
-_FIRST, _LAST = ("test_programs", "test_leftovers", "test_cluster", "test_smoke"), ("test_rights",)
+# What makes and ends a cluster by itself goes before the session's, what puts netmesh in and out before what uses it;
+# what netmesh's rights were used for is read last.
+_FIRST = ("test_programs", "test_leftovers", "test_cluster", "test_smoke", "test_install")
+_LAST = ("test_rights",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

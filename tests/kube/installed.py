@@ -6,13 +6,13 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 from tests.kube.cluster import Cluster
 from tests.kube.cluster.processes import members, wait_until
+from tests.kube.periods import Periods
 from tests.support.cli import Answer, Controller
 
 from netmesh_controller.mesh.document import Cell, RunDocument
@@ -39,22 +39,6 @@ _OPERATOR_RIGHTS = [
 ]
 
 
-@dataclass
-class Period:
-    """A time in which netmesh had its rights; without an end while it has them."""
-
-    start: datetime
-    end: datetime | None = None
-
-    def has(self, moment: datetime) -> bool:
-        """Whether a moment is in it."""
-        return self.start <= moment and (self.end is None or moment < self.end)
-
-
-PERIODS: list[Period] = []
-"""Of this session. A controller that is being removed outlives its rights by some seconds."""
-
-
 @dataclass(frozen=True)
 class Netmesh:
     """netmesh in the test cluster, and a user outside of it with a data directory of their own."""
@@ -65,14 +49,13 @@ class Netmesh:
 
     def apply(self, folder: Path = DEPLOY) -> str:
         """What `kubectl apply -k` says of a folder."""
-        if not PERIODS or PERIODS[-1].end is not None:
-            PERIODS.append(Period(datetime.now(UTC)))
+        self.periods.begin()
         return self.cluster.kubectl("apply", "-k", str(folder))
 
     def delete(self, folder: Path = DEPLOY) -> None:
         """Removes what a folder applies, and waits until it is gone."""
-        if folder == DEPLOY and PERIODS:
-            PERIODS[-1].end = PERIODS[-1].end or datetime.now(UTC)
+        if folder == DEPLOY:
+            self.periods.end()
         self.cluster.kubectl("delete", "-k", str(folder), "--ignore-not-found", seconds=180)
 
     def wait_ready(self, namespace: str = NAMESPACE, seconds: int = READY_SECONDS) -> None:
@@ -81,6 +64,11 @@ class Netmesh:
             name = f"{kind['kind'].lower()}/{kind['metadata']['name']}"
             command = ("rollout", "status", name, "-n", namespace, f"--timeout={seconds}s")
             self.cluster.kubectl(*command, seconds=seconds + 10)
+
+    @property
+    def periods(self) -> Periods:
+        """The times in which netmesh had its rights, of all sessions of tests that used this cluster."""
+        return Periods(self.cluster.folder / "periods.json")
 
     def grant(self) -> None:
         """Gives the user `operator` the rights that the docs name."""
@@ -144,6 +132,19 @@ class Netmesh:
         """Pods of a component (agent, peer, host, controller) by their node."""
         found = self.cluster.get("pods", "-n", namespace, f"-lapp.kubernetes.io/component={component}")["items"]
         return {pod["spec"].get("nodeName", ""): pod for pod in found}
+
+    def kill_controller(self, pod: str) -> None:
+        """Kills the controller's process in its container, as the kernel does where memory is short."""
+        for pid in members():
+            try:
+                process = psutil.Process(pid)
+                ours = "serve" in process.cmdline() and process.environ().get("NETMESH_POD_NAME") == pod
+            except psutil.NoSuchProcess:
+                continue
+            if ours and process.name() != "tini":
+                process.kill()
+                return
+        raise AssertionError(f"no controller runs in {pod}")
 
     def left_behind(self) -> list[str]:
         """Services and EndpointSlices that were made for runs, and tools that still run on any node."""

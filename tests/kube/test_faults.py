@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 
-import psutil
 import pytest
-from tests.kube.cluster.processes import members, wait_until
+from tests.kube.cluster.processes import wait_until
 from tests.kube.installed import NAMESPACE, NODES, Netmesh, every_pair, figures, gaps, pairs
 
 from netmesh_controller.mesh.document import RunDocument
@@ -146,7 +144,7 @@ def test_watches_go_on_after_the_api_server_and_etcd_forgot_them(three: Netmesh)
 def test_a_controller_whose_container_dies_resumes_its_sweep(three: Netmesh) -> None:
     running = Running(three, "resumed")
     pod = next(iter(three.pods("controller").values()))["metadata"]["name"]
-    _kill_controller()
+    three.kill_controller(pod)
     document = running.end(0)
     assert pairs(document, "pod-to-pod", "tcp-bandwidth") == every_pair(local=True)
     (same,) = three.pods("controller").values()
@@ -171,18 +169,3 @@ def test_an_agent_whose_pod_dies_is_lost_and_found(three: Netmesh) -> None:
     victim = three.pods("agent")["node-2"]["metadata"]["name"]
     three.cluster.kubectl("delete", "pod", victim, "-n", NAMESPACE, "--grace-period=0", "--force")
     _check(running.end(0, 3), "node-2", {"agent_lost", "agent_away", "unreachable"})
-
-
-def _kill_controller() -> None:
-    """Kills the controller's process in its container, as the kernel does where memory is short."""
-    for pid in members():
-        try:
-            process = psutil.Process(pid)
-            command = process.cmdline()
-        except psutil.NoSuchProcess:
-            continue
-        if "serve" in command and "netmesh-controller" in " ".join(command) and process.name() != "tini":
-            process.kill()
-            time.sleep(0)
-            return
-    raise AssertionError("no controller runs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,19 +11,21 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.kube.cluster import Cluster
 from tests.kube.cluster.binaries import programs
 from tests.kube.cluster.processes import run
+from tests.kube.installed import DEPLOY, HOST_NAMESPACE, HOST_NETWORK, NAMESPACE, NODES, Netmesh
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.timeout(1800)  # the first test may build Kubernetes
 
 
-def command(*arguments: str, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """netmesh-controller with that cluster, or with none."""
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """netmesh-controller without a cluster."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("NETMESH_", "KUBE"))}
     return subprocess.run(
         [sys.executable, "-m", "netmesh_controller", *arguments],
-        env={**clean, **({} if kubeconfig is None else {"KUBECONFIG": str(kubeconfig)})},
+        env=clean,
         capture_output=True,
         text=True,
         check=False,
@@ -80,3 +83,35 @@ def test_what_cannot_be_installed_is_told_in_a_sentence(arguments: tuple[str, ..
     assert answer.returncode == 2
     assert words in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_into_a_cluster_and_out_of_it(cluster: Cluster, tmp_path: Path) -> None:
+    netmesh = Netmesh(cluster, tmp_path)
+    for folder in (HOST_NETWORK, DEPLOY):
+        netmesh.delete(folder)
+    netmesh.periods.begin()
+    administrator = {"KUBECONFIG": str(cluster.kubeconfig)}
+    installed = netmesh("install", "--with", "host-network", **administrator)
+    assert installed.code == 0, installed.stderr
+    for namespace in (NAMESPACE, HOST_NAMESPACE):
+        netmesh.wait_ready(namespace)
+    assert all(set(netmesh.pods(component)) == set(NODES) for component in ("agent", "peer"))
+    assert set(netmesh.pods("host", HOST_NAMESPACE)) == set(NODES)
+    before = {pod["metadata"]["uid"] for pod in netmesh.pods("agent").values()}
+    again = netmesh("install", "--with", "host-network", **administrator)
+    assert again.code == 0, again.stderr
+    assert {pod["metadata"]["uid"] for pod in netmesh.pods("agent").values()} == before
+    options = ("--paths", "host-to-host", "--tests", "tcp-connect", "--duration", "1s", "--format", "json")
+    measured = netmesh("sweep", *options, **administrator)
+    assert measured.code == 0, measured.stderr
+    assert {cell["outcome"] for cell in json.loads(measured.stdout)["cells"]} == {"measured"}
+    netmesh.periods.end()
+    removed = netmesh("uninstall", "--yes", **administrator)
+    assert removed.code == 0, removed.stderr
+    for folder in (DEPLOY, HOST_NETWORK):
+        assert cluster.kubectl("get", "-k", str(folder), "--ignore-not-found", "--output=name") == ""
+    names = {one["metadata"]["name"] for one in cluster.get("namespaces")["items"]}
+    assert not names & {NAMESPACE, HOST_NAMESPACE}
+    once_more = netmesh("uninstall", "--yes", **administrator)
+    assert once_more.code == 0
+    assert "not in the cluster" in once_more.stderr

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from tests.kube.installed import CONTROLLER_USER, NAMESPACE, PERIODS, Netmesh
+from tests.kube.installed import CONTROLLER_USER, NAMESPACE, Netmesh
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -19,7 +19,8 @@ def _asked(netmesh: Netmesh) -> list[dict[str, Any]]:
     lines = netmesh.cluster.control_plane.audit_log.read_text().splitlines()
     entries = [json.loads(line) for line in lines if CONTROLLER_USER in line]
     mine = [entry for entry in entries if entry["user"]["username"] == CONTROLLER_USER and "objectRef" in entry]
-    return [entry for entry in mine if any(period.has(_moment(entry)) for period in PERIODS)]
+    had = netmesh.periods
+    return [entry for entry in mine if had.has(_moment(entry))]
 
 
 def _moment(entry: dict[str, Any]) -> datetime:
