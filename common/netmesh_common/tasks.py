@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Coroutine
 from typing import Any
 
@@ -13,24 +14,46 @@ log = logging.getLogger(__name__)
 
 
 def guarded_task(coroutine: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
-    """Starts a named background task; an error that ends it is logged, one that nobody foresaw with its traceback."""
+    """Starts a named background task; an error that ends it is logged, one that nobody foresaw with its traceback.
+
+    What it had in hand goes with it, however it ended, also where somebody keeps the task.
+    """
 
     async def guard() -> None:
         try:
             await coroutine
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            _forget(error)
             raise
         except (BadUsageError, CouldNotRunError) as error:
             # Foreseen, and told in a sentence: where it was raised is nobody's concern.
             log.error("the task %s ended: %s", name, error)  # noqa: TRY400
+            _forget(error)
             raise
-        except Exception:
+        except Exception as error:
             log.exception("the task %s ended with an error", name)
+            _forget(error)
             raise
 
     task = asyncio.create_task(guard(), name=name)
     task.add_done_callback(_retrieve)
     return task
+
+
+def _forget(error: BaseException) -> None:
+    """Empties the frames that an error has passed.
+
+    A task keeps the error that ended it, also its cancellation, and the error by its traceback all that was local
+    there: calls of gRPC, for one, each of which keeps a connection.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            traceback.clear_frames(one.__traceback__)
+            waiting += [one.__cause__, one.__context__]
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:

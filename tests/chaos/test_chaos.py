@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,9 +18,9 @@ import psutil
 import pytest
 from tests.chaos import actions
 from tests.chaos.scene import CELLS, PHASES, RATE, Scene, small_folder
-from tests.support.agents import START_SECONDS, Identity, RunningAgent, new_identity
+from tests.support.agents import Identity, new_identity
 from tests.support.cli import Controller
-from tests.support.loopback import Mesh
+from tests.support.loopback import Mesh, answers
 
 from netmesh_controller.mesh.document import Cell, RunDocument
 
@@ -133,19 +132,6 @@ def test_nothing_is_lost_wrong_or_left(
     nothing_left(mesh, before)
     for agent in mesh.agents.values():
         assert "Traceback" not in agent.log.read_text(), agent.log.read_text()
-
-
-def answers(agent: RunningAgent) -> None:
-    """Until it takes a connection at its own address: others have the same port at theirs."""
-    until = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            socket.create_connection((agent.address, agent.port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < until, agent.log.read_text()
-            time.sleep(0.05)
-        else:
-            return
 
 
 def exported(controller: Controller, tmp_path: Path) -> RunDocument | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
-from tests.support.agents import Identity, RunningAgent, running_agent
+from tests.support.agents import START_SECONDS, Identity, RunningAgent, running_agent
 
 TOOLS = {"iperf3", "qperf"}
 
@@ -21,6 +22,19 @@ def tools_of(processes: list[psutil.Process]) -> list[psutil.Process]:
         except psutil.NoSuchProcess:
             continue
     return found
+
+
+def answers(agent: RunningAgent) -> None:
+    """Until it takes a connection at its own address: others have the same port at theirs."""
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            socket.create_connection((agent.address, agent.port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < until, agent.log.read_text()
+            time.sleep(0.05)
+        else:
+            return
 
 
 class Mesh:

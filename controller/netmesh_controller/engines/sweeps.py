@@ -338,6 +338,9 @@ class Sweeps:
         finally:
             job.events.close()
             self._place = None
+            # A job is remembered for a while; its plan and its agents are not.
+            last = engine.progress()
+            job.progress = lambda: last
             await prepared.survey.close()
 
     async def _finish(self, job: Job, prepared: runs.Prepared, state: RunState | None) -> None:
