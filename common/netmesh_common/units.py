@@ -10,7 +10,8 @@ import math
 import re
 from collections.abc import Iterable
 
-_NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*([A-Za-zµ]*)")
+# More digits than any quantity has are no number: some hundred of them are beyond every float.
+_NUMBER = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?|\.[0-9]{1,30})\s*([A-Za-zµ]*)")
 _DECIMAL = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BINARY = {"": 1, "k": 2**10, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 # How many of a unit make a second: dividing by them keeps 100ms the same float as 0.1s.

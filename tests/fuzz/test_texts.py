@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from tests.support.fuzzing import changed, fuzzed
 
+from netmesh.v1 import agent_pb2
 from netmesh_common.errors import BadUsageError
+from netmesh_controller.clients.agents import Spec
 from netmesh_controller.inventory.static import _from_file as agents_from
 from netmesh_controller.lab.spec import load_spec
 from netmesh_controller.mesh.ask import ask_from
@@ -65,6 +67,22 @@ def test_plan_files(text: str) -> None:
     assert ask.repeat >= 1
     assert ask.rate in (None, "unlimited") or int(ask.rate) > 0
     assert math.isfinite(ask.interval)
+    # What is understood can be told to an agent.
+    most = Spec(
+        "tcp-bandwidth",
+        "iperf3",
+        4,
+        ask.duration,
+        ask.omit,
+        ask.interval,
+        max(ask.streams),
+        None if ask.rate in (None, "unlimited") else int(ask.rate),
+        max(ask.message_sizes or (1,)),
+        max(ask.mss or (1,)),
+        ask.congestion,
+        ask.message_rate,
+    )
+    assert agent_pb2.Spec.FromString(most.message().SerializeToString()) == most.message()
 
 
 @fuzzed(100)

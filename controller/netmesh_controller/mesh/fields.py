@@ -24,6 +24,9 @@ TOOLS: tuple[str, ...] = tuple(dict.fromkeys(name for test in TESTS.values() for
 # `--mss 536:1460` with a step of one byte would be a plan of 925 tests a pair.
 _MOST_SIZES = 100
 _MOST_OMIT_SECONDS = 60
+_MOST_SECONDS = 86_400  # iperf3's own (MAX_TIME in iperf.h)
+_MOST_BYTES = 2**30
+_MOST_MESSAGES = 10**9
 _MOST_REPEATS = 1000
 _MOST_BITS_PER_SECOND = 10**13
 
@@ -118,8 +121,11 @@ def _whole_seconds(value: object, least: int) -> int:
 
 
 def duration(value: object) -> int:
-    """Whole seconds ≥ 1."""
-    return _whole_seconds(value, 1)
+    """Whole seconds, 1 to 86,400: iperf3 runs for a day at most."""
+    found = _whole_seconds(value, 1)
+    if found > _MOST_SECONDS:
+        raise ValueError(f"{value} is more than the {_MOST_SECONDS} s that a test may take")
+    return found
 
 
 def omit(value: object) -> int:
@@ -184,7 +190,7 @@ def max_concurrent(value: object) -> int | None:
 
 def message_rate(value: object) -> int | None:
     """Messages, probes or connects a second, or None."""
-    return None if value is None else _count(value, 1, None, "messages a second")
+    return None if value is None else _count(value, 1, _MOST_MESSAGES, "messages a second")
 
 
 def family(value: object) -> Literal[4, 6, "both"]:
@@ -278,9 +284,16 @@ def max_traffic(value: object) -> int | None:
     return None if value is None else _size(value)
 
 
+def _message_size(value: object) -> int:
+    found = _size(value)
+    if found > _MOST_BYTES:
+        raise ValueError(f"{value} is more than the {_MOST_BYTES} bytes that a message may have")
+    return found
+
+
 def message_sizes(value: object) -> tuple[int, ...] | None:
     """Bytes of messages, or None for the instruments' defaults."""
-    return None if value is None else _several(value, _size, "sizes")
+    return None if value is None else _several(value, _message_size, "sizes")
 
 
 def mss(value: object) -> tuple[int, ...] | None:
@@ -290,7 +303,7 @@ def mss(value: object) -> tuple[int, ...] | None:
     sizes: list[int] = []
     for entry in _entries(value):
         sizes += _range(entry) if isinstance(entry, str) and ":" in entry else [_size(entry)]
-    return _several(sizes, _size, "sizes")
+    return _several(sizes, _message_size, "sizes")
 
 
 def _range(text: str) -> range:
@@ -300,6 +313,9 @@ def _range(text: str) -> range:
     least, most, step = (_size(part) for part in parts)
     if most < least:
         raise ValueError(f"'{text}' goes from {least} down to {most}; the smallest comes first")
+    # Looked at before it is a list, which may not fit into any memory.
+    if (most - least) // step >= _MOST_SIZES:
+        raise ValueError(f"'{text}' has more than the {_MOST_SIZES} sizes that one run takes")
     return range(least, most + 1, step)
 
 
