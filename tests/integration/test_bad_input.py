@@ -5,11 +5,15 @@ The calls are forks of one process; a few are made with the program itself, whos
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from tests.support.agents import Identity
 from tests.support.cli import Controller, one_sentence
 from tests.support.warm import Warm, WarmController, warm_process
+
+from netmesh_controller.surfaces.cli import COMMANDS, app
 
 LAB = ("sweep", "--lab", "2")
 
@@ -179,3 +183,18 @@ def test_the_environment_gives_options(controller: Controller) -> None:
     answer = controller("sweep", "--dry-run", NETMESH_LAB="2", NETMESH_TESTS="udp-latency")
     assert answer.code == 0, answer.stderr
     assert "udp-latency by qperf" in answer.stdout
+    assert "--for: 'soon'" in one_sentence(controller("monitor", "--lab", "2", NETMESH_FOR="soon"))
+
+
+def test_an_option_s_variable_is_named_as_the_option() -> None:
+    def options(command: Any) -> Iterator[Any]:
+        yield from (one for one in command.params if one.param_type_name == "option")
+        for part in getattr(command, "commands", {}).values():
+            yield from options(part)
+
+    root: Any = typer.main.get_command(app)
+    seen = [one for name in COMMANDS for one in options(root.get_command(None, name)) if one.opts != ["--help"]]
+    assert len(seen) > 100
+    for option in seen:
+        long = next(name for name in option.opts if name.startswith("--"))
+        assert option.envvar == "NETMESH_" + long[2:].replace("-", "_").upper()

@@ -32,8 +32,6 @@ COMMANDS = {
 }
 # Commands that only read runs.
 READING = ("runs", "report", "compare")
-# Each option's environment variable is NETMESH_<OPTION>, whatever the command.
-ENVIRONMENT = {"auto_envvar_prefix": "NETMESH"}
 
 
 def _load(name: str) -> Any:
@@ -43,11 +41,26 @@ def _load(name: str) -> Any:
     found = getattr(import_module(f"{__name__}.{module}"), attribute)
     if isinstance(found, typer.Typer):
         group = typer.main.get_group(found)
-        group.name, group.context_settings = name, ENVIRONMENT
-        return group
+        group.name = name
+        return _with_environment(group)
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    alone.command(name, context_settings=ENVIRONMENT, short_help=help_line)(found)
-    return typer.main.get_command(alone)
+    alone.command(name, short_help=help_line)(found)
+    return _with_environment(typer.main.get_command(alone))
+
+
+def _with_environment(command: Any) -> Any:
+    """Names each option's environment variable: NETMESH_<OPTION>, after the option as it is typed.
+
+    The prefix that click offers goes by the parameter's name in the code and by the subcommand: `monitor --for` would
+    end by a NETMESH_DURATION that was meant for sweeps.
+    """
+    for one in getattr(command, "commands", {}).values():
+        _with_environment(one)
+    for parameter in command.params:
+        long = next((name for name in parameter.opts if name.startswith("--")), None)
+        if long is not None and long != "--help":
+            parameter.envvar = "NETMESH_" + long.removeprefix("--").replace("-", "_").upper()
+    return command
 
 
 class _Commands(TyperGroup):

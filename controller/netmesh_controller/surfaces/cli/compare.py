@@ -29,7 +29,7 @@ def compare(
     ] = "nothing",
     output_format: Annotated[
         Literal["terminal", "json"],
-        typer.Option("--format", envvar="NETMESH_FORMAT", help="json writes the comparison alone on stdout."),
+        typer.Option("--format", help="json writes the comparison alone on stdout."),
     ] = "terminal",
 ) -> None:
     """Compare runs: each against the first, as a whole and cell by cell, with noise learnt from their repeats."""

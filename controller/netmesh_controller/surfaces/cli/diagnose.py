@@ -46,7 +46,7 @@ def diagnose(
     ] = None,
     output_format: Annotated[
         Literal["terminal", "json", "html"],
-        typer.Option("--format", envvar="NETMESH_FORMAT", help="json and html write the diagnosis alone on stdout."),
+        typer.Option("--format", help="json and html write the diagnosis alone on stdout."),
     ] = "terminal",
     output: Annotated[
         list[Path] | None, typer.Option(help="A file to write: .html or .json. May be given several times.")

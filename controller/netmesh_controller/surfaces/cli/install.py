@@ -28,9 +28,7 @@ _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*
 
 With = Annotated[
     str | None,
-    typer.Option(
-        "--with", envvar="NETMESH_WITH", help=f"Also, separated by commas: {', '.join((*COMPONENTS, HOST_NETWORK))}."
-    ),
+    typer.Option("--with", help=f"Also, separated by commas: {', '.join((*COMPONENTS, HOST_NETWORK))}."),
 ]
 
 
@@ -38,9 +36,7 @@ def install(
     extras: With = None,
     registry: Annotated[str | None, typer.Option(help="Where the images are, such as registry.example/team.")] = None,
     tag: Annotated[str | None, typer.Option(help="Tag of the images. [this version]")] = None,
-    print_: Annotated[
-        bool, typer.Option("--print", envvar="NETMESH_PRINT", help="Print the manifests as YAML, and install nothing.")
-    ] = False,
+    print_: Annotated[bool, typer.Option("--print", help="Print the manifests as YAML, and install nothing.")] = False,
     wait: Annotated[str, typer.Option(help="How long to wait until all is ready; 0s: not at all.")] = "5m",
 ) -> None:
     """Install netmesh in the cluster of the kubeconfig, or bring what is there up to date (server-side apply)."""

@@ -45,7 +45,7 @@ def monitor(
     ] = None,
     output_format: Annotated[
         Literal["terminal", "json"],
-        typer.Option("--format", envvar="NETMESH_FORMAT", help="json writes a line a window and a line an event."),
+        typer.Option("--format", help="json writes a line a window and a line an event."),
     ] = "terminal",
 ) -> None:
     """Watch the mesh: open events, the worst pairs and the matrix, drawn anew as windows end.

@@ -35,7 +35,7 @@ def nodes(
     ] = None,
     output_format: Annotated[
         Literal["terminal", "json"],
-        typer.Option("--format", envvar="NETMESH_FORMAT", help="json writes all facts on stdout."),
+        typer.Option("--format", help="json writes all facts on stdout."),
     ] = "terminal",
 ) -> None:
     """Show the nodes that are there, what their agents say of them, and where they differ."""

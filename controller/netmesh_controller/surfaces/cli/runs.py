@@ -22,9 +22,7 @@ from netmesh_controller.surfaces.terminal.runs import show_runs
 runs = typer.Typer(help="Stored runs: list, rename, tag, delete, export and import them.", rich_markup_mode=None)
 
 Reference = Annotated[str, typer.Argument(metavar="RUN", help="An id, the beginning of one, a name, or latest.")]
-Format = Annotated[
-    Literal["terminal", "json"], typer.Option("--format", envvar="NETMESH_FORMAT", help="json writes JSON on stdout.")
-]
+Format = Annotated[Literal["terminal", "json"], typer.Option("--format", help="json writes JSON on stdout.")]
 
 
 @runs.callback(invoke_without_command=True)

@@ -144,7 +144,7 @@ def sweep(
     ] = None,
     output_format: Annotated[
         Literal["terminal", "json"],
-        typer.Option("--format", envvar="NETMESH_FORMAT", help="json writes the document alone on stdout."),
+        typer.Option("--format", help="json writes the document alone on stdout."),
     ] = "terminal",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the estimate and stop.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
