@@ -35,14 +35,14 @@ def expected(key: CellKey, values: Values, load_bits_per_second: float | None) -
     if parameters.direction == "bidirectional":
         return None
     kind = TESTS[key.test].kind
-    loaded = Traffic(0.0, 0.0) if load_bits_per_second is None else _stream(load_bits_per_second, None, None)
+    loaded = Traffic(0.0, 0.0) if load_bits_per_second is None else stream(load_bits_per_second, None, None)
     if kind == "bandwidth":
         rates = [values.get(name) for name in ("sent_bits_per_second", "bits_per_second")]
         packets = values.get("packets_per_second")
         rate = max((one.mean for one in rates if one is not None), default=None)
         if rate is None:
             return None
-        own = _stream(rate, None if packets is None else packets.mean, parameters.mss_bytes)
+        own = stream(rate, None if packets is None else packets.mean, parameters.mss_bytes)
     elif kind in {"latency", "connect", "transactions"}:
         each = _observations(values, parameters.offered_per_second)
         if each is None:
@@ -56,7 +56,8 @@ def expected(key: CellKey, values: Values, load_bits_per_second: float | None) -
     return Traffic(own.forward + loaded.forward, own.back + loaded.back)
 
 
-def _stream(bits_per_second: float, packets_per_second: float | None, mss_bytes: int | None) -> Traffic:
+def stream(bits_per_second: float, packets_per_second: float | None, mss_bytes: int | None) -> Traffic:
+    """The most that a stream of data at that rate has each way."""
     data = bits_per_second / 8
     # What was lost was sent too: twice as many packets as arrived are a loss of a half.
     packets = max(data / min(mss_bytes or _LEAST_SEGMENT_BYTES, _LEAST_SEGMENT_BYTES), 2 * (packets_per_second or 0.0))
