@@ -43,7 +43,7 @@ def main() -> None:
         by_size = ", ".join(f"{number} of {HEALTHY[count]} of {count} nodes" for count, number in shown.items())
         print(
             f"  healthy, {repeats} repeat{'s' * (repeats > 1)}: {wrong} of {runs} runs show a finding, "
-            f"{_interval(wrong, runs)} ({by_size}; {time.perf_counter() - started:.0f} s)",
+            f"{interval(wrong, runs)} ({by_size}; {time.perf_counter() - started:.0f} s)",
             flush=True,
         )
     for place, direction, what, once, thrice in CASES:
@@ -65,7 +65,7 @@ def _faulty(place: str, direction: str, what: What, size: float, repeats: int) -
     total = sum(sizes.values())
     print(
         f"  {place}, {direction}, {what} x {size:g}, {repeats} repeat{'s' * (repeats > 1)}: found in {right} of "
-        f"{total} runs, {_interval(right, total)}; something wrong beside it in {wrong}",
+        f"{total} runs, {interval(right, total)}; something wrong beside it in {wrong}",
         flush=True,
     )
 
@@ -79,7 +79,7 @@ def _finds(mesh: Mesh) -> bool:
     return bool(find(nodes_of(mesh), gathered(mesh), duration_seconds=5.0))
 
 
-def _interval(number: int, of: int) -> str:
+def interval(number: int, of: int) -> str:
     """The 95 % interval of a part (Wilson)."""
     z, part = 1.96, number / of
     middle, reach = part + z * z / (2 * of), z * math.sqrt(part * (1 - part) / of + z * z / (4 * of * of))
