@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from netmesh_controller.mesh.document import Cell, Finding, Node
-from netmesh_controller.mesh.findings.asymmetric import asymmetric_pairs
+from netmesh_controller.mesh.findings.asymmetric import asymmetric_pairs, has_two_ways
 from netmesh_controller.mesh.findings.contention import (
     Again,
     again_of,
@@ -29,9 +29,6 @@ from netmesh_controller.mesh.gather import Gathered
 from netmesh_controller.mesh.table import Series, Table
 
 __all__ = ["Again", "Signs", "find", "to_measure_again"]
-
-# The parts of a series' share of the probability: places, asymmetry, history.
-_PARTS = 3
 
 
 def find(
@@ -56,7 +53,7 @@ def find(
     found = odd_mtus(gathered, nodes) + signs.findings()
     fitted = by_series(gathered, nodes, duration_seconds)
     for one in fitted:
-        found += _of_series(one, _share(fitted), again or {}, history)
+        found += _of_series(one, _share(one, fitted, history), again or {}, history)
     return sorted(found, key=_badness, reverse=True)
 
 
@@ -65,11 +62,16 @@ def to_measure_again(
 ) -> list[Again]:
     """The bandwidth cells to measure again alone before findings are stated: at most 5 % of each series."""
     fitted = by_series(gathered, nodes, duration_seconds)
-    return worst_cells(fitted, _share(fitted))
+    return worst_cells([(one, _share(one, fitted)) for one in fitted])
 
 
-def _share(fitted: Sequence[Fitted]) -> float:
-    return ALPHA / max(1, len(fitted)) / _PARTS
+def _share(one: Fitted, fitted: Sequence[Fitted], history: Sequence[object] = ()) -> float:
+    """The probability that each part of a figure may spend: its places, its asymmetry, its history.
+
+    What is not looked at spends nothing: it would only take power from the rest.
+    """
+    parts = 1 + has_two_ways(one) + bool(history)
+    return ALPHA / len(fitted) / parts
 
 
 def _of_series(

@@ -13,13 +13,18 @@ from netmesh_controller.mesh.findings.series import Fitted, Places
 from netmesh_controller.mesh.findings.words import figure
 
 
+def has_two_ways(one: Fitted) -> bool:
+    """Whether a figure is looked at for pairs whose two ways differ: one way's own, of a mesh that is large enough."""
+    return not one.looked.round_trip and one.looked.kind != "lossy" and len(one.names) >= LEAST_NODES
+
+
 def asymmetric_pairs(one: Fitted, known: Places, alpha: float) -> list[Finding]:
     """The pairs whose two ways differ. Only one-way figures can tell.
 
     A pair that is bad one way and well the other is one; so is a pair of which one way is worse and the other better
     than usual, neither of them by enough for itself. Pairs of bad nodes and zones are not looked at.
     """
-    if one.looked.round_trip or one.looked.kind == "lossy" or len(one.names) < LEAST_NODES:
+    if not has_two_ways(one):
         return []
     rest = one.fit.rest.copy()
     for node in known.nodes:

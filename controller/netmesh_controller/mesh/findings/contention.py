@@ -34,15 +34,15 @@ class Again:
     target: str
 
 
-def worst_cells(fitted: Sequence[Fitted], alpha: float) -> list[Again]:
+def worst_cells(fitted: Sequence[tuple[Fitted, float]]) -> list[Again]:
     """The cells to measure again alone before findings are stated: those of bandwidth findings, the worst of each
-    first.
+    first. Each figure has its alpha beside it.
 
     At most 5 % of a series' cells, one at least. Pairs that would be stated only if a second test agreed are among
     them, after those that would be stated already.
     """
     chosen: list[Again] = []
-    for one in fitted:
+    for one, alpha in fitted:
         if not asks_again(one):
             continue
         most = max(1, math.floor(_MOST * one.fit.count))
