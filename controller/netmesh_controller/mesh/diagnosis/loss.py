@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netmesh_controller.mesh.diagnosis.document import Fact
@@ -23,14 +23,16 @@ _RATIO = 0.001
 class Lost:
     """Of `sent` probes, `ratio` were lost on the way of `direction`.
 
-    The receiving host gave up `at_target` packets while they were sent, None where it did not tell. What it gave up
-    while other steps filled the path says nothing about the probes.
+    The receiving host gave up `at_target` packets while they were sent, None where it did not tell; `no_room` of them
+    at the probes' own socket, which counts for itself. What it gave up while other steps filled the path says nothing
+    about the probes.
     """
 
     direction: Direction
     ratio: float
     sent: float
     at_target: int | None
+    no_room: int = 0
 
     @property
     def is_hosts(self) -> bool:
@@ -41,14 +43,24 @@ class Lost:
 def losses(seen: Seen) -> Iterator[Lost]:
     """The ways on which probes are lost, more than chance."""
     for direction in DIRECTIONS:
+        no_room, arrivals = _no_room(seen, direction)
+        if no_room >= _FEWEST and no_room >= _RATIO * arrivals > 0:
+            # What the path lost beside it, if anything, is told by the probes of the other end.
+            yield Lost(direction, min(1.0, no_room / arrivals), arrivals, no_room, no_room)
         ratio, sent = _ratio_and_sent(seen, direction)
         if ratio is None or sent is None or ratio < _RATIO or ratio * sent < _FEWEST:
             continue
         target = seen.ends(direction)[1]
         counted, on_host = seen.probed.get(target, {}), seen.host_probed.get(target, {})
-        known = [counted[name] for name in HOST_DROPS if name in counted]
+        known = [counted[name] for name in HOST_DROPS if name in counted and not _twice(name, counted)]
         known += [on_host[name] for name in DEVICE_DROPS if name in on_host]
-        yield Lost(direction, ratio, sent, sum(known) if known else None)
+        # Of a full socket is told above, and the probes of this figure are not among them.
+        yield Lost(direction, ratio, sent, max(0, sum(known) - no_room) if known else None)
+
+
+def _twice(name: str, counted: Mapping[str, int]) -> bool:
+    """Whether another counter has those packets as well (udp_queue_rcv_skb in net/ipv4/udp.c)."""
+    return name == "Udp.RcvbufErrors" and "Udp.InErrors" in counted
 
 
 def earlier_loss(seen: Seen) -> Iterator[Fact]:
@@ -67,6 +79,19 @@ def _ratio_and_sent(seen: Seen, direction: Direction) -> tuple[float | None, flo
             rate = cell.parameters.offered_per_second or 0
             return summary.mean, float(rate * (cell.duration_seconds or 0))
     return None, None
+
+
+def _no_room(seen: Seen, direction: Direction) -> tuple[int, float]:
+    """Packets that reached the receiver and found its socket full, and how many were to arrive: the probes of that
+    direction at the reflector, and the answers to the receiver's own probes.
+    """
+    drops, sent = 0.0, 0.0
+    for asked, name in ((direction, "reflector_socket_drops"), (_other(direction), "socket_drops")):
+        found = seen.reported("udp-latency", name, asked, instrument="stamp")
+        if found:
+            drops += found
+            sent += seen.reported("udp-latency", "sent", asked, instrument="stamp") or 0.0
+    return int(drops), sent
 
 
 def _other(direction: Direction) -> Direction:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from netmesh_controller.mesh.diagnosis.beside import apart, crosses_zones, references
 from netmesh_controller.mesh.diagnosis.seen import DIRECTIONS, Direction, Seen, figure
+from netmesh_controller.mesh.diagnosis.udp import loses_from
 
 Options = Mapping[str, Any]
 
@@ -14,8 +16,8 @@ Options = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Step:
     """A step. `options` are those of the sweep that it is, None where it cannot be; `wanted` is whether what was found
-    so far asks for it. Both are asked with whether the diagnosis is a quick one, which has it where `quick` is true and
-    does the `light` steps all at once.
+    so far asks for it. Both are asked with whether the diagnosis is a quick one, which has it where `quick` is true.
+    `light` steps send little, and are all done at once.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Step:
 
 # What a pair should reach of what others do, below which it is looked at more closely.
 SHORT_OF_OTHERS = 0.8
+HOSTS = "host-to-host"
 
 
 def _pairs(*pairs: tuple[str, str]) -> str:
@@ -60,58 +63,18 @@ def slower(seen: Seen) -> Direction:
     return "back" if back is not None and (forward is None or back < forward) else "forward"
 
 
-def _candidates(seen: Seen) -> list[str]:
-    """Nodes beside the pair that can take part."""
-    return [
-        name
-        for name, node in seen.nodes.items()
-        if name not in (seen.source, seen.target) and name not in seen.unreachable and node.agent("pod") is not None
-    ]
-
-
-def references(seen: Seen, direction: Direction) -> list[tuple[str, str]]:
-    """Pairs that share one end each with the pair, by other nodes; such of that end's own zone first."""
-    source, target = seen.ends(direction)
-    others = _candidates(seen)
-    if not others:
-        return []
-    first = min(others, key=lambda name: (seen.zone(name) != seen.zone(source), name))
-    rest = [name for name in others if name != first] or others
-    second = min(rest, key=lambda name: (seen.zone(name) != seen.zone(target), name))
-    return [(source, first), (second, target)]
-
-
-def apart(seen: Seen) -> list[tuple[str, str]]:
-    """A pair of two other nodes, of the same zones as the pair: it can be measured meanwhile. None where there is none.
-
-    It tells what is right; which end is at fault it cannot.
-    """
-    others = _candidates(seen)
-    if len(others) < 2:
-        return []
-    first = min(others, key=lambda name: (seen.zone(name) != seen.zone(seen.source), name))
-    rest = [name for name in others if name != first]
-    return [(first, min(rest, key=lambda name: (seen.zone(name) != seen.zone(seen.target), name)))]
-
-
-def _crosses_zones(seen: Seen) -> bool:
-    zones = (seen.zone(seen.source), seen.zone(seen.target))
-    return None not in zones and zones[0] != zones[1]
+def _light(quick: bool) -> Options:
+    """Of one length all of them: they are done at once."""
+    return {"duration": "1s" if quick else "3s", "omit": "0s"}
 
 
 def _probe(seen: Seen, quick: bool) -> Options:
-    return {
-        "tests": "udp-latency",
-        "tool": "stamp",
-        "pairs": _pairs(seen.ends("forward"), seen.ends("back"), *(apart(seen) if quick else ())),
-        "duration": "1s" if quick else "3s",
-        "omit": "0s",
-        "message_rate": 1000,
-    }
+    pairs = _pairs(seen.ends("forward"), seen.ends("back"), *apart(seen))
+    return {"tests": "udp-latency", "tool": "stamp", "pairs": pairs, "message_rate": 1000, **_light(quick)}
 
 
 def _connect(seen: Seen, quick: bool) -> Options:
-    return {"tests": "tcp-connect", "pairs": _both(seen), "duration": "1s" if quick else "2s", "omit": "0s"}
+    return {"tests": "tcp-connect", "pairs": _both(seen), **_light(quick)}
 
 
 def _service(seen: Seen, quick: bool) -> Options | None:
@@ -120,9 +83,9 @@ def _service(seen: Seen, quick: bool) -> Options | None:
     return {"paths": "pod-to-service", **_connect(seen, quick), "pairs": _pairs(seen.ends("forward"))}
 
 
-def _service_wanted(seen: Seen, quick: bool) -> bool:
-    # Of a quick one it goes with the direct connections.
-    return quick or not clear(seen)
+def _service_wanted(seen: Seen, quick: bool) -> bool:  # noqa: ARG001  # every step has the same form
+    # With the direct connections, or by itself where its Service had to be made.
+    return not seen.done or not clear(seen)
 
 
 def _mtu(seen: Seen, quick: bool) -> Options:  # noqa: ARG001  # every step has the same form
@@ -141,8 +104,7 @@ def _others(seen: Seen, quick: bool) -> Options | None:
     pairs = references(seen, slower(seen))
     if not pairs:
         return None
-    tests = "tcp-bandwidth" if quick else "tcp-bandwidth,udp-latency"
-    return {"tests": tests, "tool": "iperf3" if quick else "iperf3,stamp", "pairs": _pairs(*pairs), **_time(quick)}
+    return {"tests": "tcp-bandwidth", "pairs": _pairs(*pairs), **_time(quick)}
 
 
 def _others_wanted(seen: Seen, quick: bool) -> bool:
@@ -151,21 +113,19 @@ def _others_wanted(seen: Seen, quick: bool) -> bool:
         return False
     known = bool(seen.others("tcp-bandwidth", "bits_per_second"))
     uneven = any(_short_of_itself(seen, one) or short_of_others(seen, one) for one in DIRECTIONS)
-    return not quick or not known or _crosses_zones(seen) or uneven
+    return not quick or not known or crosses_zones(seen) or uneven
 
 
 def _others_latency(seen: Seen, quick: bool) -> Options | None:
     pairs = references(seen, "forward")
-    if not pairs or not quick:
-        return None
-    return {**_probe(seen, quick), "pairs": _pairs(*pairs)}
+    return {**_probe(seen, quick), "pairs": _pairs(*pairs)} if pairs else None
 
 
 # What asks for a look at others: so much more than those that were probed meanwhile, or than a site's network takes.
 _TIMES, _LEAST_SECONDS, _LONG_SECONDS = 3.0, 0.5e-3, 1e-3
 
 
-def _others_latency_wanted(seen: Seen, quick: bool) -> bool:  # noqa: ARG001  # every step has the same form
+def _others_latency_wanted(seen: Seen, quick: bool) -> bool:
     if clear(seen):
         return False
     network = "network_round_trip_seconds"
@@ -175,6 +135,8 @@ def _others_latency_wanted(seen: Seen, quick: bool) -> bool:  # noqa: ARG001  # 
     if here is None or high is None or low is None:
         return False
     best = min(seen.others("udp-latency", network, statistic="p50", instrument="stamp").values(), default=None)
+    if best is None and not quick:
+        return True
     slow = here > _LONG_SECONDS if best is None else here > _TIMES * best and here - best > _LEAST_SECONDS
     return slow or high - low > _LEAST_SECONDS
 
@@ -202,20 +164,27 @@ def _streams_wanted(seen: Seen, quick: bool) -> bool:
     return not clear(seen) and (short_of_others(seen, slower(seen)) or not (quick or known))
 
 
-def _rates(seen: Seen, quick: bool) -> Options:  # noqa: ARG001  # every step has the same form
-    """UDP at a little more than TCP reached: is it lost there?"""
-    rate = seen.value("tcp-bandwidth", "bits_per_second", slower(seen), streams=1)
-    return {
-        "tests": "udp-bandwidth",
-        "rate": "unlimited" if rate is None else str(int(rate * 1.25)),
-        "pairs": _pairs(seen.ends(slower(seen))),
-        "duration": "2s",
-        "omit": "0s",
-    }
+def _at_rate(share: float) -> Callable[[Seen, bool], Options]:
+    """UDP at that share of what TCP reached."""
+
+    def options(seen: Seen, quick: bool) -> Options:  # noqa: ARG001  # every step has the same form
+        rate = seen.value("tcp-bandwidth", "bits_per_second", slower(seen), streams=1)
+        return {
+            "tests": "udp-bandwidth",
+            "rate": "unlimited" if rate is None else str(int(rate * share)),
+            "pairs": _pairs(seen.ends(slower(seen))),
+            "duration": "1s",
+            "omit": "0s",
+        }
+
+    return options
 
 
 def _rates_wanted(seen: Seen, quick: bool) -> bool:  # noqa: ARG001  # every step has the same form
-    return not clear(seen) and short_of_others(seen, slower(seen))
+    """Step by step upwards, until it is lost."""
+    if clear(seen) or not short_of_others(seen, slower(seen)):
+        return False
+    return loses_from(seen, slower(seen))[1] is None
 
 
 def _under_load(seen: Seen, quick: bool) -> Options:
@@ -250,18 +219,23 @@ def _under_load_wanted(seen: Seen, quick: bool) -> bool:
     return not quick or any(one is None for one in found)
 
 
-def _hosts(seen: Seen, quick: bool) -> Options | None:
+def _have_hosts(seen: Seen) -> bool:
     both = (seen.nodes.get(seen.source), seen.nodes.get(seen.target))
-    if any(node is None or node.agent("host") is None for node in both):
+    return all(node is not None and node.agent("host") is not None for node in both)
+
+
+def _hosts(seen: Seen, quick: bool) -> Options | None:
+    if not _have_hosts(seen):
         return None
-    return {
-        "paths": "host-to-host",
-        "tests": "tcp-bandwidth" if quick else "tcp-bandwidth,udp-latency,tcp-connect",
-        **({} if quick else {"tool": "iperf3,stamp"}),
-        "pairs": _pairs(seen.ends(slower(seen))),
-        "duration": "2s",
-        "omit": "1s",
-    }
+    pairs = _pairs(seen.ends(slower(seen)))
+    return {"paths": HOSTS, "tests": "tcp-bandwidth", "pairs": pairs, **_time(quick), "duration": "2s"}
+
+
+def _hosts_probe(seen: Seen, quick: bool) -> Options | None:
+    if not _have_hosts(seen):
+        return None
+    pairs = _pairs(seen.ends("forward"))
+    return {"paths": HOSTS, "tests": "udp-latency,tcp-connect", "tool": "stamp", "pairs": pairs, **_light(quick)}
 
 
 def _not_clear(seen: Seen, quick: bool) -> bool:  # noqa: ARG001  # every step has the same form
@@ -274,27 +248,41 @@ def _time(quick: bool) -> Options:
 
 # The step whose probes the rules on loss go by.
 PROBE = "probe"
+# UDP at these shares of what TCP reached, one after the other.
+SHARES = (0.5, 0.75, 1.0, 1.25)
 
 STEPS: tuple[Step, ...] = (
     Step(PROBE, "small probes both ways, with the kernels' own stamps", _probe, light=True),
     Step("connect", "new connections both ways", _connect, light=True),
     Step("service", "new connections through the Service", _service, _service_wanted, light=True),
+    Step(
+        "hosts_probe", "probes and connections between the hosts' own addresses", _hosts_probe, quick=False, light=True
+    ),
     Step("mtu", "the largest packet that passes, each way", _mtu, lambda seen, _quick: reached(seen)),
     Step("bandwidth", "one TCP stream each way", _bandwidth, _not_clear),
     Step("others_latency", "small probes between the same ends and others", _others_latency, _others_latency_wanted),
     Step("others", "the same ends with other nodes", _others, _others_wanted),
     Step("streams", "four TCP streams the slower way", _streams, _streams_wanted),
-    Step("rates", "UDP at a little more than TCP reached", _rates, _rates_wanted, quick=False),
+    *(
+        Step(
+            f"rate_{share * 100:.0f}",
+            f"UDP at {share:.0%} of what TCP reached",
+            _at_rate(share),
+            _rates_wanted,
+            quick=False,
+        )
+        for share in SHARES
+    ),
     Step("load", "small probes while TCP fills the path", _under_load, _under_load_wanted),
-    Step("hosts", "the same between the hosts' own addresses", _hosts, _not_clear, quick=False),
+    Step("hosts", "one TCP stream between the hosts' own addresses", _hosts, _not_clear, quick=False),
 )
 
 Following = tuple[tuple[Step, Options], ...]
 
 
 def next_steps(seen: Seen, *, quick: bool) -> Following:
-    """What is not done yet and is needed: one step, or of a quick diagnosis all light ones at once; none where there is
-    nothing more to learn.
+    """What is not done yet and is needed: one step, or all light ones at once; none where there is nothing more to
+    learn.
 
     A quick diagnosis stops at the first thing that explains enough, which the engine decides by the verdicts.
     """
@@ -307,7 +295,7 @@ def next_steps(seen: Seen, *, quick: bool) -> Following:
             continue
         if not found:
             found.append((step, options))
-            if not (quick and step.light):
+            if not step.light:
                 break
         elif step.light:
             found.append((step, options))

@@ -25,6 +25,7 @@ from netmesh_controller.mesh.document import (
     Parameters,
     Reason,
     Summary,
+    ToolRecord,
     Witness,
 )
 
@@ -61,6 +62,8 @@ class Case:
     # Of node b: what grew while the pair was probed, and what grew in the other steps.
     counters: dict[str, int] = field(default_factory=dict)
     later: dict[str, int] = field(default_factory=dict)
+    # Probes that found the socket of node b's reflector full.
+    no_room: int = 0
     unreachable: dict[str, Reason] = field(default_factory=dict)
 
     def _cell(self, test: str, pair: tuple[str, str], instrument: str, **more: object) -> Cell:
@@ -86,6 +89,7 @@ class Case:
             values=defaults["values"] if reason is None else {},
             intervals=defaults.get("intervals", {}),
             hosts=Hosts(source=self.hosts.get(source, host()), target=self.hosts.get(target, host())),
+            tool=ToolRecord(reported=defaults.get("reported", {})),
             witness=Witness(verdict="healthy", figures={"target.other_traffic": self.other_traffic}),
         )
 
@@ -103,9 +107,14 @@ class Case:
             "loss_ratio": lost + lost_back,
             "messages_per_second": 1000.0,
         }
-        values = {name: Summary(mean=value) for name, value in single.items()}
+        values: dict[str, Summary | None] = {name: Summary(mean=value) for name, value in single.items()}
+        reported = {"sent": 1000.0, "socket_drops": 0.0}
+        if self.no_room and pair[1] == "b":
+            # As a cell has it: what the path lost of them is not known.
+            values["loss_ratio"] = values["forward_loss_ratio"] = None
+            reported["reflector_socket_drops"] = float(self.no_room)
         whole = {"network_round_trip_seconds": trip, "round_trip_seconds": trip, **values}
-        return self._cell("udp-latency", pair, "stamp", values=whole, reason=self.probe)
+        return self._cell("udp-latency", pair, "stamp", values=whole, reason=self.probe, reported=reported)
 
     def _tcp(
         self, pair: tuple[str, str], streams: int = 1, rate: float | None = None, path: str = "pod-to-pod"
@@ -159,9 +168,11 @@ class Case:
                 return [self._cell("path-mtu", one, "netmesh", values=values) for one in (there, back)]
             case "bandwidth":
                 return [self._tcp(there), self._tcp(back)]
+            case "others_latency":
+                return [self._stamp(one) for one in others[:2]]
             case "others":
                 pairs = others[:2] if slower == there else others[2:]
-                return [self._tcp(one) for one in pairs] + [self._stamp(one) for one in pairs]
+                return [self._tcp(one) for one in pairs]
             case "streams":
                 return [self._tcp(slower, 4, self.four)]
             case "load":
@@ -203,6 +214,7 @@ CASES: dict[str, tuple[Callable[[], Case], Code, dict[str, str]]] = {
         "loss_at_host",
         {"node": "b"},
     ),
+    "a full socket": (lambda: Case(no_room=70), "loss_at_host", {"node": "b"}),
     "delay there": (lambda: Case(delay={FORWARD: 3e-3}), "delay_on_path", {"source": "a", "target": "b"}),
     "jitter": (lambda: Case(jitter={FORWARD: 4e-3, BACK: 4e-3}), "jitter_on_path", {}),
     "a pair is shaped": (slow, "rate_limited", {"source": "a", "target": "b"}),

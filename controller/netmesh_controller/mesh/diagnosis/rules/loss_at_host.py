@@ -22,6 +22,10 @@ def judge(seen: Seen) -> Iterator[Claim]:
             for name in HOST_DROPS
             if counted.get(name)
         ]
+        if lost.no_room:
+            facts.append(
+                Fact(what="no room in the probes' socket", measured=float(lost.no_room), expected=0.0, source=target)
+            )
         yield Claim(
             {"node": target},
             0.85,

@@ -8,6 +8,7 @@ from netmesh_controller.mesh.diagnosis.document import Fact
 from netmesh_controller.mesh.diagnosis.rates import others_from, others_to, shortfalls, steadiness
 from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
 from netmesh_controller.mesh.diagnosis.seen import Seen
+from netmesh_controller.mesh.diagnosis.udp import udp_facts
 
 _STEADY = 0.25
 
@@ -35,6 +36,7 @@ def judge(seen: Seen) -> Iterator[Claim]:
                 short.fact(seen),
                 Fact(what="four streams together", measured=four, expected=short.expected, unit="bit/s"),
                 Fact(what="spread of its intervals", measured=steady, expected=_STEADY, source="iperf3"),
+                *udp_facts(seen, short.direction),
             ),
         )
 
