@@ -114,6 +114,8 @@ class Stamp:
         reported = {name: float(answer[name]) for name in ("sent", "received", "incomplete", "discarded", "seconds")}
         reported.update({name: float(answer[name]) for name in ("not_sent_in_time", "not_sent", "socket_drops")})
         reported["kernel_stamps"] = float(sum(taken == "kernel" for taken in answer["stamps"].values()))
+        # How long after its last probe it still waited for answers, which those that are lost make it do.
+        reported["waited_seconds"] = float(answer["waited_seconds"])
         if answer["one_way_error_seconds"] is not None:
             reported["one_way_error_seconds"] = answer["one_way_error_seconds"]
         told = {key: answer[key] for key in ("stamps", "sent", "received", "one_way_error_seconds")}

@@ -28,7 +28,7 @@ from netmesh_controller.mesh.diagnosis.seen import Seen
 from netmesh_controller.mesh.diagnosis.state import HostState, carried, grown
 from netmesh_controller.mesh.diagnosis.steps import PROBE, Following, Step, clear, every_step, next_steps
 from netmesh_controller.mesh.document import Cell, Run, RunState
-from netmesh_controller.mesh.plan import Plan, at_once, fills, make_plan
+from netmesh_controller.mesh.plan import Plan, at_once, fills, make_plan, only_loaded
 
 log = logging.getLogger(__name__)
 
@@ -141,12 +141,14 @@ class Diagnosing:
     def _plan(self, options: Mapping[str, Any]) -> Plan | None:
         """The plan of a step; None where nothing of it can be measured."""
         try:
-            return make_plan(
+            plan = make_plan(
                 ask_from(options),
                 self.survey.nodes,
                 unreachable=self.survey.unreachable,
                 services=self.survey.has_services,
             )
+            # What is idle beside it was probed before.
+            return only_loaded(plan) if plan.ask.under_load else plan
         except AskError as error:
             log.info("not done: %s", error)
             return None

@@ -1,9 +1,13 @@
 """Holds packets for a time: TAP devices whose frames come back as they went, each device after a delay of its own.
 
-`python relay.py REPORT NAME=NANOSECONDS …`, in the namespace where the devices are to be. For kernels without netem.
+`python relay.py REPORT NAME=NANOSECONDS:JITTER …`, in the namespace where the devices are to be.
+For kernels without netem.
 
 A frame comes with the kernel's own note on it (struct virtio_net_hdr, linux/virtio_net.h): a missing checksum, or a
 super-packet of TCP. It goes back with that note, so that a super-packet costs one read and one write as well.
+
+With a JITTER, what frames wait beyond the delay is drawn anew every 5 ms, from 0 to so many nanoseconds: as behind a
+queue that fills and empties. They stay in order.
 
 A frame waits until this process has woken up to read it, and again when its time has come. How long that takes here is
 measured at the start, and taken off the delay.
@@ -23,6 +27,7 @@ import fcntl
 import gc
 import json
 import os
+import random
 import select
 import struct
 import sys
@@ -43,14 +48,16 @@ MOST_HELD_BYTES = 64 * 1024 * 1024
 # Frames read before those that are due are written.
 _BATCH = 32
 _TRIES, _TRY_SECONDS = 24, 0.001
+_DRAWN_NANOSECONDS = 5_000_000
 _REPORT_NANOSECONDS = 1_000_000_000
 
 
 class Line:
     """One TAP device, its delay, and what it holds."""
 
-    def __init__(self, name: str, nanoseconds: int, waking: int) -> None:
+    def __init__(self, name: str, nanoseconds: int, jitter: int, waking: int) -> None:
         self.name, self.nanoseconds, self.waking = name, nanoseconds, waking
+        self.jitter, self.more, self.drawn_at, self.last = jitter, 0, 0, 0
         self.held: deque[tuple[int, bytes]] = deque()
         self.held_bytes = self.packets = self.bytes = self.dropped = 0
         self.late_microseconds: Counter[int] = Counter()
@@ -70,7 +77,17 @@ class Line:
                 self.dropped += 1
                 continue
             self.held_bytes += len(frame)
-            self.held.append((monotonic_ns() - self.waking + self.nanoseconds, frame))
+            due = monotonic_ns() - self.waking + self.nanoseconds
+            if self.jitter:
+                due = self.last = max(self.last, due + self._drawn())
+            self.held.append((due, frame))
+
+    def _drawn(self) -> int:
+        """What frames wait beyond the delay now."""
+        now = monotonic_ns()
+        if now - self.drawn_at > _DRAWN_NANOSECONDS:
+            self.more, self.drawn_at = random.randrange(self.jitter + 1), now  # noqa: S311  # no secret
+        return self.more
 
     def write(self) -> None:
         """Gives back what is due."""
@@ -92,6 +109,7 @@ class Line:
         late = self.late_microseconds
         return {
             "delay_seconds": self.nanoseconds / 1e9,
+            "jitter_seconds": self.jitter / 1e9,
             "waking_seconds": self.waking / 1e9,
             "packets": self.packets,
             "bytes": self.bytes,
@@ -166,7 +184,10 @@ def main() -> None:
     prepare()
     report, *lines = sys.argv[1:]
     waking = waking_nanoseconds()
-    made = [Line(name, int(nanoseconds), waking) for name, nanoseconds in (text.split("=") for text in lines)]
+    made = []
+    for name, times in (text.split("=") for text in lines):
+        nanoseconds, jitter = times.split(":")
+        made.append(Line(name, int(nanoseconds), int(jitter), waking))
     run(made, Path(report))
 
 

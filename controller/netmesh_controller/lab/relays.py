@@ -64,7 +64,7 @@ def _command(fabric: str, report: Path, wanted: Delays, *, dies_with_parent: boo
         *("nsenter", f"--net={namespaces.FOLDER / fabric}", "--"),
         # By its path, not as a part of this package, all of which it would load.
         *(sys.executable, "-I", str(relay.__file__), str(report)),
-        *(f"{name}={nanoseconds}" for name, nanoseconds in wanted.devices.items()),
+        *(f"{name}={delay}:{wanted.jitters.get(name, 0)}" for name, delay in wanted.devices.items()),
     ]
 
 

@@ -118,7 +118,7 @@ class Pair(_Part):
     """Traffic from one node and its pods to another node and its pods, one way.
 
     `drop_larger_than` drops IP packets above that many bytes: where a router would, which says so by ICMP; with
-    `icmp` false nobody is told.
+    `icmp` false nobody is told. `jitter` is so many seconds at most that packets take beyond `delay`, in order.
     """
 
     source: str = Field(alias="from")
@@ -126,6 +126,7 @@ class Pair(_Part):
     rate: Rate | None = None
     loss: Loss = 0.0
     delay: Delay = 0.0
+    jitter: Delay = 0.0
     drop_larger_than: Bytes | None = None
     icmp: bool = True
 
@@ -221,6 +222,10 @@ class LabSpec(_Part):
         if target is not None and self.link(target).holds("in"):
             seconds += self.link(target).delay
         return seconds
+
+    def jitter(self, source: str | None, target: str | None) -> float:
+        """Seconds at most that what one node sends to another takes beyond its delay."""
+        return sum(pair.jitter for pair in self.pairs if (pair.source, pair.target) == (source, target))
 
     def lossy_sources(self) -> set[str]:
         """The nodes that send, or whose pods send, through a rule that drops packets one by one."""

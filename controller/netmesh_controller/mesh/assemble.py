@@ -210,13 +210,9 @@ def _under(load: Evidence, one: Evidence) -> Evidence:
     if load.reason is not None or load.client is None or one.client is None:
         said = load.reason or Reason(code="tool_failed", message="it ended without a result")
         return dataclasses.replace(one, failure=Reason(code=said.code, message=f"the load failed: {said.message}"))
-    # Both clients run on one agent, by one clock.
-    if (
-        not load.client.started_seconds
-        < one.client.started_seconds
-        <= one.client.ended_seconds
-        < load.client.ended_seconds
-    ):
+    # Both clients run on one agent, by one clock. STAMP waits for answers that are lost once it has sent its probes.
+    ended = one.client.ended_seconds - one.client.reported.get("waited_seconds", 0.0)
+    if not load.client.started_seconds < one.client.started_seconds <= ended < load.client.ended_seconds:
         reason = Reason(code="tool_failed", message="the load did not last as long as the test under it")
         return dataclasses.replace(one, failure=reason)
     return dataclasses.replace(one, under_load=load.client.values["bits_per_second"].mean)

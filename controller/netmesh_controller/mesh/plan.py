@@ -261,6 +261,12 @@ def fills(plan: Plan) -> bool:
     return any(TESTS[one.variant.test].kind == "bandwidth" for one in plan.measurements)
 
 
+def only_loaded(plan: Plan) -> Plan:
+    """The plan of what runs under a load."""
+    loaded = (one for one in plan.measurements if one.variant.load is not None)
+    return replace(plan, measurements=tuple(replace(one, index=index) for index, one in enumerate(loaded)))
+
+
 def remaining(plan: Plan, done: AbstractSet[CellKey]) -> Plan:
     """The plan of what is not in `done`: what a resumed sweep still has to do.
 

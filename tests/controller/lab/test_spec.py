@@ -116,7 +116,7 @@ def test_which_pods_send_through_dropping_rules() -> None:
         ),
         (
             "nodes: 2\npairs: [{from: node-1, to: node-2, mtu: 1400}]",
-            "pairs[0].mtu: there is no such field; the fields are from, to, rate, loss, delay, drop_larger_than, icmp.",
+            "pairs[0].mtu: there is no such field; the fields are from, to, rate, loss, delay, jitter, drop_larger",
         ),
         ("nodes: 2\npairs: [{from: node-1, to: node-2, icmp: maybe}]", "pairs[0].icmp: 'maybe' is not true or false."),
         ("nodes: 2\npods: {node-1: {cpu: 0}}", "pods.node-1.cpu: 0 is not a number of cores"),

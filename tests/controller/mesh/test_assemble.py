@@ -234,6 +234,15 @@ def test_a_load_that_did_not_last_leaves_no_figure_under_load(changes: dict[str,
     assert "load" in one.reason.message
 
 
+def test_a_load_need_not_last_while_answers_that_are_lost_are_waited_for() -> None:
+    one, load = under(ended_seconds=105.0)
+    assert one.client is not None
+    assert counted([one, load])[0].reason is not None
+    one = dataclasses.replace(one, client=dataclasses.replace(one.client, reported={"waited_seconds": 2.0}))
+    assert counted([one, load])[0].reason is None
+    assert counted([one, under(ended_seconds=104.0)[1]])[0].reason is not None
+
+
 def test_the_mean_lies_within_the_distribution() -> None:
     """The total covers what the intervals leave out, so that it may lie below them all."""
     rate = cell(server=server(intervals={"bits_per_second": [0.96e9, 0.97e9]})).values["bits_per_second"]

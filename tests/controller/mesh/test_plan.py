@@ -13,7 +13,7 @@ from netmesh_controller.mesh.ask import TARGET_TESTS, AskError, ask_from
 from netmesh_controller.mesh.cells import cases
 from netmesh_controller.mesh.document import Node, Parameters, Reason
 from netmesh_controller.mesh.paths import MESH_PATHS, PATHS
-from netmesh_controller.mesh.plan import make_plan, remaining
+from netmesh_controller.mesh.plan import make_plan, only_loaded, remaining
 
 
 def test_every_cell_is_planned_once() -> None:
@@ -81,6 +81,10 @@ def test_latency_under_load_stands_beside_the_idle_one() -> None:
         next(one for one in latency if one.variant.parameters.load == load) for load in (None, "tcp-bandwidth")
     )
     assert idle.variant.load is None
+    assert [one.variant for one in only_loaded(made).measurements] == [
+        one.variant for one in latency if one.variant.load
+    ]
+    assert [one.index for one in only_loaded(made).measurements] == list(range(len(only_loaded(made).measurements)))
     load = loaded.variant.load
     assert load is not None
     assert (load.test, load.parameters.instrument, load.parameters.streams) == ("tcp-bandwidth", "iperf3", 2)
