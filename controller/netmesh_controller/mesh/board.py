@@ -40,6 +40,8 @@ class Board:
         # Free nodes that may have a startable partner; any two others are known to have nothing waiting together.
         self.fresh: set[int] = set(self.free)
         self.work = [0.0] * count
+        # Nodes whose local cell waits.
+        self.local: set[int] = set()
         # By pair (smaller number * count + larger): the first that waits, and the seconds of all that wait; by
         # measurement: the next that waits for the same pair.
         self.head = array("i", [_NONE]) * (count * count)
@@ -61,7 +63,7 @@ class Board:
         other.now = self.now
         other.expected_end = dict(self.expected_end)
         other.free, other.fresh = set(self.free), set(self.fresh)
-        other.work = list(self.work)
+        other.work, other.local = list(self.work), set(self.local)
         other.head, other.pair_seconds, other.following = self.head[:], self.pair_seconds[:], self.following[:]
         return other
 
@@ -115,6 +117,11 @@ class Board:
         """The measurement that is next for the pair (a local cell's where both are the same), or None."""
         index = self.head[min(a, b) * self.count + max(a, b)]
         return None if index == _NONE else index
+
+    def could_start(self, index: int) -> bool:
+        """Whether a waiting measurement between two nodes is the next of its pair, and both are free."""
+        a, b = self.first[index], self.second[index]
+        return a != b and a in self.free and b in self.free and self.head[a * self.count + b] == index
 
     def matches(
         self,
@@ -182,7 +189,7 @@ class Board:
 
     def _fillers(self) -> Iterable[int]:
         """Local cells that fit into the time in which their node has to wait anyway."""
-        waiting = [(node, index) for node in sorted(self.free) if (index := self.waits_for(node, node)) is not None]
+        waiting = [(node, self.head[node * self.count + node]) for node in sorted(self.free & self.local)]
         if not waiting:
             return []
         # What should have ended lately ends at any moment; what is late by more is late by nobody knows how much.
@@ -216,3 +223,7 @@ class Board:
         self.work[a] += seconds
         if a != b:
             self.work[b] += seconds
+        elif self.head[pair] == _NONE:
+            self.local.discard(a)
+        else:
+            self.local.add(a)
