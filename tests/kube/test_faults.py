@@ -16,15 +16,17 @@ pytestmark = pytest.mark.timeout(900)
 
 # About a minute: long enough to do something meanwhile.
 SLOW = ("--tests", "tcp-bandwidth", "--duration", "4s", "--omit", "0s")
+# The same, half of it through Services, which are not to outlive who made them.
+SERVICES = ("--paths", "pod-to-pod,pod-to-service", "--tests", "tcp-bandwidth", "--duration", "2s", "--omit", "0s")
 ENDS_SECONDS = 300
 
 
 class Running:
     """A sweep from outside that has begun to measure."""
 
-    def __init__(self, netmesh: Netmesh, name: str) -> None:
+    def __init__(self, netmesh: Netmesh, name: str, options: tuple[str, ...] = SLOW) -> None:
         self._netmesh, self.name = netmesh, name
-        self.process = netmesh.start("sweep", "--name", name, *SLOW)
+        self.process = netmesh.start("sweep", "--name", name, *options)
         try:
             wait_until("A tool runs", self._measures, 90)
         except Exception as error:
@@ -142,18 +144,19 @@ def test_watches_go_on_after_the_api_server_and_etcd_forgot_them(three: Netmesh)
 
 
 def test_a_controller_whose_container_dies_resumes_its_sweep(three: Netmesh) -> None:
-    running = Running(three, "resumed")
+    running = Running(three, "resumed", SERVICES)
     pod = next(iter(three.pods("controller").values()))["metadata"]["name"]
     three.kill_controller(pod)
     document = running.end(0)
-    assert pairs(document, "pod-to-pod", "tcp-bandwidth") == every_pair(local=True)
+    for path in ("pod-to-pod", "pod-to-service"):
+        assert pairs(document, path, "tcp-bandwidth") == every_pair(local=True)
     (same,) = three.pods("controller").values()
     assert same["metadata"]["name"] == pod
     assert same["status"]["containerStatuses"][0]["restartCount"] >= 1
 
 
 def test_a_controller_whose_pod_is_deleted_says_that_the_run_is_gone(three: Netmesh) -> None:
-    running = Running(three, "gone")
+    running = Running(three, "gone", SERVICES)
     pod = next(iter(three.pods("controller").values()))["metadata"]["name"]
     three.cluster.kubectl("delete", "pod", pod, "-n", NAMESPACE, "--grace-period=0", "--force")
     said, errors = running.process.communicate(timeout=ENDS_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Iterator
 
 import pytest
@@ -44,13 +45,18 @@ def test_every_pair_has_a_value_on_every_path(by_mode: dict[str, RunDocument], m
         assert pairs(document, "hairpin", test) == every_pair(local=True, remote=False)
     assert document.run.facts["kubernetes"]["kube_proxy_mode"] == mode
     assert document.run.facts["kubernetes"]["version"] == "v1.36.4"
+    known = {"kernel": platform.release(), "mtu_bytes": 1500, "kubelet_version": "v1.36.4"}
+    for node in document.nodes:
+        assert {name: node.facts[name] for name in known} == known
 
 
 def test_two_runs_under_different_modes_compare(netmesh: Netmesh, by_mode: dict[str, RunDocument]) -> None:
-    answer = netmesh("compare", "iptables", "nftables")
+    answer = netmesh("compare", "iptables", "nftables", "--format", "json")
     assert answer.code == 0, answer.stderr
-    assert "iptables" in answer.stdout
-    assert "nftables" in answer.stdout
+    comparison = json.loads(answer.stdout)
+    differ = {fact["name"]: fact["answers"] for fact in comparison["facts"]}
+    assert differ["kubernetes.kube_proxy_mode"] == [["iptables"], ["nftables"]]
+    assert {group["path"] for group in comparison["groups"]} == {"pod-to-pod", "pod-to-service", "hairpin"}
 
 
 def test_services_are_reached_over_ipv6(netmesh: Netmesh) -> None:

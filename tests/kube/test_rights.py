@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from tests.kube.installed import CONTROLLER_USER, NAMESPACE, Netmesh
 
+from netmesh_controller.deployment import manifests
+
 pytestmark = pytest.mark.timeout(300)
 
-Right = tuple[str, str, str]
-"""API group, resource, verb."""
+Right = tuple[str, str, str, str, str]
+"""Namespace (none: the cluster's), API group, resource, verb, name of the one object (none: any)."""
 
 
 def _asked(netmesh: Netmesh) -> list[dict[str, Any]]:
@@ -27,24 +29,28 @@ def _moment(entry: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(entry["requestReceivedTimestamp"])
 
 
-def _granted(netmesh: Netmesh) -> set[Right]:
-    roles = netmesh.cluster.get("roles,clusterroles", "-A", "-lapp.kubernetes.io/name=netmesh")["items"]
+def _granted() -> set[Right]:
+    """By the roles of the base and of the host agents."""
     return {
-        (group, resource, verb)
-        for role in roles
+        (role["metadata"].get("namespace", ""), group, resource, verb, name)
+        for role in manifests(host_network=True)
+        if role["kind"] in ("Role", "ClusterRole")
         for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [""])
     }
 
 
 def _used(entries: list[dict[str, Any]]) -> set[Right]:
-    return {
-        (entry["objectRef"].get("apiGroup", ""), entry["objectRef"].get("resource", ""), entry["verb"])
-        for entry in entries
-        if entry.get("responseStatus", {}).get("code", 0) < 400 or entry["responseStatus"]["code"] in (404, 409, 410)
-    }
+    used = set()
+    for entry in entries:
+        code, what = entry.get("responseStatus", {}).get("code", 0), entry["objectRef"]
+        if code < 400 or code in (404, 409, 410):
+            right = (what.get("namespace", ""), what.get("apiGroup", ""), what.get("resource", ""), entry["verb"])
+            used |= {(*right, ""), (*right, what.get("name", ""))}
+    return used
 
 
 def test_nothing_that_the_controller_asked_for_was_refused(netmesh: Netmesh) -> None:
@@ -58,7 +64,7 @@ def test_nothing_that_the_controller_asked_for_was_refused(netmesh: Netmesh) -> 
 
 
 def test_every_right_that_the_controller_has_was_used(netmesh: Netmesh) -> None:
-    assert _granted(netmesh) - _used(_asked(netmesh)) == set()
+    assert _granted() - _used(_asked(netmesh)) == set()
 
 
 def test_agents_asked_the_api_server_for_nothing(netmesh: Netmesh) -> None:

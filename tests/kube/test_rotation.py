@@ -8,17 +8,18 @@ from collections.abc import Iterator
 import pytest
 from cryptography import x509
 from tests.kube.cluster.processes import wait_until
-from tests.kube.installed import NAMESPACE, Netmesh, gaps
+from tests.kube.installed import HOST_NAMESPACE, HOST_NETWORK, NAMESPACE, Netmesh, gaps
 
 pytestmark = pytest.mark.timeout(1200)
 
 
-def _serials(netmesh: Netmesh) -> dict[str, int]:
-    """Serial numbers of the certificates by the Secret that holds them."""
+def _serials(netmesh: Netmesh) -> dict[tuple[str, str], int]:
+    """Serial numbers of the certificates by the namespace and the Secret that hold them."""
     serials = {}
-    for name in ("netmesh-agent", "netmesh-controller"):
-        data = netmesh.cluster.get("secret", name, "-n", NAMESPACE)["data"]
-        serials[name] = x509.load_pem_x509_certificate(base64.b64decode(data["tls.crt"])).serial_number
+    secrets = ((NAMESPACE, "netmesh-agent"), (NAMESPACE, "netmesh-controller"), (HOST_NAMESPACE, "netmesh-agent"))
+    for namespace, name in secrets:
+        data = netmesh.cluster.get("secret", name, "-n", namespace)["data"]
+        serials[namespace, name] = x509.load_pem_x509_certificate(base64.b64decode(data["tls.crt"])).serial_number
     return serials
 
 
@@ -28,6 +29,7 @@ def _authority(netmesh: Netmesh) -> str:
     return base64.b64decode(data["ca.crt"]).decode()
 
 
+PATHS = ("--paths", "pod-to-pod,host-to-host")
 LIFETIMES = {
     "NETMESH_CERTIFICATE_LIFETIME": "3m",
     "NETMESH_AUTHORITY_LIFETIME": "6m",
@@ -38,7 +40,9 @@ LIFETIMES = {
 
 @pytest.fixture
 def hasty(netmesh: Netmesh) -> Iterator[Netmesh]:
-    """netmesh whose certificates were just made and are good for minutes."""
+    """netmesh, with host agents, whose certificates were just made and are good for minutes."""
+    netmesh.apply(HOST_NETWORK)
+    netmesh.wait_ready(HOST_NAMESPACE)
     deployment = ("deployment/netmesh-controller", "-n", NAMESPACE)
     cluster = netmesh.cluster
     cluster.kubectl("scale", *deployment, "--replicas=0")
@@ -50,22 +54,24 @@ def hasty(netmesh: Netmesh) -> Iterator[Netmesh]:
     netmesh.wait_ready()
     wait_until("The agents have read the new authority", lambda: _answers(netmesh), 180, 2)
     yield netmesh
+    netmesh.delete(HOST_NETWORK)
     cluster.kubectl("set", "env", *deployment, *(f"{name}-" for name in LIFETIMES))
     netmesh.wait_ready()
 
 
 def _answers(netmesh: Netmesh) -> bool:
-    answer = netmesh("sweep", "--tests", "tcp-connect", "--duration", "1s", "--format", "json")
+    answer = netmesh("sweep", *PATHS, "--tests", "tcp-connect", "--duration", "1s")
     return answer.code == 0
 
 
 def test_certificates_that_are_renewed_under_load_cost_no_cell(hasty: Netmesh) -> None:
     before, authority = _serials(hasty), _authority(hasty)
-    options = ("--tests", "tcp-connect,udp-latency", "--tool", "qperf", "--duration", "2s", "--repeat", "9")
-    document = hasty.sweep(*options)
+    options = ("--tests", "tcp-connect,udp-latency", "--tool", "sockperf", "--duration", "2s", "--repeat", "6")
+    document = hasty.sweep(*PATHS, *options)
     assert gaps(document) == []
     after = _serials(hasty)
     assert {name for name in before if before[name] != after[name]} == set(before)
     assert _authority(hasty) != authority
     pods = [pod for component in ("agent", "peer") for pod in hasty.pods(component).values()]
+    pods += hasty.pods("host", HOST_NAMESPACE).values()
     assert {pod["status"]["containerStatuses"][0]["restartCount"] for pod in pods} == {0}

@@ -160,8 +160,10 @@ class ControllerClient:
                             return
                 failure = ControllerError(f"the controller at {self.url} ended the events")
             except ControllerError as error:
-                # A controller that was started again takes the run up in a moment.
-                if not (error.is_passing or error.code == "no_sweep"):
+                # A controller that was started again takes the run up in a moment; an API server that was started
+                # again refuses everything until it has read who may do what.
+                allowed_before = last is not None and error.status in (401, 403) and error.code != "token"
+                if not (error.is_passing or error.code == "no_sweep" or allowed_before):
                     raise
                 failure = error
             now = time.monotonic()

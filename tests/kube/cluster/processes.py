@@ -157,12 +157,15 @@ _ENTER = 'n=$1; shift; while [ $n -gt 0 ]; do echo $$ > "$1"; shift; n=$((n-1));
 
 
 def started_at(pid: int) -> int:
-    """In clock ticks after boot (field 22 of proc_pid_stat(5)); -1 where there is no such process but its zombie."""
+    """In clock ticks after boot (field 22 of proc_pid_stat(5)); -1 where there is no such process but its zombie.
+
+    A process whose first thread ended is shown as a zombie while its other threads still hold its ports (field 20).
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return -1
-    return -1 if fields[0] == "Z" else int(fields[19])
+    return -1 if fields[0] == "Z" and int(fields[17]) <= 1 else int(fields[19])
 
 
 def _reap(pid: int) -> None:
