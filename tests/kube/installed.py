@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ CONTROLLER_USER = f"system:serviceaccount:{NAMESPACE}:netmesh-controller"
 NODES = ("node-1", "node-2", "node-3")
 READY_SECONDS = 120
 SWEEP_SECONDS = 900
+_PROXY = f"/api/v1/namespaces/{NAMESPACE}/services/http:netmesh-controller:9412/proxy"
 _TOOLS = {"iperf3", "qperf", "sockperf"}
 _MADE_FOR_RUNS = "endpointslice.kubernetes.io/managed-by=netmesh"
 
@@ -119,9 +120,13 @@ class Netmesh:
 
     def proxied(self, path: str, token: str | None = None) -> tuple[int, str]:
         """Status and body of a GET of the controller's HTTP through the API server's proxy, as the administrator."""
-        service = f"/api/v1/namespaces/{NAMESPACE}/services/http:netmesh-controller:9412/proxy"
         headers = {} if token is None else {"X-Netmesh-Token": token}
-        return self.cluster.http(f"{service}/{path}", headers)
+        return self.cluster.http(f"{_PROXY}/{path}", headers)
+
+    def events(self, run: str) -> Iterator[str]:
+        """The kinds of a sweep's events through the same proxy, each when it comes."""
+        lines = self.cluster.lines(f"{_PROXY}/api/v1/sweeps/{run}/events", {"X-Netmesh-Token": self.token()})
+        return (line.removeprefix("event: ") for line in lines if line.startswith("event: "))
 
     def token(self) -> str:
         """The API's token, of its Secret."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.kube.cluster.processes import wait_until
 from tests.kube.installed import NAMESPACE, Netmesh
 
 pytestmark = pytest.mark.timeout(900)
@@ -110,6 +111,22 @@ def test_without_the_token_the_proxy_leads_to_health_alone(netmesh: Netmesh) -> 
     assert netmesh.proxied("api/v1/nodes")[0] == 401
     assert netmesh.proxied("api/v1/nodes", token="another")[0] == 401  # noqa: S106  # none
     assert netmesh.proxied("api/v1/nodes", token=netmesh.token())[0] == 200
+
+
+def test_progress_comes_through_the_proxy_while_it_is_made(netmesh: Netmesh) -> None:
+    def run() -> dict[str, Any]:
+        listed: dict[str, Any] = netmesh.api("runs")["runs"][0]["run"]
+        return listed
+
+    running = netmesh.start("sweep", "--tests", "tcp-connect", "--duration", "2s", "--name", "streamed")
+    try:
+        wait_until("The sweep runs", lambda: netmesh.api("runs")["runs"] and run()["name"] == "streamed", 60)
+        assert "progress" in netmesh.events(run()["id"])  # read up to the first
+        assert run()["state"] == "running"
+        _, errors = running.communicate(timeout=120)
+        assert running.returncode == 0, errors
+    finally:
+        running.kill()
 
 
 def test_a_user_without_rights_is_told_which_one_is_missing(netmesh: Netmesh) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import http.client
 import json
 import os
 import shutil
@@ -11,6 +10,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.client import HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -99,15 +99,25 @@ class Cluster:
 
     def http(self, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
         """Status and body that the API server answers its administrator; headers of one's own are kubectl's lack."""
+        with self._asked(path, headers) as answer:
+            return answer.status, answer.read().decode()
+
+    def lines(self, path: str, headers: Mapping[str, str]) -> Iterator[str]:
+        """The same answer's lines, each as soon as it is there."""
+        with self._asked(path, headers) as answer:
+            for line in answer:
+                yield line.decode().rstrip("\n")
+
+    @contextmanager
+    def _asked(self, path: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
         pki = self._pki.folder
         tls = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         tls.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the CA is as EKS's are
         tls.load_cert_chain(pki / "admin.crt", pki / "admin.key")
-        connection = http.client.HTTPSConnection(CONTROL_PLANE_V4, API_PORT, context=tls, timeout=60)
+        connection = HTTPSConnection(CONTROL_PLANE_V4, API_PORT, context=tls, timeout=60)
         try:
             connection.request("GET", path, headers=dict(headers))
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
+            yield connection.getresponse()
         finally:
             connection.close()
 
