@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from netmesh_controller.clients.store.kept import Kept
 from netmesh_controller.clients.store.location import Location
 
 # An execution option of connections that are going to write.
@@ -14,17 +15,27 @@ WRITES = "netmesh_writes"
 BUSY_SECONDS = 30
 
 
-def make_engine(location: Location) -> AsyncEngine:
-    """An engine for the database; nothing is opened yet."""
+def make_engine(location: Location) -> tuple[AsyncEngine, Kept | None]:
+    """An engine for the database, and what keeps its connections where they are threads; nothing is opened yet.
+
+    End both by `dispose`.
+    """
     if location.path is None:
         settings = {"application_name": "netmesh-controller"}
-        return create_async_engine(
-            location.url, pool_pre_ping=True, connect_args={"timeout": 10, "server_settings": settings}
-        )
-    engine = create_async_engine(location.url, connect_args={"timeout": BUSY_SECONDS})
+        arguments = {"timeout": 10, "server_settings": settings}
+        return create_async_engine(location.url, pool_pre_ping=True, connect_args=arguments), None
+    kept = Kept(location.path, BUSY_SECONDS)
+    engine = create_async_engine(location.url, async_creator=kept.connect)
     event.listen(engine.sync_engine, "connect", _set_up)
     event.listen(engine.sync_engine, "begin", _begin)
-    return engine
+    return engine, kept
+
+
+async def dispose(engine: AsyncEngine, kept: Kept | None) -> None:
+    """Ends an engine with all of its connections, those too that the pool has lost."""
+    await engine.dispose()
+    if kept is not None:
+        await kept.close()
 
 
 def _set_up(connection: Any, _record: object) -> None:  # a DBAPI connection

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from netmesh_controller.clients.store.engine import WRITES, make_engine
+from netmesh_controller.clients.store.engine import WRITES, dispose, make_engine
 from netmesh_controller.clients.store.errors import StoreError, as_written, in_a_sentence
 from netmesh_controller.clients.store.location import Location, is_remote, locate
 from netmesh_controller.clients.store.schema import migrate, standing_of, standing_of_file
@@ -31,16 +31,16 @@ async def open_store(where: Path | str | None = None) -> Store:
 
         return await open_remote(str(where))
     location = locate(where)
-    engine = make_engine(location)
+    engine, kept = make_engine(location)
     try:
         if location.path is None:
             await _prepare_server(engine, location)
         else:
             await _prepare_file(engine, location, location.path)
     except BaseException:
-        await engine.dispose()
+        await dispose(engine, kept)
         raise
-    return Store(engine, location.shown)
+    return Store(engine, location.shown, kept)
 
 
 async def _prepare_server(engine: AsyncEngine, location: Location) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_controller.clients.store import reading, rows, tables
 from netmesh_controller.clients.store.batches import Batches
-from netmesh_controller.clients.store.engine import WRITES
+from netmesh_controller.clients.store.engine import WRITES, dispose
 from netmesh_controller.clients.store.errors import (
     RunBusyError,
     RunNotFoundError,
@@ -22,6 +22,7 @@ from netmesh_controller.clients.store.errors import (
     as_written,
     in_a_sentence,
 )
+from netmesh_controller.clients.store.kept import Kept
 from netmesh_controller.clients.store.rows import Block, CellRow
 from netmesh_controller.clients.store.shapes import RunFilter, RunInfo, StoredRun
 from netmesh_controller.clients.store.statements import cells_upsert, clock, insert_for
@@ -39,9 +40,10 @@ class Store:
     raises StoreError where the database fails; `shown` names it in sentences.
     """
 
-    def __init__(self, engine: AsyncEngine, shown: str) -> None:
+    def __init__(self, engine: AsyncEngine, shown: str, kept: Kept | None) -> None:
         self.shown = shown
         self._engine = engine
+        self._kept = kept
         self._series: dict[tuple[str, Series], int] = {}
         self._batches: Batches[tuple[str, CellRow]] = Batches(self._write_rows)
         self._signs: dict[str, asyncio.Task[None]] = {}
@@ -50,7 +52,7 @@ class Store:
         """Ends the connections, after what is under way is written."""
         await self._batches.drain()
         await cancelled(*self._signs.values())
-        await self._engine.dispose()
+        await dispose(self._engine, self._kept)
 
     # Writing.
 
