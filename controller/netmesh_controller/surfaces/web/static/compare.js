@@ -36,7 +36,7 @@
   const series = ({ path, test, parameters }) => `${path}, ${test}, ${parameters.instrument}`;
 
   function effect({ how, size, low, high }, scale) {
-    const text = (one) => (how === "ratio" ? `${(100 * (one - 1)).toFixed(1)} %` : units.full(one, scale));
+    const text = (one) => (how === "ratio" ? `${(100 * (one - 1)).toFixed(1).replace(/^-0\.0$/, "0.0")} %` : units.full(one, scale));
     return low === null ? text(size) : `${text(size)} (${text(low)} to ${text(high)})`;
   }
 

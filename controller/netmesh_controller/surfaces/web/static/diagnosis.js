@@ -21,7 +21,7 @@
   const figure = (number, unit) => (number === null ? "not known" : units.full(number, units.scaleFor("", unit, [number])));
 
   function verdict(one, place) {
-    return made("li", {},
+    return made("li", { class: one.code === "healthy" ? "fine" : "" },
       made("p", {}, made("span", { class: "kind" }, one.code), `${one.sentence} `, made("span", { class: "muted" }, `${Math.round(100 * one.confidence)} % sure`)),
       one.advice ? made("p", {}, made("strong", {}, "What to do: "), one.advice) : null,
       made("p", { class: "muted" }, `More: docs/verdicts/${one.code}.md`),

@@ -14,11 +14,14 @@
     return one;
   }
 
-  /** A table: heads are texts; cells are texts, elements, or {number: text}. */
+  const WIDE = 4;
+
+  /** A table: heads are texts; cells are texts, elements, or {number: text}. A wide one stands as a list on a phone. */
   function table(caption, heads, rows) {
-    const cell = (what) => what && what.number !== undefined && !(what instanceof Node)
-      ? made("td", { class: "number" }, what.number) : made("td", {}, what === null || what === undefined ? "" : what);
-    return made("div", { class: "scroll" }, made("table", {},
+    const cell = (what, place) => what && what.number !== undefined && !(what instanceof Node)
+      ? made("td", { class: "number", "data-head": heads[place] }, what.number)
+      : made("td", { "data-head": heads[place] }, what === null || what === undefined ? "" : what);
+    return made("div", { class: "scroll" }, made("table", { class: heads.length >= WIDE ? "wide" : "" },
       caption ? made("caption", {}, caption) : null,
       made("thead", {}, made("tr", {}, heads.map((head) => made("th", { scope: "col" }, head)))),
       made("tbody", {}, rows.map((row) => made("tr", {}, row.map(cell))))));

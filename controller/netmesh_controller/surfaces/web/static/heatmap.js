@@ -29,12 +29,13 @@
     const longest = Math.min(28, Math.max(...netmesh.matrix.shortNames(sources).map((name) => name.length), 3));
     const below = Math.min(28, Math.max(...netmesh.matrix.shortNames(targets).map((name) => name.length), 3));
     const narrow = element.clientWidth < 560;
-    const margin = { l: 22 + longest * 6.6, r: narrow ? 8 : 92, t: 44, b: (narrow ? 96 : 30) + Math.max(14, below * 5.6) };
+    const names = targets.length > 6 ? Math.max(14, below * 5.6) : 14;
+    const margin = { l: 22 + longest * 6.6, r: narrow ? 8 : 92, t: 44, b: (narrow ? 96 : 30) + names };
     const room = Math.max(140, element.clientWidth - margin.l - margin.r);
     const most = Math.max(280, Math.min(820, window.innerHeight - 170));
     const each = Math.min(room / targets.length, most / sources.length, 64);
     const inner = { width: Math.min(room, Math.max(each * targets.length, 130)), height: Math.max(each * sources.length, 40) };
-    return { margin, inner, narrow, width: element.clientWidth, height: inner.height + margin.t + margin.b };
+    return { margin, names, inner, narrow, width: element.clientWidth, height: inner.height + margin.t + margin.b };
   }
 
   function rowsOf(array, rows, columns) {
@@ -61,7 +62,7 @@
     const muted = theme.style("--muted");
     const texts = texted(matrix, size);
     const bar = size.narrow
-      ? { orientation: "h", y: 0, yref: "paper", yanchor: "top", ypad: 52, thickness: 12 }
+      ? { orientation: "h", y: 0, yref: "paper", yanchor: "top", ypad: size.names + 38, thickness: 12 }
       : { thickness: 14, x: size.inner.width / (size.width - size.margin.l - size.margin.r), xpad: 12 };
     const traces = [
       { type: "heatmap", visible: covers, z: covers ? rowsOf(covered, rows, columns) : [[NaN]], zmin: 0, zmax: 1, showscale: false, hoverinfo: "skip",
@@ -102,14 +103,20 @@
       const [source, target] = netmesh.matrix.pair(matrix, at);
       const code = matrix.codes[matrix.reasons[at]];
       const share = Math.min(1, Math.max(0, (number - low) / (high - low)));
-      const said = code ? (palette.quiet(code) ? "–" : code.slice(0, 7)) : units.text(number, matrix.scale);
+      const said = code ? (palette.quiet(code) ? "–" : gapText(code, each)) : axes.escaped(units.text(number, matrix.scale));
       return {
-        text: axes.escaped(source === target && !code ? `[${said}]` : said),
+        text: source === target && !code ? `[${said}]` : said,
         x: at % columns, y: Math.floor(at / columns), xref: "x", yref: "y", showarrow: false,
         font: { size: each < 50 ? 10 : 12, color: code ? theme.style("--ink") : palette.inkOn(share, matrix.more) },
         ...(code && !palette.quiet(code) ? { bgcolor: theme.style("--gap-ground"), borderpad: 1 } : {}),
       };
-    });
+    }).filter(({ text }) => text);
+  }
+
+  /** A gap's code as plotly's text, a line a word; nothing where that has no room: the hatch shows the gap. */
+  function gapText(code, pixels) {
+    const lines = code.split(/(?<=_)/);
+    return Math.max(...lines.map((line) => line.length)) * (pixels < 50 ? 5.6 : 6.6) <= pixels ? lines.join("<br>") : "";
   }
 
   function prepare(element) {

@@ -2,7 +2,7 @@
 (function (netmesh) {
   "use strict";
 
-  const { api, dom } = netmesh;
+  const { api, dom, units } = netmesh;
   const element = (id) => document.getElementById(id);
 
   function list(title, heads, rows, empty) {
@@ -34,7 +34,26 @@
     }
     list("Nodes", ["node", "zone", "agents", "now"], rows,
       "No agent answers: look at the agents' pods, and at the controller's log.");
-    if (remarks.length) element("list").querySelector("div").append(dom.made("ul", {}, remarks.map((one) => dom.made("li", {}, one))));
+    const more = element("list").querySelector("div");
+    if (remarks.length) more.append(dom.made("ul", {}, remarks.map((one) => dom.made("li", {}, one))));
+    const asked = await checks(here);
+    if (here.alive() && asked.length) more.append(dom.table("Checks, the last minute (serve --check)", CHECK_HEADS, asked));
+  }
+
+  const CHECK_HEADS = ["node", "check", "answered", "time, a median", "most", "why the last one failed"];
+
+  /** What each node's checks reached, failures first; none where monitoring is off or has no window yet. */
+  async function checks(here) {
+    const time = (seconds) => ({ number: seconds === null ? "" : units.full(seconds, units.scaleFor("", "s", [seconds])) });
+    try {
+      const found = (await api.json("api/v1/checks", { signal: here.signal })).checks;
+      return [...found].sort((a, b) => b.failed - a.failed).map((one) => [
+        one.node, one.check, { number: `${one.count - one.failed} of ${one.count}` }, time(one.median_of_medians_seconds), time(one.max_seconds),
+        one.failed ? dom.made("span", { class: "bad" }, `${one.reason}: ${one.message}`) : ""]);
+    } catch (error) {
+      if (error instanceof api.Problem && [404, 503].includes(error.status)) return [];
+      throw error;
+    }
   }
 
   netmesh.pages = { ...netmesh.pages, runs, nodes };
