@@ -40,6 +40,9 @@ CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     *_KEEPALIVE,
     ("grpc.enable_http_proxy", 0),
     ("grpc.ssl_target_name_override", AGENT_NAME),
+    # By default what arrives is answered with a ping that measures the bandwidth-delay product, a tenth of what a
+    # call's CPU time is; messages here are small, and seldom more than one is on its way.
+    ("grpc.http2.bdp_probe", 0),
     # By its name a pause, in truth the least time that an attempt to connect has, handshake included (gRPC core,
     # subchannel.cc): with less, busy machines give up handshakes that are under way and begin them again.
     ("grpc.min_reconnect_backoff_ms", CONNECT_SECONDS * 1000),

@@ -13,9 +13,10 @@ from typing import cast
 from netmesh.v1 import agent_pb2
 from netmesh_controller.mesh.hostwindow import CpuTimes, Sample
 
-# ticks_less counts hundredths of a second; a core has so many counters, the last two are idle and iowait.
+# ticks_less counts hundredths of a second, core by core in this order.
 TICK_SECONDS = 0.01
-COUNTERS = 8
+COUNTERS = ("user", "nice", "system", "irq", "softirq", "steal", "idle", "iowait")
+IDLE, IOWAIT = COUNTERS.index("idle"), COUNTERS.index("iowait")
 
 
 class _Carrier:
@@ -37,13 +38,15 @@ class _Carrier:
 class ReceivedSample(Sample):
     """A sample over its message; `arrived_seconds` is on the controller's monotonic clock. Unset fields are None."""
 
-    __slots__ = ("_carrier", "_message")
+    __slots__ = ("_carrier", "_idle", "_message")
     _message: agent_pb2.HostSample
     _carrier: _Carrier
+    _idle: Sequence[float] | None
 
     def __init__(self, message: agent_pb2.HostSample, arrived_seconds: float, carrier: _Carrier | None = None) -> None:
         put = object.__setattr__
         put(self, "_message", message)
+        put(self, "_idle", None)
         put(self, "_carrier", _Carrier(message) if carrier is None else carrier)
         put(self, "monotonic_seconds", message.monotonic_nanoseconds / 1e9)
         put(self, "arrived_seconds", arrived_seconds)
@@ -54,20 +57,32 @@ class ReceivedSample(Sample):
         if not less:
             # A message of the contract has the fields of CpuTimes.
             return cast("Sequence[CpuTimes]", self._message.cpus)
-        told = (
-            (cpu.user, cpu.nice, cpu.system, cpu.irq, cpu.softirq, cpu.steal, cpu.idle, cpu.iowait)
-            for cpu in self._carrier.message.cpus
-        )
+        told = ([getattr(cpu, name) for name in COUNTERS] for cpu in self._carrier.message.cpus)
         return [
-            CpuTimes(*(now - TICK_SECONDS * ticks for now, ticks in zip(core, less[at : at + COUNTERS], strict=True)))
-            for core, at in zip(told, range(0, len(less), COUNTERS), strict=True)
+            CpuTimes(
+                *(now - TICK_SECONDS * ticks for now, ticks in zip(core, less[at : at + len(COUNTERS)], strict=True))
+            )
+            for core, at in zip(told, range(0, len(less), len(COUNTERS)), strict=True)
         ]
+
+    def seconds_in(self, mode: str) -> Sequence[float]:
+        less = self._message.ticks_less[COUNTERS.index(mode) :: len(COUNTERS)]
+        if not less:
+            return [getattr(cpu, mode) for cpu in self._message.cpus]
+        told = zip(self._carrier.message.cpus, less, strict=True)
+        return [getattr(cpu, mode) - TICK_SECONDS * ticks for cpu, ticks in told]
 
     @property
     def idle_seconds(self) -> Sequence[float]:
-        less = list(self._message.ticks_less)
+        # A window's pieces ask each sample twice: as the end of one piece and the beginning of the next.
+        if self._idle is None:
+            object.__setattr__(self, "_idle", self._idle_now())
+        return self._idle or ()
+
+    def _idle_now(self) -> Sequence[float]:
+        less = self._message.ticks_less
         if less:
-            at = zip(self._carrier.idle, less[6::COUNTERS], less[7::COUNTERS], strict=True)
+            at = zip(self._carrier.idle, less[IDLE :: len(COUNTERS)], less[IOWAIT :: len(COUNTERS)], strict=True)
             return [now - TICK_SECONDS * (idle + iowait) for now, idle, iowait in at]
         if self._carrier.message is self._message:
             return self._carrier.idle

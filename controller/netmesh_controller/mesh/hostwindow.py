@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter, sub
+from operator import sub
 
 from netmesh_controller.mesh import noise
 from netmesh_controller.mesh.document import CpuCores, Host
@@ -22,7 +22,7 @@ MIN_IDLE_SECONDS = 0.5
 # User and system time of the two processes that run in a tool's tree: timeout(1), and the tool with its threads.
 _TOOL_COUNTERS = 4
 
-_MODES = {mode: attrgetter(mode) for mode in ("user", "nice", "system", "irq", "softirq", "steal")}
+_MODES = ("user", "nice", "system", "irq", "softirq", "steal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,10 @@ class Sample:
         """Seconds that each core was idle since boot, waiting for I/O included."""
         return [core.idle + core.iowait for core in self.cpus]
 
+    def seconds_in(self, mode: str) -> Sequence[float]:
+        """Seconds that each core spent in one mode (a field of CpuTimes) since boot."""
+        return [getattr(core, mode) for core in self.cpus]
+
 
 def clock_offset(samples: Iterable[Sample]) -> float:
     """What to add to the agent's monotonic clock to get the controller's, in seconds.
@@ -101,10 +105,9 @@ def cpu_cores(first: Sample, last: Sample) -> CpuCores | None:
     idle = _idle_seconds(first, last, seconds) if seconds > 0 else None
     if idle is None:
         return None
-    before, after = first.cpus, last.cpus
     modes = {}
-    for mode, told in _MODES.items():
-        spent = list(map(sub, map(told, after), map(told, before)))
+    for mode in _MODES:
+        spent = list(map(sub, last.seconds_in(mode), first.seconds_in(mode)))
         if min(spent) < -SLACK_SECONDS:
             return None
         modes[mode] = max(0.0, sum(spent)) / seconds
