@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
+from pydantic import ValidationError
 
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_common.tls import Certificates, channel
+from netmesh_controller.clients.heard import (
+    REPORT_COST,
+    REPORTS_BURST_BYTES,
+    Allowance,
+    HeardError,
+    check_description,
+    check_outcome,
+    check_sample,
+    plain,
+)
 from netmesh_controller.clients.samples import samples_from, samples_of
 from netmesh_controller.clients.stamp import Probing, StampSession
+from netmesh_controller.mesh.catalogue import REASONS
 from netmesh_controller.mesh.diagnosis.state import HostState
 from netmesh_controller.mesh.document import Reason, SourcePort, Summary
 from netmesh_controller.mesh.evidence import Side
@@ -131,7 +143,10 @@ class AgentClient:
     async def describe(self, answer_seconds: float = CALL_SECONDS) -> dict[str, Any]:
         """The agent's facts; keys as in `facts_from`. AgentError(`timeout`) without an answer in that time."""
         request = agent_pb2.DescribeRequest(term=self._term)
-        return facts_from(await self._unary(self._stub.Describe, request, answer_seconds))
+        reply = await self._unary(self._stub.Describe, request, answer_seconds)
+        with self._hearing():
+            check_description(reply)
+        return facts_from(reply)
 
     async def inspect(self) -> HostState:
         """What the node's network stack has counted so far, and how it is set."""
@@ -161,7 +176,10 @@ class AgentClient:
             self._stub.CloseEndpoint,
             agent_pb2.CloseEndpointRequest(term=self._term, endpoint=endpoint, finished=finished),
         )
-        return replace(_side(reply.outcome), samples=tuple(samples_of(reply.samples)))
+        with self._hearing():
+            for sample in reply.samples:
+                check_sample(sample)
+            return replace(_side(reply.outcome), samples=tuple(samples_of(reply.samples)))
 
     async def run_test(
         self,
@@ -175,6 +193,7 @@ class AgentClient:
     ) -> AsyncGenerator[Accepted | Sample | Side, None]:
         """Runs the client side: Accepted first, host samples as it goes, Side last. Closing it ends the test.
 
+        AgentError(`tool_output`) where the agent says more, or else, than a test has to say.
         Samples of `batch_seconds` travel together; where that is 0, each by itself.
         """
         request = agent_pb2.RunTestRequest(
@@ -187,17 +206,27 @@ class AgentClient:
             batch_seconds=batch_seconds,
         )
         call: Any = self._stub.RunTest(request, timeout=timeout_seconds)
+        allowance, ended = Allowance(), False
         try:
             while (event := await call.read()) is not _EOF:
+                with self._hearing():
+                    allowance.take(event, 1 + len(event.host.earlier))
+                    if ended:
+                        raise HeardError("goes on after the outcome of its test")
                 match event.WhichOneof("event"):
                     case "accepted":
                         accepted = event.accepted
                         yield Accepted(accepted.command, accepted.monotonic_nanoseconds / 1e9)
                     case "host":
+                        with self._hearing():
+                            check_sample(event.host)
                         for sample in samples_from(event.host):
                             yield sample
                     case "outcome":
-                        yield _side(event.outcome)
+                        ended = True
+                        with self._hearing():
+                            side = _side(event.outcome)
+                        yield side
         except grpc.aio.AioRpcError as error:
             raise _translated(error, self.address) from error
         finally:
@@ -214,8 +243,12 @@ class AgentClient:
             term=self._term, interval_seconds=interval_seconds, endpoint=endpoint, batch_seconds=batch_seconds
         )
         call: Any = self._stub.WatchHost(request)
+        allowance = Allowance()
         try:
             while (message := await call.read()) is not _EOF:
+                with self._hearing():
+                    allowance.take(message, 1 + len(message.earlier))
+                    check_sample(message)
                 for sample in samples_from(message):
                     yield sample
         except grpc.aio.AioRpcError as error:
@@ -235,8 +268,12 @@ class AgentClient:
         """What became of its probes: windows after the last that was seen of that instance, then each as it ends."""
         request = agent_pb2.WatchProbesRequest(term=self._term, instance=instance, after=after)
         call: Any = self._stub.WatchProbes(request)
+        allowance = Allowance(REPORTS_BURST_BYTES, REPORT_COST)
         try:
             while (report := await call.read()) is not _EOF:
+                with self._hearing():
+                    allowance.take(report)
+                    check_sample(report.host)
                 yield report
         except grpc.aio.AioRpcError as error:
             raise _translated(error, self.address) from error
@@ -256,6 +293,13 @@ class AgentClient:
             raise _translated(error, self.address) from error
         return reply.answered, reply.questions
 
+    @contextmanager
+    def _hearing(self) -> Iterator[None]:
+        try:
+            yield
+        except HeardError as error:
+            raise AgentError("tool_output", f"the agent at {self.address} {error}") from error
+
     async def _unary(self, method: Any, request: Any, answer_seconds: float = CALL_SECONDS) -> Any:
         try:
             return await method(request, timeout=answer_seconds)
@@ -270,7 +314,7 @@ def _translated(error: grpc.aio.AioRpcError, address: str) -> AgentError:
             with suppress(Exception):
                 failure.ParseFromString(value)
                 field_name = f"{failure.field}: " if failure.field else ""
-                return AgentError(failure.code, f"{field_name}{failure.message}")
+                return AgentError(_known(failure.code), plain(f"{field_name}{failure.message}"))
     details = error.details() or ""
     # What OpenSSL said is about certificates; a handshake that timed out, or broke with the connection, is not.
     if any(word in details.lower() for word in ("certificate", "ssl routines", "unknown_ca")):
@@ -285,13 +329,28 @@ def _translated(error: grpc.aio.AioRpcError, address: str) -> AgentError:
         case grpc.StatusCode.CANCELLED:
             return AgentError("agent_lost", f"the agent at {address} ended the call", lost=True)
         case code:
-            return AgentError("tool_failed", f"the agent at {address} answered {code.name}: {details}")
+            too_large = code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details
+            said = "sends a message that is too large" if too_large else f"answered {code.name}: {details}"
+            return AgentError("tool_output" if too_large else "tool_failed", plain(f"the agent at {address} {said}"))
+
+
+def _known(code: str) -> str:
+    """A reason code; what is none failed in a way that this controller does not know."""
+    return code if code in REASONS else "tool_failed"
 
 
 def _side(outcome: agent_pb2.Outcome) -> Side:
+    check_outcome(outcome)
+    try:
+        return _read_side(outcome)
+    except ValidationError as error:
+        raise HeardError("sends a figure that is none") from error
+
+
+def _read_side(outcome: agent_pb2.Outcome) -> Side:
     failure = None
     if outcome.HasField("failure"):
-        failure = Reason(code=outcome.failure.code, message=outcome.failure.message)
+        failure = Reason(code=_known(outcome.failure.code), message=plain(outcome.failure.message))
     reading = outcome.reading
     return Side(
         command=outcome.command,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, NoReturn
 
@@ -95,7 +95,7 @@ class RemoteStore(Store):
         target: str | None = None,
         path: str | None = None,
         test: str | None = None,
-    ) -> AsyncIterator[list[str]]:
+    ) -> AsyncGenerator[list[str], None]:
         """A run's cells in batches, each cell as its JSON."""
         if any(each is not None for each in (source, target, path, test)):
             raise StoreError(f"{self.shown}: a part of a run's cells is not read from there; read the run")

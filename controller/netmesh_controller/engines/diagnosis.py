@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -237,10 +238,11 @@ class Diagnosing:
                 async for batch in self.store.cells(info.run.id, source=source, target=target):
                     mine += batch
             for test in HISTORY_TESTS:
-                async for batch in self.store.cells(info.run.id, source=self.source, test=test):
-                    peers += [cell for cell in batch if {cell.source, cell.target} != ends]
-                    if len(peers) > HISTORY_PEERS:
-                        break
+                async with aclosing(self.store.cells(info.run.id, source=self.source, test=test)) as batches:
+                    async for batch in batches:
+                        peers += [cell for cell in batch if {cell.source, cell.target} != ends]
+                        if len(peers) > HISTORY_PEERS:
+                            break
         return mine, peers[:HISTORY_PEERS]
 
     def _unseen(self, seen: Seen) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,8 +74,9 @@ async def load_arrays(store: Store, reference: str) -> RunArrays:
         return RunArrays(file.run, tuple(file.nodes), tuple(file.head.findings), columns.gathered(), columns.count)
     about = await store.info(await _found(store, reference))
     reader, columns = LineReader([node.name for node in about.nodes]), Columns(about.nodes)
-    async for texts in store.texts(about.run.id):
-        columns.add_batch(reader.batch(texts))
+    async with aclosing(store.texts(about.run.id)) as parts:
+        async for texts in parts:
+            columns.add_batch(reader.batch(texts))
     return RunArrays(about.run, about.nodes, about.findings, columns.gathered(), columns.count)
 
 
@@ -131,8 +133,9 @@ async def export_run(store: Store, run_id: str, path: Path) -> int:
     head = RunDocument(run=about.run, nodes=list(about.nodes), cells=[], matrices=[], findings=list(about.findings))
     with written(path) as file:
         file.write(head_line(head))
-        async for texts in store.texts(run_id):
-            file.write("\n".join(texts).encode() + b"\n")
+        async with aclosing(store.texts(run_id)) as parts:
+            async for texts in parts:
+                file.write("\n".join(texts).encode() + b"\n")
     return about.cells
 
 

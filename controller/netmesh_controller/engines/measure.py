@@ -393,9 +393,10 @@ async def _watch(link: Link, endpoint: Opened | None, into: list[Sample]) -> Non
         async with aclosing(samples):
             async for sample in samples:
                 into.append(sample)
-    except AgentError:
+    except AgentError as error:
         # Whether the target is lost is told by the closing of its endpoint; without samples its host is unknown.
-        return
+        if error.code == "tool_output":
+            into.clear()  # of an agent that talks nonsense nothing counts
 
 
 async def _close(link: Link, endpoint: Opened | None, *, finished: bool) -> tuple[Side | None, AgentError | None]:

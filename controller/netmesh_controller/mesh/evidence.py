@@ -68,5 +68,5 @@ class Evidence:
         if self.failure is not None:
             return self.failure
         if self.client is None:
-            return Reason(code="tool_failed", message="the test ended without a result")
+            return Reason(code="tool_failed", message=f"{self.key.source}: its agent ended the test without a result")
         return self.client.failure

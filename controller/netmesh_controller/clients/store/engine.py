@@ -41,13 +41,18 @@ async def dispose(engine: AsyncEngine, kept: Kept | None) -> None:
 def _set_up(connection: Any, _record: object) -> None:  # a DBAPI connection
     # The driver begins no transactions of its own: `_begin` says of which kind each is.
     connection.isolation_level = None
-    cursor = connection.cursor()
-    # Readers go on while one writes; a commit is on disk when it returns; a writer waits for another one.
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
+    try:
+        cursor = connection.cursor()
+        # Readers go on while one writes; a commit is on disk when it returns; a writer waits for another one.
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+    except BaseException:
+        # The pool forgets a connection whose setting up fails, such as to a damaged file: it keeps a thread and files.
+        connection.close()
+        raise
 
 
 def _begin(connection: Connection) -> None:

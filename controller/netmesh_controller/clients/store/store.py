@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 
 from pydantic import TypeAdapter
 from sqlalchemy import and_, delete, select, update
@@ -185,7 +185,8 @@ class Store:
     async def load(self, run_id: str) -> StoredRun:
         """A whole run; RunNotFoundError where there is none of that id. See `cells` for runs that are large."""
         about = await self.info(run_id)
-        cells = [cell async for batch in self.cells(run_id) for cell in batch]
+        async with aclosing(self.cells(run_id)) as batches:
+            cells = [cell async for batch in batches for cell in batch]
         return StoredRun(about.run, about.nodes, tuple(cells), about.findings, about.tags)
 
     async def cells(
@@ -196,12 +197,14 @@ class Store:
         target: str | None = None,
         path: str | None = None,
         test: str | None = None,
-    ) -> AsyncIterator[tuple[Cell, ...]]:
+    ) -> AsyncGenerator[tuple[Cell, ...], None]:
         """A run's cells in batches, or those of one source, target, path or test: they are never all in memory."""
-        async for texts in self.texts(run_id, source=source, target=target, path=path, test=test):
-            with as_written(self.shown):
-                found = rows.parsed(texts)
-            yield found
+        # Closed also where it is left before its end: it has a connection.
+        async with aclosing(self.texts(run_id, source=source, target=target, path=path, test=test)) as parts:
+            async for texts in parts:
+                with as_written(self.shown):
+                    found = rows.parsed(texts)
+                yield found
 
     async def texts(
         self,
@@ -211,7 +214,7 @@ class Store:
         target: str | None = None,
         path: str | None = None,
         test: str | None = None,
-    ) -> AsyncIterator[list[str]]:
+    ) -> AsyncGenerator[list[str], None]:
         """As `cells`, each cell as its JSON (fields that have their default are left out)."""
         wanted = reading.cell_rows(run_id, source=source, target=target, path=path, test=test)
         async with self._reading() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import Annotated
 
 from aiohttp import web
@@ -42,16 +43,17 @@ async def list_cells(request: web.Request) -> web.StreamResponse:
     wanted = having.store.cells(run_id, path=asked.path, test=asked.test, source=asked.source, target=asked.target)
     shown: list[Cell] = []
     seen, more = 0, False
-    async for batch in wanted:
-        for cell in batch:
-            if asked.outcome is not None and cell.outcome != asked.outcome:
-                continue
-            seen += 1
-            if seen > skipped and len(shown) < asked.limit:
-                shown.append(cell)
-            more = seen > skipped + asked.limit
-        if more:
-            break
+    async with aclosing(wanted):
+        async for batch in wanted:
+            for cell in batch:
+                if asked.outcome is not None and cell.outcome != asked.outcome:
+                    continue
+                seen += 1
+                if seen > skipped and len(shown) < asked.limit:
+                    shown.append(cell)
+                more = seen > skipped + asked.limit
+            if more:
+                break
     return json_answer(request, CellList(cells=shown, next=str(skipped + len(shown)) if more else None))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import tempfile
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated
 
@@ -52,8 +53,10 @@ async def export(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     packing = zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj()
     await response.write(packing.compress(head_line(head)))
-    async for texts in having.store.texts(run_id):
-        await response.write(packing.compress("\n".join(texts).encode() + b"\n"))
+    # A reader that goes away keeps no connection to the database.
+    async with aclosing(having.store.texts(run_id)) as parts:
+        async for texts in parts:
+            await response.write(packing.compress("\n".join(texts).encode() + b"\n"))
     await response.write(packing.flush())
     await response.write_eof()
     return response

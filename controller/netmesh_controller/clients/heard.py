@@ -1,0 +1,118 @@
+"""What an agent says, before it is believed: bounded in size, of parts that fit together, of figures that are numbers.
+
+An agent has a certificate and is let in, but it may be broken or in somebody else's hands. What it says wrong costs its
+own cells, with a reason, and nothing else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from netmesh.v1 import agent_pb2
+from netmesh_controller.clients.samples import COUNTERS
+
+# What a stream may say at once, and each second: some 20 times what an agent with 128 cores does. A sample and a
+# message also cost what they are kept in and what it takes to look at them, however little they say.
+BURST_BYTES = 4 * 2**20
+BYTES_PER_SECOND = 512 * 1024
+MESSAGE_COST = 1024
+SAMPLE_COST = 512
+# Windows that were kept while nobody listened come at once.
+REPORTS_BURST_BYTES = 64 * 2**20
+REPORT_COST = 32 * 1024
+_MOST_CHARACTERS = 1000
+ROLES = ("pod", "peer", "host")
+
+
+class HeardError(ValueError):
+    """What an agent said cannot be used; the message goes on after "the agent at …"."""
+
+
+class Allowance:
+    """How much a stream may still say."""
+
+    def __init__(self, burst_bytes: int = BURST_BYTES, message_cost: int = MESSAGE_COST) -> None:
+        self._burst, self._cost = burst_bytes, message_cost
+        self._begun, self._taken = time.monotonic(), 0
+
+    def take(self, message: Any, samples: int = 0) -> None:
+        """Counts a message of a stream; HeardError where it is more than the stream may say by now."""
+        self._taken += message.ByteSize() + self._cost + SAMPLE_COST * samples
+        if self._taken > self._burst + BYTES_PER_SECOND * (time.monotonic() - self._begun):
+            raise HeardError("sends far more than a test has to say; its stream was ended")
+
+
+def check_description(reply: agent_pb2.DescribeReply) -> None:
+    """That an agent's words about itself are such as the rest of netmesh counts on."""
+    if not reply.node:
+        raise HeardError("does not say which node it is of")
+    if reply.role not in ROLES:
+        raise HeardError(f"says that its role is {reply.role[:20]!r}, which is none of {', '.join(ROLES)}")
+    for address in reply.addresses:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise HeardError(f"says that {address[:50]!r} is an address of its") from None
+    texts: list[str] = [reply.node, reply.agent_version, reply.kernel, reply.device.name, reply.device.driver]
+    texts += [reply.congestion_control, reply.clock_source, reply.boot_id, *reply.congestion_controls_allowed]
+    texts += [text for tool in reply.tools for text in (tool.name, tool.version)]
+    for text in texts:
+        # They go to terminals and pages.
+        if len(text) > _MOST_CHARACTERS or not text.isprintable():
+            raise HeardError(f"describes itself in words that are no plain text: {text[:50]!r}")
+    _numbers((reply.clock_offset_seconds, reply.clock_error_seconds))
+
+
+def check_sample(message: agent_pb2.HostSample) -> None:
+    """That a host sample, and those that it carries, can be read."""
+    cores = len(message.cpus)
+    for one in message.earlier:
+        if one.earlier or len(one.ticks_less) not in (0, COUNTERS * cores):
+            raise HeardError("sends host samples whose parts do not fit together")
+        if one.cpus:
+            _check_figures(one)
+    if message.ticks_less:
+        raise HeardError("sends host samples whose parts do not fit together")
+    _check_figures(message)
+
+
+def _check_figures(message: agent_pb2.HostSample) -> None:
+    # One addition for all: what is no number makes the sum none.
+    total = sum(
+        cpu.user + cpu.nice + cpu.system + cpu.irq + cpu.softirq + cpu.steal + cpu.idle + cpu.iowait
+        for cpu in message.cpus
+    )
+    _numbers(
+        (
+            total,
+            message.tool_cpu_seconds,
+            message.throttled_seconds,
+            message.pressure_seconds,
+            message.tool_wait_seconds,
+            message.agent_wait_seconds,
+            message.loop_late_seconds,
+        )
+    )
+
+
+def check_outcome(outcome: agent_pb2.Outcome) -> None:
+    """That the figures of a reading are numbers; those of its summaries are looked at where these are made."""
+    reading = outcome.reading
+    _numbers(reading.reported.values())
+    _numbers(value for series in reading.intervals.values() for value in series.values)
+    _numbers((outcome.tool_cpu_seconds,))
+
+
+def _numbers(figures: Iterable[float]) -> None:
+    if not all(map(math.isfinite, figures)):
+        raise HeardError("sends a figure that is no number")
+
+
+def plain(text: str) -> str:
+    """One line of an agent's words, without what would steer a terminal, and no longer than a person reads."""
+    line = " ".join(text.split())
+    return "".join(each if each.isprintable() else "�" for each in line)[:_MOST_CHARACTERS]
