@@ -15,13 +15,14 @@ from netmesh_controller.mesh.share import shares
 pytestmark = pytest.mark.timeout(1800)
 
 TESTS = ("tcp-bandwidth", "udp-bandwidth", "tcp-latency", "udp-latency")
+QUICK = ("--duration", "1s", "--omit", "0s")
 # Not qperf: it waits for ever for a datagram that is lost, which happens on a machine that others use too.
-QUICK = ("--duration", "1s", "--omit", "0s", "--tool", "iperf3,sockperf")
+TOOLS = ("--tool", "iperf3,sockperf")
 
 
 def _sweep(netmesh: Netmesh, mode: str) -> RunDocument:
     paths = "pod-to-pod,pod-to-service,hairpin"
-    document = netmesh.sweep("--paths", paths, "--tests", ",".join(TESTS), "--name", mode, *QUICK)
+    document = netmesh.sweep("--paths", paths, "--tests", ",".join(TESTS), "--name", mode, *QUICK, *TOOLS)
     netmesh.wait_clean()
     return document
 
@@ -60,7 +61,9 @@ def test_two_runs_under_different_modes_compare(netmesh: Netmesh, by_mode: dict[
 
 
 def test_services_are_reached_over_ipv6(netmesh: Netmesh) -> None:
-    document = netmesh.sweep("--paths", "pod-to-service", "--tests", "udp-latency", "--family", "6", *QUICK)
+    document = netmesh.sweep(
+        "--paths", "pod-to-service", "--tests", "udp-latency", "--family", "6", *QUICK, "--tool", "sockperf"
+    )
     assert gaps(document) == []
     assert pairs(document, "pod-to-service", "udp-latency") == every_pair(local=True)
 
@@ -76,7 +79,7 @@ def hosts(deployed: Netmesh) -> Iterator[Netmesh]:
 
 def test_hosts_are_the_baseline_of_pods(hosts: Netmesh) -> None:
     paths = "host-to-host,pod-to-pod,pod-to-host,host-to-pod"
-    document = hosts.sweep("--paths", paths, "--tests", "tcp-bandwidth,udp-latency", *QUICK)
+    document = hosts.sweep("--paths", paths, "--tests", "tcp-bandwidth,udp-latency", *QUICK, *TOOLS)
     assert gaps(document) == []
     assert pairs(document, "host-to-host", "tcp-bandwidth") == every_pair(local=False)
     assert pairs(document, "host-to-pod", "tcp-bandwidth") == every_pair(local=True)
@@ -109,7 +112,7 @@ def test_a_control_plane_node_is_left_out_of_bandwidth_tests_unless_it_is_asked_
     role = "node-role.kubernetes.io/control-plane"
     netmesh.cluster.kubectl("label", "node", "node-3", f"{role}=")
     try:
-        options = ("--tests", "tcp-bandwidth,udp-latency", *QUICK)
+        options = ("--tests", "tcp-bandwidth,udp-latency", *QUICK, *TOOLS)
         without = netmesh.sweep(*options)
         with_it = netmesh.sweep("--include-control-plane", *options)
     finally:
