@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from netmesh_controller.mesh.findings.fit import Fit
+from netmesh_controller.mesh.findings.fit import Fit, Mask
 from netmesh_controller.mesh.findings.outstanding import confidence, passing, spread_of_few, tail_of, threshold
 from netmesh_controller.mesh.findings.scale import Looked
 from netmesh_controller.mesh.table import Floats
@@ -159,7 +159,7 @@ def bad_zones(fit: Fit, looked: Looked, alpha: float) -> list[BadZones]:
         if len(others) < 2 or not beside:
             continue
         size = float(levels[a, b] - max(np.median(others), np.median(beside)))
-        error = 1.2533 * fit.noise / np.sqrt(_cells_between(fit, a, b))
+        error = 1.2533 * fit.noise / np.sqrt(np.count_nonzero(between(fit, looked, a, b)))
         deviation = size / max(spread_of_few(others), error, looked.noise / 2)
         if size >= looked.zones and deviation >= limit:
             found[a, b] = (size, confidence(deviation, len(known), df))
@@ -172,13 +172,16 @@ def _zones_both_ways(fit: Fit, looked: Looked, found: dict[tuple[int, int], tupl
         if (b, a) in found and a > b:
             continue
         both = looked.round_trip or (b, a) in found
-        made.append(BadZones(a, b, both, size, sure, _cells_between(fit, a, b)))
+        made.append(BadZones(a, b, both, size, sure, int(np.count_nonzero(between(fit, looked, a, b)))))
     return made
 
 
-def _cells_between(fit: Fit, a: int, b: int) -> int:
-    block = fit.cells[np.ix_(fit.zone == a, fit.zone == b)]
-    return int(np.count_nonzero(np.isfinite(block)))
+def between(fit: Fit, looked: Looked, a: int, b: int) -> Mask:
+    """The cells (n, n) that there are from one zone to another; of round trips those of either way, as each is both."""
+    there = (fit.zone == a)[:, None] & (fit.zone == b)[None, :]
+    if looked.round_trip:
+        there |= there.T
+    return there & np.isfinite(fit.cells)
 
 
 def bad_pairs(

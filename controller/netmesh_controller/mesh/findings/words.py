@@ -11,7 +11,7 @@ import numpy as np
 from netmesh_common.units import scale
 from netmesh_controller.mesh.catalogue import UNITS
 from netmesh_controller.mesh.document import Finding
-from netmesh_controller.mesh.findings.places import BadNode, BadPair, BadZones
+from netmesh_controller.mesh.findings.places import BadNode, BadPair, BadZones, between
 from netmesh_controller.mesh.findings.series import Fitted
 
 _DO = {
@@ -83,9 +83,7 @@ def of_pair(one: Fitted, bad: BadPair) -> Finding:
 def of_zones(one: Fitted, bad: BadZones) -> Finding:
     """A slow or lossy pair of zones."""
     source, target = one.zones[bad.source], one.zones[bad.target]
-    rows, columns = np.nonzero(
-        (one.fit.zone[:, None] == bad.source) & (one.fit.zone[None, :] == bad.target) & np.isfinite(one.fit.cells)
-    )
+    rows, columns = np.nonzero(between(one.fit, one.looked, bad.source, bad.target))
     seen = _number(np.median(one.values[rows, columns]))
     usual = None if seen is None else one.looked.natural(float(one.looked.badness(np.array(seen))) - bad.size)
     both = " in both directions" if bad.both_ways else ""

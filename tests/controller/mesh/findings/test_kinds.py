@@ -262,3 +262,20 @@ def test_what_is_usual_is_what_the_others_have() -> None:
     assert finding.evidence["usual"] == pytest.approx(60e-6)
     assert finding.size == pytest.approx(50)
     assert "3 ms where 60 µs are usual" in finding.sentence
+
+
+def test_zones_between_which_only_one_way_was_measured() -> None:
+    """A round trip is both ways, so that one of them is enough; warnings are errors here."""
+    sparse = healthy(np.random.default_rng(11), 12, zones=4)
+    zone = sparse.zone
+    missing = (zone[:, None] < zone[None, :]) & (zone[None, :] - zone[:, None] == 1)
+    sparse.missing |= missing
+    slow = ((zone[:, None] == 2) & (zone[None, :] == 1)) & ~sparse.missing
+    sparse.round_trip[:, slow] *= 8
+    for values in (sparse.bandwidth, sparse.round_trip, sparse.loss):
+        values[:, missing] = np.nan
+    finding = one(find(nodes_of(sparse), gathered(sparse), duration_seconds=5.0))
+    assert finding.kind == "slow_zone_pair"
+    assert {finding.where["source_zone"], finding.where["target_zone"]} == {"zone-1", "zone-2"}
+    assert finding.evidence["cells"] == np.count_nonzero(slow)
+    assert finding.evidence["seen"] == pytest.approx(float(np.median(sparse.round_trip[0][slow])))
