@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 
 from rich.console import Console
@@ -123,7 +123,7 @@ def _block(
         # Only the diagonal is measured: a list says it shorter than a matrix.
         listed = ", ".join(f"{figure.source} {scale.text(figure.number)}" for figure in seen.local)
         lines += [Text(line) for line in wrapped(f"same node: {listed}", width, "  ")]
-        return lines + _legend(matrix, seen.local_gaps, examples, shown_as, width)
+        return lines + _legend(matrix, seen.local_gaps, examples, shown_as, width, lines)
     entries = _entries(matrix, seen, scale)
     drawn = grid(matrix.sources, entries, width)
     if drawn is not None:
@@ -140,7 +140,7 @@ def _block(
     coloured = any(entry.style and entry.style not in (palette.QUIET, palette.GAP) for row in entries for entry in row)
     if drawn is not None and coloured and palette.has_colour(console):
         lines += [Text(line, palette.QUIET) for line in wrapped(palette.NOTE, width, "  ")]
-    return lines + _legend(matrix, seen.gaps, examples, shown_as, width)
+    return lines + _legend(matrix, seen.gaps, examples, shown_as, width, lines)
 
 
 def _entries(matrix: Matrix, seen: View, scale: Scale) -> list[list[Entry]]:
@@ -168,11 +168,13 @@ def _legend(
     examples: Mapping[tuple[Series, str], Cell],
     shown_as: Mapping[str, str],
     width: int,
+    above: Sequence[Text],
 ) -> list[Text]:
-    """Each reason of the matrix: how often, and one sentence."""
+    """Each reason of the matrix: how often, and one sentence; what is short for it where that stands `above`."""
     lines: list[Text] = []
     for code, number in gaps.most_common():
-        name = code if short(code) == code else f"{short(code)} = {code}"
+        brief = short(code)
+        name = f"{brief} = {code}" if brief != code and any(brief in line.plain for line in above) else code
         cell = examples.get((_series(matrix), code))
         if cell is not None and cell.reason is not None:
             pair = " -> ".join(dict.fromkeys((shown_as[cell.source], shown_as[cell.target])))

@@ -7,9 +7,11 @@ import pytest
 from tests.support.meshes import generated
 
 from netmesh_controller.mesh.differences import differences
-from netmesh_controller.mesh.document import Agent, Node
+from netmesh_controller.mesh.document import Agent, Host, Hosts, Node
+from netmesh_controller.mesh.matrix import matrices
 from netmesh_controller.surfaces.reports.content import Source, content_of
 from netmesh_controller.surfaces.reports.figures import in_words, middle
+from netmesh_controller.surfaces.reports.page.sections import cost
 from netmesh_controller.surfaces.reports.scales import robust_range
 
 
@@ -83,3 +85,16 @@ def test_facts_that_differ_are_named_with_the_nodes_and_those_of_their_own_are_n
         ("mtu_bytes", "host"): (("1500", ("a", "c")), ("9000", ("b",))),
     }
     assert differences([node("a", "6.1", "3.12", 1500)]) == []
+
+
+def test_costs_that_no_cell_has_are_one_sentence_and_no_table() -> None:
+    document = generated(4, paths=("pod-to-pod",))
+    said = cost(content_of(Source.of(document)))
+    assert "<table" not in said
+    assert "No cell tells what its traffic costs in CPU (not_supported)." in said
+    watched = Hosts(source=Host(cpu_seconds_per_gigabyte=0.25, window_seconds=5.0, shared_host=False))
+    cells = [cell.model_copy(update={"hosts": watched}) for cell in document.cells]
+    again = document.model_copy(update={"cells": cells, "matrices": matrices(document.nodes, cells)})
+    said = cost(content_of(Source.of(again)))
+    assert said.count("<tr>") == 2
+    assert "ms/GB (12)" in said

@@ -93,14 +93,23 @@ def beside_hosts(content: Content) -> Markup:
 
 
 def cost(content: Content) -> Markup:
-    """What the traffic costs in CPU, by path and test; nothing where no test transfers data."""
-    rows = [
-        [one.series.path, _test(one), *(in_words(middle(one.tables[value]["mean"])) for value in COST_VALUES)]
+    """What the traffic costs in CPU, by path and test; a sentence where no cell tells, nothing where no test could."""
+    asked = [
+        (one, [middle(one.tables[value]["mean"]) for value in COST_VALUES])
         for one in content.series
         if set(COST_VALUES) <= one.tables.keys()
     ]
-    if not rows:
+    if not asked:
         return Markup()
+    rows = [
+        [one.series.path, _test(one), *map(in_words, figures)]
+        for one, figures in asked
+        if any(each.figure is not None for each in figures)
+    ]
+    if not rows:
+        codes = dict.fromkeys(each.reason for _, figures in asked for each in figures if each.reason)
+        said = f"No cell tells what its traffic costs in CPU ({', '.join(codes)})."
+        return _section("cost", "Cost", element("p", said))
     head = ["path", "test", "sender, whole host", "receiver, whole host", "sender, tool", "receiver, tool"]
     note = (
         "CPU seconds a gigabyte (10⁹ bytes) received, medians over pairs of nodes. The whole host is counted above its "
