@@ -4,7 +4,7 @@ PY := proto common agent controller tests bench
 
 N ?= 1000
 
-.PHONY: sim restarts soak chaos fuzz sweep test lint proto schema lock bench bench-diagnose sbom install format image kube-up kube-down test-kube test-kube-smoke
+.PHONY: sim restarts watched soak chaos fuzz sweep test lint proto schema lock bench bench-diagnose sbom install format image kube-up kube-down test-kube test-kube-smoke
 
 sweep: install
 	$(BIN)/netmesh-controller sweep --lab 4
@@ -57,6 +57,10 @@ sim: install
 # Controller, agent and database killed one after the other, and what the history has of it: five minutes.
 restarts: install
 	unshare --net sh -c 'ip link set lo up && sysctl -qw net.ipv6.conf.all.disable_ipv6=1 && exec $(BIN)/python -m tests.restarts'
+
+# What the pages show of a lab while a link loses, a node gets slow and an agent goes away: six minutes.
+watched: install
+	unshare --net sh -c 'ip link set lo up && exec $(BIN)/python -m tests.watched $(ARGS)'
 
 bench: install
 	$(BIN)/python -m bench $(ARGS)

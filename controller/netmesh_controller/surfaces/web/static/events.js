@@ -4,7 +4,7 @@
 
   const { api, dom } = netmesh;
   const { made } = dom;
-  const AGAIN_MILLISECONDS = 5000;
+  const AGAIN_MILLISECONDS = 2000;
   const STATES = [["", "open and closed"], ["open", "open"], ["closed", "closed"]];
 
   function place(here, { where }) {
