@@ -69,9 +69,9 @@ def check_description(reply: agent_pb2.DescribeReply) -> None:
 
 def check_sample(message: agent_pb2.HostSample) -> None:
     """That a host sample, and those that it carries, can be read."""
-    cores = len(message.cpus)
+    figures = len(COUNTERS) * len(message.cpus)
     for one in message.earlier:
-        if one.earlier or len(one.ticks_less) not in (0, COUNTERS * cores):
+        if one.earlier or len(one.ticks_less) not in (0, figures):
             raise HeardError("sends host samples whose parts do not fit together")
         if one.cpus:
             _check_figures(one)
