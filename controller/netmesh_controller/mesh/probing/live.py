@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -80,14 +80,19 @@ def reasons_of(standing: Standing, window: Window) -> NDArray[np.uint8]:
     size = len(standing.nodes)
     reasons = np.where(window.sent > 0, 0, CODES.index("not_scheduled")).astype(np.uint8)
     nothing = (window.sent == 0) | (window.lost >= window.sent)
+    for place, code in _missing(standing):
+        reasons[place, window.sent[place] == 0] = code
+        reasons[nothing[:, place], place] = code
+    reasons[np.arange(size), np.arange(size)] = CODES.index("not_applicable")
+    return reasons
+
+
+def _missing(standing: Standing) -> Iterator[tuple[int, int]]:
+    """The places of nodes whose agent tells nothing, and of their reasons in `CODES`."""
     for place, name in enumerate(standing.nodes):
         reason = standing.missing.get(name)
         if reason is not None:
-            code = CODES.index(reason.code) if reason.code in CODES else CODES.index("unreachable")
-            reasons[place, window.sent[place] == 0] = code
-            reasons[nothing[:, place], place] = code
-    reasons[np.arange(size), np.arange(size)] = CODES.index("not_applicable")
-    return reasons
+            yield place, CODES.index(reason.code if reason.code in CODES else "unreachable")
 
 
 def table(standing: Standing, window: Window, statistic: Statistic) -> Table:
@@ -103,6 +108,9 @@ def table(standing: Standing, window: Window, statistic: Statistic) -> Table:
         values = decode({"min": window.shortest, "p50": window.middle, "max": window.longest}[statistic])
         timeless = (reasons == 0) & np.isnan(values)
         reasons[timeless] = np.where((window.lost >= window.sent)[timeless], CODES.index("loss"), NO_STAMPS)
+        for place, code in _missing(standing):
+            # It answered, and ended before it told of its stamps.
+            reasons[timeless[:, place], place] = code
     values = np.where(reasons == 0, values, np.nan)
     unit = _UNITS.get(statistic, "s")
     name = "mean" if statistic == "loss" else statistic
