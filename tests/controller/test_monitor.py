@@ -6,15 +6,18 @@ import asyncio
 import time
 from typing import cast
 
+import numpy as np
 import pytest
 
+from netmesh.v1 import agent_pb2
 from netmesh_common.tls import Certificates
 from netmesh_controller.clients.agents import AgentClient
 from netmesh_controller.engines.monitor import Closed, Monitor
 from netmesh_controller.engines.monitoring.intake import Intake
-from netmesh_controller.engines.monitoring.members import Member
+from netmesh_controller.engines.monitoring.members import Found, Member
 from netmesh_controller.inventory.located import Located
 from netmesh_controller.inventory.source import Source
+from netmesh_controller.mesh.document import Reason
 from netmesh_controller.mesh.probing.live import Standing
 from netmesh_controller.mesh.probing.windows import BASE_SECONDS
 
@@ -58,11 +61,12 @@ def test_a_member_is_silent_from_its_end_to_its_next_word() -> None:
 
 async def test_a_long_window_has_the_marks_of_all_its_parts() -> None:
     monitor = Monitor(Source(nobody, no_certificates, {}))
-    monitor.standing = Standing(nodes=("a", "b"), zones=(None, None))
+    monitor.standing = Standing(("a", "b"), (None, None), ~np.eye(2, dtype=bool))
     monitor.intake.rolling.with_nodes(("a", "b"))
-    for own, marked in (({"a"}, {}), (set(), {"b": ("throttled",)}), (set(), {"b": ("steal",)})):
+    gone = {"a": Reason(code="agent_lost", message="it is gone")}
+    for own, marked, missing in (({"a"}, {}, gone), (set(), {"b": ("throttled",)}, {}), (set(), {"b": ("steal",)}, {})):
         monitor.intake.rolling.close()
-        monitor.note_marks(frozenset(own), marked)
+        monitor.note(Standing(own=frozenset(own), marked=marked, missing=missing))
     short, long = monitor.live(BASE_SECONDS, "sent"), monitor.live(60, "sent")
     assert short is not None
     assert long is not None
@@ -70,3 +74,29 @@ async def test_a_long_window_has_the_marks_of_all_its_parts() -> None:
     assert short.standing.marked == {"b": ("steal",)}
     assert long.standing.own == {"a"}
     assert long.standing.marked == {"b": ("throttled", "steal")}
+    # Its agent is back: why the minute has no figure is that it was gone; that of 10 s is another matter.
+    assert (long.standing.missing, short.standing.missing) == ({}, {})
+    assert long.table.document().reasons[0][1] == long.table.document().reasons[1][0] == "agent_lost"
+    assert short.table.document().reasons[0][1] == "not_scheduled"
+
+
+async def test_probes_to_who_has_not_told_of_a_window_are_no_loss() -> None:
+    """As of a node without power: its connection is open, as far as is known, and no report has come."""
+    monitor = Monitor(Source(nobody, no_certificates, {}))
+    members = {
+        name: Member(name, cast(AgentClient, None), None, f"{name}:1", {}, (), 1, None, versions={1: ("a", "b", "c")})
+        for name in "abc"
+    }
+    monitor._found = Found(members, {})
+    monitor.intake.with_nodes("abc", dict.fromkeys("abc"))
+    begun = monitor.intake.rolling.filling.started
+    for name in "ab":
+        others = [0 if peer == name else 10 for peer in "abc"]
+        report = agent_pb2.ProbeReport(
+            instance="i", window=1, version=1, ended_unix_nanoseconds=(begun + 5) * 10**9, seconds=10, sent=others,
+            lost=[count if peer == "c" else 0 for peer, count in zip("abc", others, strict=True)],
+            measured=[0, 0, 0],
+        )  # fmt: skip
+        monitor.intake.report(members[name], report)
+    assert monitor.intake.counts.taken == 2
+    assert monitor._silent(begun, begun + 12) == [2]

@@ -30,7 +30,7 @@ from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.document import Reason
 from netmesh_controller.mesh.probing.checks import Check, Summary
 from netmesh_controller.mesh.probing.history import Patch
-from netmesh_controller.mesh.probing.live import Standing, Statistic, signs_beside, table
+from netmesh_controller.mesh.probing.live import Standing, Statistic, over, signs_beside, table
 from netmesh_controller.mesh.probing.peers import TURN_SECONDS, peering
 from netmesh_controller.mesh.probing.ring import Ring
 from netmesh_controller.mesh.probing.windows import BASE_SECONDS, LENGTHS, Window, without_losses_to
@@ -107,10 +107,8 @@ class Monitor:
         self._told: frozenset[str] = frozenset()
         self._signs: Mapping[str, tuple[str, ...]] = {}
         self._known: dict[str, tuple[str, int, dict[int, tuple[str, ...]]]] = {}
-        # Tests and signs of the parts that the longest window is made of.
-        self._beside: deque[tuple[frozenset[str], Mapping[str, tuple[str, ...]]]] = deque(
-            maxlen=LENGTHS[-1] // BASE_SECONDS
-        )
+        # Tests, signs and absences of the parts that the longest window is made of.
+        self._beside: deque[Standing] = deque(maxlen=LENGTHS[-1] // BASE_SECONDS)
         self._late: list[Patch] = []
         self.cover_seconds = 0.0
         self.restarts = 0
@@ -291,31 +289,32 @@ class Monitor:
             cursors = self.intake.cursors()
             windows, self._told, self._signs = self.intake.close()
             self.standing = self._stands(self._own.between(ends - BASE_SECONDS, ends + GRACE_SECONDS))
-            self.note_marks(self.standing.own, self.standing.marked)
+            self.note(self.standing)
             late, self._late[:] = tuple(self._late), ()
             self.on_closed(Closed(windows, self.standing, cursors, late))
 
     def _silent(self, begin: float, end: float) -> list[int]:
-        """The places of the nodes whose agents were away in that time, or are still."""
-        found = self._found
+        """The places of the nodes whose agents were away in that time, are still, or have not told of this window.
+
+        The last is how a node that lost its power shows: its connection ends only when nobody has answered for long.
+        """
+        found, told = self._found, self.intake.told
         return [
             place
             for place, name in enumerate(self.intake.nodes)
-            if (member := found.members.get(name)) is None or member.was_silent(begin, end)
+            if name not in told or (member := found.members.get(name)) is None or member.was_silent(begin, end)
         ]
 
-    def note_marks(self, own: frozenset[str], marked: Mapping[str, tuple[str, ...]]) -> None:
-        """The tests and the signs of the window that ended last."""
-        self._beside.append((own, marked))
+    def note(self, standing: Standing) -> None:
+        """How the mesh stood in the window that ended last."""
+        missing = standing.missing
+        if self._beside and self._beside[-1].missing == missing:
+            missing = self._beside[-1].missing
+        self._beside.append(Standing(own=standing.own, marked=standing.marked, missing=missing))
 
     def _beside_of(self, seconds: int) -> Standing:
-        """How the mesh stands, with the tests and the signs of all of a window's parts that have been seen."""
-        parts = list(self._beside)[-(seconds // BASE_SECONDS) :]
-        marked: dict[str, tuple[str, ...]] = {}
-        for _, signs in parts:
-            for name, some in signs.items():
-                marked[name] = tuple(dict.fromkeys((*marked.get(name, ()), *some)))
-        return replace(self.standing, own=frozenset().union(*(own for own, _ in parts)), marked=marked)
+        """How the mesh stands, with what was in any of a window's parts that have been seen."""
+        return over((*list(self._beside)[-(seconds // BASE_SECONDS) :], self.standing))
 
     def _stands(self, own: frozenset[str] | None = None) -> Standing:
         nodes, found = self.intake.nodes, self._found

@@ -65,6 +65,11 @@ class Intake:
         """The nodes' names, in the order of rows and columns."""
         return self.rolling.nodes
 
+    @property
+    def told(self) -> frozenset[str]:
+        """The nodes whose agents have told of the window that fills."""
+        return frozenset(self._told)
+
     def with_nodes(self, nodes: Sequence[str], zones: Mapping[str, str | None]) -> None:
         """The mesh is these nodes from now on."""
         self._zones = tuple(zones[name] for name in nodes)

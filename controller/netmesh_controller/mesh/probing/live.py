@@ -34,7 +34,8 @@ class Standing:
 
     `zones` and `probed` (n, n) go with `nodes`; `missing` are nodes whose agent tells nothing, with the reason; `own`
     are nodes at which tests of netmesh's own ran, `marked` those whose agent was not healthy, with the witness' signs.
-    `fresh` are nodes that are new or have been started again.
+    `fresh` are nodes that are new or have been started again; `was_missing` are nodes whose agent told nothing in an
+    earlier part of the window, with the last reason.
     """
 
     nodes: tuple[str, ...] = ()
@@ -44,6 +45,7 @@ class Standing:
     own: frozenset[str] = frozenset()
     marked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fresh: frozenset[str] = frozenset()
+    was_missing: Mapping[str, Reason] = field(default_factory=dict)
 
     def places(self, names: frozenset[str] | Mapping[str, object]) -> NDArray[np.intp]:
         """The places of those of the names that are in the mesh."""
@@ -63,34 +65,46 @@ def signs_beside(told: Mapping[str, tuple[str, ...]], own: frozenset[str]) -> di
 
 
 def over(parts: Sequence[Standing]) -> Standing:
-    """How a window's last part stood, with the tests and the signs of all of its parts; there is one at least."""
+    """How a window's last part stood, with the tests, signs and absences of all its parts; there is one at least."""
     marked: dict[str, tuple[str, ...]] = {}
+    absent: dict[str, Reason] = {}
     for part in parts:
+        for name, reason in part.missing.items():
+            # That it has just begun again says less than why it had to.
+            if reason.code != "not_scheduled" or name not in absent:
+                absent[name] = reason
         for name, signs in part.marked.items():
             marked[name] = tuple(dict.fromkeys((*marked.get(name, ()), *signs)))
-    return replace(parts[-1], own=frozenset().union(*(part.own for part in parts)), marked=marked)
+    own = frozenset().union(*(part.own for part in parts))
+    return replace(parts[-1], own=own, marked=marked, was_missing=absent)
 
 
 def reasons_of(standing: Standing, window: Window) -> NDArray[np.uint8]:
     """Why a pair has no count of probes, as places in `CODES`; 0 where it has one.
 
     Probes to a node whose agent is gone are lost for that reason, and say nothing of the network: where all of them
-    are, the agent is the reason.
+    are, the agent is the reason. Where a pair that should be probed has none, and the agent of either node is back, the
+    reason is that of its absence.
     """
     size = len(standing.nodes)
     reasons = np.where(window.sent > 0, 0, CODES.index("not_scheduled")).astype(np.uint8)
     nothing = (window.sent == 0) | (window.lost >= window.sent)
-    for place, code in _missing(standing):
+    if standing.was_missing:
+        wanting = (window.sent == 0) & standing.probed
+        for place, code in _codes(standing, standing.was_missing):
+            reasons[place, wanting[place]] = code
+            reasons[wanting[:, place], place] = code
+    for place, code in _codes(standing, standing.missing):
         reasons[place, window.sent[place] == 0] = code
         reasons[nothing[:, place], place] = code
     reasons[np.arange(size), np.arange(size)] = CODES.index("not_applicable")
     return reasons
 
 
-def _missing(standing: Standing) -> Iterator[tuple[int, int]]:
-    """The places of nodes whose agent tells nothing, and of their reasons in `CODES`."""
+def _codes(standing: Standing, missing: Mapping[str, Reason]) -> Iterator[tuple[int, int]]:
+    """The places of nodes whose agent tells or told nothing, and of their reasons in `CODES`."""
     for place, name in enumerate(standing.nodes):
-        reason = standing.missing.get(name)
+        reason = missing.get(name)
         if reason is not None:
             yield place, CODES.index(reason.code if reason.code in CODES else "unreachable")
 
@@ -108,7 +122,7 @@ def table(standing: Standing, window: Window, statistic: Statistic) -> Table:
         values = decode({"min": window.shortest, "p50": window.middle, "max": window.longest}[statistic])
         timeless = (reasons == 0) & np.isnan(values)
         reasons[timeless] = np.where((window.lost >= window.sent)[timeless], CODES.index("loss"), NO_STAMPS)
-        for place, code in _missing(standing):
+        for place, code in _codes(standing, standing.missing):
             # It answered, and ended before it told of its stamps.
             reasons[timeless[:, place], place] = code
     values = np.where(reasons == 0, values, np.nan)

@@ -97,3 +97,6 @@ def test_the_bound_is_one(lost: int, expected: float) -> None:
         float(np.exp(-expected + k * np.log(expected) - sum(np.log(i) for i in range(1, k + 1)))) for k in range(lost)
     )
     assert np.exp(chance(float(lost), expected)) >= tail - 1e-9
+    # And hardly more than the truth, where few are lost of which hardly any are expected: so are bad links seen.
+    if expected < 0.5 and tail > 1e-9:
+        assert np.exp(chance(float(lost), expected)) < 1.1 * tail
