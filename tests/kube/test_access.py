@@ -151,7 +151,7 @@ def test_policies_close_the_namespace_but_for_what_is_measured(netmesh: Netmesh)
         for rule in policies["netmesh-agents"]["ingress"]
         for port in rule["ports"]
     }
-    assert {("TCP", 61863, 61870), ("UDP", 61863, 61870), ("UDP", 61862, None)} <= ports
+    assert ports == {("TCP", 9410, None), ("TCP", 9411, None), ("TCP", 61863, 61870), ("UDP", 61862, 61870)}
 
 
 def test_pods_have_the_least_that_they_need(netmesh: Netmesh) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_common.tls import CertificateError, Certificates
 from netmesh_controller.clients.cluster import Cluster, ClusterError, Conflict
+from netmesh_controller.clients.cluster.errors import Forbidden, NotFound
 from netmesh_controller.clients.cluster.rights import may
 from netmesh_controller.clients.cluster.secrets import Secret, read_secret, write_secret
 from netmesh_controller.identity.certificates import Pair, pair_from
@@ -36,7 +37,6 @@ class IdentityKeeper:
         self._cluster = cluster
         self._lifetimes = lifetimes or Lifetimes()
         self._now: Identities | None = None
-        self._given_to_hosts: Mapping[str, bytes] | None = None
         self._ready = asyncio.Event()
         self._why = "they are being made"
         self._task: asyncio.Task[None] | None = None
@@ -111,21 +111,24 @@ class IdentityKeeper:
         return next_due(fresh, now, self._lifetimes)
 
     async def _give_to_hosts(self) -> None:
-        """The agents' certificate for the host agents' namespace, where there is one that this account may write to."""
+        """The agents' certificate for the host agents' namespace, where there is one that this account may write to.
+
+        Looked for each time: the namespace may have been removed meanwhile, and made again.
+        """
         if self._now is None:
-            return
-        data = _mounted(self._now, self._now.agent)
-        if data == self._given_to_hosts:
             return
         namespace = f"{self._cluster.namespace}-host"
         if not await may(self._cluster, "create", "secrets", namespace):
             return
-        seen = await read_secret(self._cluster, namespace, AGENT_SECRET)
-        if seen is None or seen.data != data:
-            await write_secret(
-                self._cluster, namespace, AGENT_SECRET, data, kind="kubernetes.io/tls", component="host", seen=seen
-            )
-        self._given_to_hosts = data
+        data = _mounted(self._now, self._now.agent)
+        try:
+            seen = await read_secret(self._cluster, namespace, AGENT_SECRET)
+            if seen is None or seen.data != data:
+                await write_secret(
+                    self._cluster, namespace, AGENT_SECRET, data, kind="kubernetes.io/tls", component="host", seen=seen
+                )
+        except (Forbidden, NotFound) as error:
+            log.info("the host agents' namespace is being removed: %s", error)
 
 
 def _mounted(known: Identities, pair: Pair) -> dict[str, bytes]:
