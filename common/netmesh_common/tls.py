@@ -35,6 +35,8 @@ SERVER_OPTIONS: list[tuple[str, Any]] = [
     *_KEEPALIVE,
     ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_SECONDS * 500),
     ("grpc.so_reuseport", 0),
+    # Of one connection; a controller has a handful. What is more waits at its caller.
+    ("grpc.max_concurrent_streams", 100),
 ]
 CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     *_KEEPALIVE,

@@ -51,7 +51,8 @@ TABLE = [
     Row(actions.tool_stopped, frozenset({"timeout", "tool_failed", "starved"}), everywhere=True),
     Row(actions.controller_killed, exits=frozenset({0, -9})),
     Row(actions.controller_stopped, frozenset({*LOST, "starved"}), everywhere=True),
-    Row(actions.controller_interrupted, frozenset({"cancelled"}), everywhere=True, exits=frozenset({0, 130})),
+    # -2: at the very end of its process the signal itself ends it, which is 130 to a shell as well.
+    Row(actions.controller_interrupted, frozenset({"cancelled"}), everywhere=True, exits=frozenset({0, 130, -2})),
     Row(actions.disk_full, exits=frozenset({0, 1})),
     Row(actions.controller_without_descriptors, frozenset(LOST), everywhere=True, exits=frozenset({0, 1, 3})),
     Row(actions.agent_without_descriptors, frozenset({*LOST, "tool_failed", "busy", "refused"})),
