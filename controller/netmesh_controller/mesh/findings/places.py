@@ -181,7 +181,8 @@ def between(fit: Fit, looked: Looked, a: int, b: int) -> Mask:
     there = (fit.zone == a)[:, None] & (fit.zone == b)[None, :]
     if looked.round_trip:
         there |= there.T
-    return there & np.isfinite(fit.cells)
+    known: Mask = there & np.isfinite(fit.cells)
+    return known
 
 
 def bad_pairs(

@@ -14,7 +14,7 @@ from netmesh_controller.mesh.document import Node
 from netmesh_controller.mesh.findings.blocks import pairs_of_zones
 from netmesh_controller.mesh.findings.fit import Fit, fit
 from netmesh_controller.mesh.findings.places import BadNode, BadPair, BadZones, bad_nodes, bad_pairs, bad_zones
-from netmesh_controller.mesh.findings.scale import Looked, looked_at
+from netmesh_controller.mesh.findings.scale import SAYS_MORE, Looked, looked_at
 from netmesh_controller.mesh.gather import Gathered
 from netmesh_controller.mesh.table import Floats, Series
 
@@ -82,9 +82,9 @@ def fitted(one: Gathered, nodes: Sequence[Node], duration_seconds: float) -> lis
     if one.targets != one.names or not one.names:
         return []
     zones, zone = zone_numbers(one.names, nodes)
-    made, one_way = [], False
+    made: list[Fitted] = []
     for looked in looked_at(one.series.test):
-        if looked.value not in one.value_names or (one_way and looked.kind == "lossy" and looked.round_trip):
+        if looked.value not in one.value_names or SAYS_MORE.get(looked.value) in {each.looked.value for each in made}:
             continue
         repeats = one.repeats(looked.value)
         judged = repeats
@@ -96,7 +96,6 @@ def fitted(one: Gathered, nodes: Sequence[Node], duration_seconds: float) -> lis
         if np.count_nonzero(np.isfinite(cells)) >= _LEAST_CELLS:
             tests = int(np.median(np.count_nonzero(np.isfinite(repeats), axis=0)[np.isfinite(cells)]))
             fit_of = fit(cells, zone, looked.noise)
-            one_way |= looked.kind == "lossy" and not looked.round_trip
             made.append(Fitted(one.series, looked, one.names, zones, values, fit_of, max(1, tests)))
     return made
 

@@ -279,3 +279,26 @@ def test_zones_between_which_only_one_way_was_measured() -> None:
     assert {finding.where["source_zone"], finding.where["target_zone"]} == {"zone-1", "zone-2"}
     assert finding.evidence["cells"] == np.count_nonzero(slow)
     assert finding.evidence["seen"] == pytest.approx(float(np.median(sparse.round_trip[0][slow])))
+
+
+def test_a_slow_network_is_told_from_hosts_that_wait() -> None:
+    """STAMP's round trips hold what the hosts waited for a core: milliseconds, on a busy mesh, over a network of µs."""
+    quiet = mesh(6)
+    nodes = nodes_of(quiet)
+    series = Series("pod-to-pod", "udp-latency", Parameters(instrument="stamp", offered_per_second=1000))
+    rows, columns = np.nonzero(~quiet.missing)
+    dice = np.random.default_rng(5)
+    waited = 2e-3 * np.exp(dice.normal(0, 0.5, len(rows)))
+    network = 17e-6 * np.exp(dice.normal(0, 0.08, len(rows)))
+
+    def found(more: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[Finding]:
+        made = Gathered(series, [node.name for node in nodes])
+        values = {"network_round_trip_seconds": network + more, "round_trip_seconds": network + more + waited}
+        made.fill(rows, columns, 1, values)
+        return find(nodes, {series: made}, duration_seconds=5.0)
+
+    assert found(np.zeros(len(rows))) == []
+    finding = one(found(np.where((rows == 1) | (columns == 1), 1e-3, 0.0)))
+    assert (finding.kind, finding.where["node"]) == ("slow_node", name(1))
+    assert finding.evidence["value"] == "network_round_trip_seconds"
+    assert finding.evidence["seen"] == pytest.approx(1017e-6, rel=0.02)

@@ -11,9 +11,14 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from tests.support.meshes import HOSTILE, generated
 
+from netmesh_controller.mesh.document import Parameters
+from netmesh_controller.mesh.gather import Gathered
+from netmesh_controller.mesh.table import Series
+from netmesh_controller.surfaces.reports.drawing.panel import Panel
 from netmesh_controller.surfaces.reports.formats import Choice, ReportError, Wanted, format_for, formats
 from netmesh_controller.surfaces.reports.pictures import render
 
@@ -81,3 +86,13 @@ def test_endings_have_their_format_and_others_are_refused() -> None:
     assert {".html", ".png", ".svg", ".csv", ".json", ".yaml", ".yml"} <= formats().keys()
     with pytest.raises(ReportError, match=r"x\.pdf must end in \.csv, "):
         format_for(Path("x.pdf"))
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_measured_nothing_has_no_colour_bar(known: bool) -> None:
+    gathered = Gathered(Series("pod-to-pod", "tcp-latency", Parameters(instrument="qperf")), ["node-1", "node-2"])
+    if known:
+        gathered.put("node-1", "node-2", 1, None, {"round_trip_seconds": 1e-4})
+    figure = Figure()
+    Panel(gathered.table("round_trip_seconds"), {}).draw(figure.subplots())
+    assert len(figure.axes) == 1 + known

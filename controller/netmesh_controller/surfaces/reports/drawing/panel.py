@@ -70,16 +70,17 @@ class Panel:
         self._borders(axes)
         if max(rows, columns) <= _TEXT_UP_TO:
             self._figures(axes, scale, low, high, more=more)
-        bar = axes.figure.colorbar(
-            image,
-            ax=axes,
-            shrink=0.85,
-            pad=0.02,
-            aspect=25 if rows <= _TEXT_UP_TO else 45,
-            extend=self._beyond(low, high, scale),
-        )
-        bar.set_label(scale.unit or label(table.value), color=_INK)
-        bar.outline.set_visible(False)
+        if table.known.any():  # a scale of no numbers would be made up
+            bar = axes.figure.colorbar(
+                image,
+                ax=axes,
+                shrink=0.85,
+                pad=0.02,
+                aspect=25 if rows <= _TEXT_UP_TO else 45,
+                extend=self._beyond(low, high, scale),
+            )
+            bar.set_label(scale.unit or label(table.value), color=_INK)
+            bar.outline.set_visible(False)
         for spine in axes.spines.values():
             spine.set_color(_MUTED)
         self._title(axes)
