@@ -17,14 +17,18 @@ from aiohttp import web
 from netmesh_common.garbage import steady
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_controller.clients.store import Store, open_store
+from netmesh_controller.engines.background.engine import Background
 from netmesh_controller.engines.monitor import Checking, Monitor
 from netmesh_controller.engines.monitoring.keeping import Keeping
 from netmesh_controller.engines.results import Results
 from netmesh_controller.engines.roster import Roster
 from netmesh_controller.engines.sweeps import Sweeps
 from netmesh_controller.inventory.source import Source
+from netmesh_controller.mesh.background.turns import Allowance
+from netmesh_controller.mesh.probing.live import Standing
 from netmesh_controller.mesh.progress import Progress
 from netmesh_controller.surfaces.web.application import application
+from netmesh_controller.surfaces.web.background_metrics import BackgroundMetrics
 from netmesh_controller.surfaces.web.mesh_metrics import MeshMetrics
 from netmesh_controller.surfaces.web.metrics import ControllerMetrics, new_registry
 from netmesh_controller.surfaces.web.services import Leading, Services
@@ -40,7 +44,8 @@ class Settings:
     """What a controller that stays is started with. `listener` is bound already: the process may have entered a lab's
     network since. `token` None: it is in the cluster's Secret. `elected`: by the cluster's Lease; else it leads.
     `monitors`: the mesh is watched all the time; `pair_metrics`: every pair has metrics of its own.
-    `checks` are asked by every agent beside the probe.
+    `checks` are asked by every agent beside the probe. `background`: what bandwidth tests beside it may take, None: no
+    test.
     """
 
     listener: socket.socket
@@ -50,6 +55,7 @@ class Settings:
     monitors: bool = True
     pair_metrics: bool = False
     checks: Checking = field(default_factory=Checking)
+    background: Allowance | None = None
 
 
 async def serve(settings: Settings, source: Source) -> None:
@@ -77,17 +83,31 @@ async def running(settings: Settings, source: Source) -> AsyncIterator[None]:
         store = await open_store()
         stack.push_async_callback(store.close)
         sweeps = Sweeps(store, source)
-        monitor = (
-            Monitor(source, progress=lambda: _progress(sweeps), checks=settings.checks) if settings.monitors else None
-        )
+        monitor: Monitor | None = None
+        background: Background | None = None
+
+        def own_tests() -> Progress | None:
+            return sweeps.progress() or (None if background is None else background.progress())
+
+        def standing() -> Standing | None:
+            return monitor.standing if monitor is not None and monitor.watching else None
+
+        if settings.monitors:
+            monitor = Monitor(source, progress=own_tests, checks=settings.checks)
+            if settings.background is not None:
+                background = Background(store, source, sweeps, standing, settings.background)
         keeping = Keeping(store, monitor) if monitor is not None else None
 
         async def lead(term: int) -> None:
             await sweeps.lead(term)
             if keeping is not None:
                 await keeping.lead(term)
+            if background is not None:
+                await background.lead(term)
 
         async def stand_by(leader: str | None = None) -> None:
+            if background is not None:
+                await background.stand_by()
             if keeping is not None:
                 await keeping.stand_by()
             await sweeps.stand_by(leader)
@@ -105,7 +125,9 @@ async def running(settings: Settings, source: Source) -> AsyncIterator[None]:
             def leading() -> Leading:
                 return Leading(lease.leading, lease.leader, lease.term)
 
-            await stack.enter_async_context(_serving(settings, source, store, sweeps, keeping, token, leading))
+            await stack.enter_async_context(
+                _serving(settings, source, store, sweeps, keeping, background, token, leading)
+            )
             # Last in, first out: the sweep stops and the Lease is given back before readers are sent away.
             task = guarded_task(lease.run(lead, stand_by), name="election")
             stack.push_async_callback(cancelled, task)
@@ -114,7 +136,7 @@ async def running(settings: Settings, source: Source) -> AsyncIterator[None]:
                 raise ValueError("a controller outside of Kubernetes is given its token")
             alone = Leading(leading=True, leader=None, term=0)
             await stack.enter_async_context(
-                _serving(settings, source, store, sweeps, keeping, settings.token, lambda: alone)
+                _serving(settings, source, store, sweeps, keeping, background, settings.token, lambda: alone)
             )
             stack.push_async_callback(stand_by)
             await lead(alone.term)
@@ -128,6 +150,7 @@ async def _serving(
     store: Store,
     sweeps: Sweeps,
     keeping: Keeping | None,
+    background: Background | None,
     token: Callable[[], str],
     leading: Callable[[], Leading],
 ) -> AsyncIterator[None]:
@@ -136,6 +159,8 @@ async def _serving(
     registry.register(ControllerMetrics(sweeps, leading))
     if keeping is not None:
         registry.register(MeshMetrics(keeping, per_pair=settings.pair_metrics))
+    if background is not None:
+        registry.register(BackgroundMetrics(background))
     services = Services(
         store=store,
         sweeps=sweeps,
@@ -147,6 +172,7 @@ async def _serving(
         public_read=settings.public_read,
         monitor=None if keeping is None else keeping.monitor,
         keeping=keeping,
+        background=background,
     )
     runner = web.AppRunner(application(services), access_log=None, shutdown_timeout=GOODBYE_SECONDS)
     await runner.setup()
@@ -156,10 +182,6 @@ async def _serving(
         yield
     finally:
         await runner.cleanup()
-
-
-def _progress(sweeps: Sweeps) -> Progress | None:
-    return sweeps.progress()
 
 
 def _identity() -> str:

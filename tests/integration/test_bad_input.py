@@ -56,6 +56,17 @@ def test_a_fork_answers_as_the_program_does(controller: Controller, tmp_path: Pa
     ("arguments", "words"),
     [
         ((*LAB, "--tests", "tcp-bandwith"), ("tests", "did you mean tcp-bandwidth")),
+        (("serve", "--background-bandwidth", "much"), ("--background-bandwidth", "a size in bytes")),
+        (("serve", "--background-bandwidth", "500k"), ("--background-bandwidth", "less than one test takes")),
+        (("serve", "--background-rate", "20M"), ("--background-rate", "--background-bandwidth SIZE")),
+        (("serve", "--background-bandwidth", "9G", "--background-share", "0%"), ("--background-share", "above 0%")),
+        (("serve", "--background-bandwidth", "9G", "--background-rate", "9k"), ("--background-rate", "least is 1M")),
+        (("serve", "--background-bandwidth", "9G", "--background-rest", "0s"), ("--background-rest", "from 1s")),
+        (
+            ("serve", "--background-bandwidth", "9G", "--background-pause-if", "memory>1%"),
+            ("--background-pause-if", "of the cpu"),
+        ),
+        (("serve", "--background-bandwidth", "9G", "--no-monitor"), ("--background-bandwidth", "--no-monitor")),
         ((*LAB, "--paths", "pod-to-moon"), ("paths", "pod-to-pod")),
         ((*LAB, "--duration", "0"), ("duration", "whole number of seconds")),
         ((*LAB, "--duration", "0.5s"), ("duration", "whole number of seconds")),

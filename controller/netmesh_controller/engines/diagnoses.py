@@ -103,6 +103,7 @@ class Diagnoses:
 
         try:
             with self._sweeps.exclusively(progress) as term:
+                await self._sweeps.makes_room()
                 found = await surveyed(self._sweeps.source, Selection(), term=term, **patience(quick=quick))
                 try:
                     where = self._sweeps.source

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -65,8 +65,18 @@ async def surveyed(source: Source, selection: Selection, *, term: int = 0, **mor
     return found
 
 
+async def _nothing_runs() -> None:
+    return
+
+
 class Sweeps:
-    """Starts, resumes and cancels sweeps over the agents of one source."""
+    """Starts, resumes and cancels sweeps over the agents of one source.
+
+    `makes_room` ends what measures without the one place, such as a test in the background; whoever takes the place
+    awaits it before the first agent is asked.
+    """
+
+    makes_room: Callable[[], Awaitable[None]] = staticmethod(_nothing_runs)
 
     def __init__(self, store: Store, source: Source) -> None:
         self._store = store
@@ -78,6 +88,11 @@ class Sweeps:
         self._resuming: asyncio.Task[None] | None = None
         self._guest: asyncio.Task[Any] | None = None
         self._guest_progress: Callable[[], Progress | None] = lambda: None
+
+    @property
+    def free(self) -> bool:
+        """Whether nobody has the one place."""
+        return self._place is None
 
     @property
     def source(self) -> Source:
@@ -156,6 +171,7 @@ class Sweeps:
         ask = ask_from(asked)
         term = self._leading()
         with self._taking_place():
+            await self.makes_room()
             found = await surveyed(self._source, ask.selection, term=term)
             try:
                 facts = {**self._source.facts, "source": self._source.recorded, "controller": OWNER}
@@ -213,6 +229,7 @@ class Sweeps:
     async def _resume(self, run_id: str, term: int) -> Job:
         stored = await self._store.load(run_id)
         ask = ask_from(stored.run.plan.asked)
+        await self.makes_room()
         found = await surveyed(self._source, ask.selection, term=term)
         try:
             prepared = runs.prepare_resume(stored, ask, found)

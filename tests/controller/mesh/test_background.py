@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netmesh_controller.mesh.background import (
+from netmesh_controller.mesh.background.turns import (
     DAY_SECONDS,
     OMIT_SECONDS,
     TEST_SECONDS,

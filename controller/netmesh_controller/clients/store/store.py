@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import and_, delete, select, update
@@ -134,6 +135,16 @@ class Store:
             run = Run.model_validate_json(text).model_copy(update={"name": name})
             changed = update(tables.runs).where(tables.runs.c.id == run_id)
             await connection.execute(changed.values(name=name, run=run.model_dump_json()))
+
+    async def put_facts(self, run_id: str, facts: Mapping[str, Any]) -> None:
+        """Writes a run's facts in place of those that it had; its nodes, which may be many, are not written again."""
+        async with self._writing() as connection:
+            text = await connection.scalar(select(tables.runs.c.run).where(tables.runs.c.id == run_id))
+            if text is None:
+                raise RunNotFoundError(f"there is no run '{run_id}'")
+            run = Run.model_validate_json(text).model_copy(update={"facts": dict(facts)})
+            changed = update(tables.runs).where(tables.runs.c.id == run_id)
+            await connection.execute(changed.values(run=run.model_dump_json()))
 
     async def tag(self, run_id: str, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """Adds tags to a run and takes others away; a tag that is there already, or is not, is no error."""

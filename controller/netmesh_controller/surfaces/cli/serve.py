@@ -19,6 +19,7 @@ from netmesh_controller.app import Settings
 from netmesh_controller.app import serve as serve_until_stopped
 from netmesh_controller.clients.store import data_directory
 from netmesh_controller.engines.monitor import Checking
+from netmesh_controller.mesh.background.options import parse_allowance
 from netmesh_controller.mesh.probing.checks import parse_checks
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, one_sentence
 from netmesh_controller.surfaces.cli.sources import agent_source
@@ -59,6 +60,28 @@ def serve(
     check_interval: Annotated[
         str, typer.Option(metavar="DURATION", help="Between two questions of a check, from 1s on.")
     ] = "10s",
+    background_bandwidth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE", help="Test pairs' bandwidth one after the other, with so many bytes a day at most. [off]"
+        ),
+    ] = None,
+    background_share: Annotated[
+        str | None,
+        typer.Option(metavar="PERCENT", help="Of the slower line's rate, what such a test may be offered. [10%]"),
+    ] = None,
+    background_rate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE", help="The most that such a test is offered; needed where no line's rate is known."
+        ),
+    ] = None,
+    background_rest: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="How long a node has no such test after one. [1m]")
+    ] = None,
+    background_pause_if: Annotated[
+        str | None, typer.Option(metavar="CONDITION", help="No such test at a node where this holds. [cpu>50%]")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
     """Stay, and serve the HTTP API: sweeps are started over it, and resumed after a restart."""
@@ -66,6 +89,17 @@ def serve(
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     with one_sentence():
         checking = _checking(check or [], check_interval)
+        background = parse_allowance(
+            background_bandwidth,
+            share=background_share,
+            rate=background_rate,
+            rest=background_rest,
+            pause_if=background_pause_if,
+        )
+        if background is not None and not monitor:
+            raise BadUsageError(
+                "--background-bandwidth: it goes by what monitoring sees of the nodes; leave --no-monitor out"
+            )
         in_pod = lab is None and agents is None and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
         token, where = _token(token_file, in_pod=in_pod)
         # Bound before a lab is entered: the process moves into its network then, the socket stays here.
@@ -86,6 +120,7 @@ def serve(
                 monitors=monitor,
                 pair_metrics=pair_metrics,
                 checks=checking,
+                background=background,
             )
             asyncio.run(serve_until_stopped(settings, source))
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
+import numpy as np
 from aiohttp import web
 from pydantic import Field
 
+from netmesh_controller.engines.background.engine import Bandwidths
 from netmesh_controller.engines.monitor import Live, Monitor
 from netmesh_controller.mesh import packed
 from netmesh_controller.mesh.document import Finite, Matrix, Parameters
-from netmesh_controller.mesh.probing.live import PATH, Statistic
+from netmesh_controller.mesh.probing.live import PATH, Standing, Statistic
 from netmesh_controller.surfaces.web.answers import bytes_answer, json_answer
 from netmesh_controller.surfaces.web.operations import API, JSON, Answer, Answered, Operation, Query, query_of
 from netmesh_controller.surfaces.web.problems import Problem
@@ -27,6 +30,13 @@ class MeshQuery(Query):
     """What of the mesh."""
 
     path: Annotated[Literal["pod-to-pod"], Field(description="The path; monitoring probes this one")] = PATH
+    test: Annotated[
+        Literal["udp-latency", "tcp-bandwidth"],
+        Field(
+            description="`udp-latency` is the continuous probe; `tcp-bandwidth` the last test of each pair in the "
+            "background (serve --background-bandwidth), to which statistic and window do not apply"
+        ),
+    ] = "udp-latency"
     statistic: Annotated[
         Statistic, Field(description="Round trips in seconds (`min`, `p50`, `max`), `loss` as a ratio, or counts")
     ] = "p50"
@@ -50,7 +60,9 @@ class MeshNode(Answered):
 class MeshMatrix(Answered):
     """One statistic of the last window over all ordered pairs, as `Matrix`, with when and of how many probes.
 
-    `sent` are the probes of the window whose fate is known; null where there is none.
+    `sent` are the probes of the window whose fate is known; null where there is none. Of bandwidth in the background it
+    is the last test of each pair: `ages` are the seconds since each (null: never tested), the window reaches from the
+    oldest to the latest of them, and `parameters` have the rate offered where it is one for all.
     """
 
     path: str
@@ -68,12 +80,15 @@ class MeshMatrix(Answered):
     values: list[list[Finite | None]]
     reasons: list[list[str | None]]
     sent: list[list[int | None]]
+    ages: list[list[int | None]] | None = None
 
 
 async def get_mesh(request: web.Request) -> web.StreamResponse:
     """The matrix, in the form that `Accept` prefers."""
     asked = query_of(request, MeshQuery)
     monitor = watching(request)
+    if asked.test == "tcp-bandwidth":
+        return await _bandwidth(request)
     live = monitor.live(WINDOWS[asked.window], asked.statistic)
     if live is None:
         raise Problem(503, "no_window", "no window of the continuous probe has ended yet; ask again in 10 s")
@@ -84,6 +99,21 @@ async def get_mesh(request: web.Request) -> web.StreamResponse:
     if sent is None:
         raise Problem(503, "no_window", "no window of the continuous probe has ended yet; ask again in 10 s")
     return json_answer(request, await asyncio.to_thread(_answer, live, sent.table.document()))
+
+
+async def _bandwidth(request: web.Request) -> web.StreamResponse:
+    background = services(request).background
+    if background is None:
+        raise Problem(
+            503, "no_background", "bandwidth is not tested in the background here (serve --background-bandwidth)"
+        )
+    found = await asyncio.to_thread(background.bandwidths)
+    if found is None:
+        raise Problem(503, "no_window", "no window of the continuous probe has ended yet; ask again in 10 s")
+    if packed.MEDIA_TYPE in request.headers.get("Accept", ""):
+        body = await asyncio.to_thread(packed.pack, found.table)
+        return bytes_answer(request, body, packed.MEDIA_TYPE, headers={STARTED_HEADER: moment(_oldest(found))})
+    return json_answer(request, await asyncio.to_thread(_bandwidth_answer, found))
 
 
 def watching(request: web.Request) -> Monitor:
@@ -114,7 +144,7 @@ def _answer(live: Live, sent: Matrix) -> MeshMatrix:
         window_seconds=live.seconds,
         window_started_at=moment(live.started),
         window_ended_at=moment(live.ended),
-        nodes=_nodes(live),
+        nodes=_nodes(live.standing),
         sources=matrix.sources,
         targets=matrix.targets,
         values=matrix.values,
@@ -123,8 +153,36 @@ def _answer(live: Live, sent: Matrix) -> MeshMatrix:
     )
 
 
-def _nodes(live: Live) -> list[MeshNode]:
-    standing = live.standing
+def _oldest(found: Bandwidths) -> float:
+    """When the oldest of the figures was measured; now, where there is none."""
+    known = found.ages[np.isfinite(found.ages)]
+    return found.now - float(known.max(initial=0.0))
+
+
+def _bandwidth_answer(found: Bandwidths) -> MeshMatrix:
+    matrix, ages = found.table.document(), found.ages
+    latest = found.now - float(ages[np.isfinite(ages)].min()) if np.isfinite(ages).any() else found.now
+    return MeshMatrix.model_construct(
+        path=matrix.path,
+        test=matrix.test,
+        parameters=matrix.parameters,
+        value=matrix.value,
+        statistic=matrix.statistic,
+        unit=matrix.unit,
+        window_seconds=round(latest - _oldest(found)),
+        window_started_at=moment(_oldest(found)),
+        window_ended_at=moment(latest),
+        nodes=_nodes(found.standing),
+        sources=matrix.sources,
+        targets=matrix.targets,
+        values=matrix.values,
+        reasons=matrix.reasons,
+        sent=[[None] * len(matrix.targets) for _ in matrix.sources],
+        ages=[[None if math.isnan(age) else max(0, int(age)) for age in row] for row in ages.tolist()],
+    )
+
+
+def _nodes(standing: Standing) -> list[MeshNode]:
     return [
         MeshNode(
             name=name,

@@ -10,6 +10,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from netmesh_controller.clients.store import Store
+from netmesh_controller.engines.background.engine import Background
 from netmesh_controller.engines.monitor import Monitor
 from netmesh_controller.engines.monitoring.keeping import Keeping
 from netmesh_controller.engines.results import Results
@@ -40,6 +41,7 @@ class Services:
     public_read: bool = False
     monitor: Monitor | None = None
     keeping: Keeping | None = None
+    background: Background | None = None
     drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

@@ -10,6 +10,7 @@
     ["sent", "probes answered or lost"], ["lost", "probes lost"],
   ];
   const WINDOWS = [["10s", "10 s"], ["1m", "1 min"], ["10m", "10 min"], ["1h", "1 h"]];
+  const TESTS = [["udp-latency", "udp-latency, by STAMP"], ["tcp-bandwidth", "tcp-bandwidth, in the background"]];
   const LABELS = { sent: { label: "probes", more: true }, lost: { label: "probes lost", more: false } };
 
   /** The answer of /api/v1/mesh as matrix.js wants it. */
@@ -39,16 +40,20 @@
     if (source === target) return [source, "a node does not probe itself"];
     const code = matrix.codes[matrix.reasons[at]];
     const columns = mesh.targets.length;
-    const sent = mesh.sent[Math.floor(at / columns)][at % columns];
+    const of = (table) => table[Math.floor(at / columns)][at % columns];
     return [
       `${source} → ${target}`,
       code ? `no figure: ${code}` : `${matrix.label}: ${units.full(matrix.numbers[at], matrix.scale)}`,
       ...(code ? [here.words.reasons[code] || ""] : []),
-      sent === null ? "no probe's fate is known" : `${sent} probes`,
-      `the window began ${dom.lasting(age(mesh))} ago`,
+      ...(mesh.ages ? tested(of(mesh.ages)) : [
+        of(mesh.sent) === null ? "no probe's fate is known" : `${of(mesh.sent)} probes`,
+        `the window began ${dom.lasting(age(mesh))} ago`,
+      ]),
       ...[source, target].filter((name) => notes.has(name)).map((name) => `${name}: ${notes.get(name)}`),
     ];
   }
+
+  const tested = (seconds) => [seconds === null ? "its turn has not come yet" : `tested ${dom.lasting(seconds)} ago`];
 
   /** What is to be known of a node's figures, in words; nothing of most. */
   function note(node) {
@@ -67,6 +72,12 @@
       again();
     };
     const asked = (name, otherwise) => here.query.get(name) || otherwise;
+    const probed = asked("test", "udp-latency") === "udp-latency";
+    // Another test has other controls: the page is made anew.
+    const test = (value) => {
+      here.query.set("test", value);
+      location.hash = `#mesh?${here.query}`;
+    };
     const parts = {
       title: made("h3", { id: "mesh-title" }), spread: made("p"), heatmap: made("div", { id: "mesh-heatmap", class: "heatmap", "aria-labelledby": "mesh-title" }),
       gaps: made("div"), worst: made("div", { id: "worst", class: "scroll" }), nodes: made("ul", { class: "notes" }),
@@ -77,9 +88,11 @@
       made("h2", {}, "Mesh, now"),
       made("div", { class: "controls" },
         dom.choice("path", [["pod-to-pod", "pod-to-pod"]], "pod-to-pod", () => undefined),
-        dom.choice("test", [["udp-latency", "udp-latency, by STAMP"]], "udp-latency", () => undefined),
-        dom.choice("statistic", STATISTICS, asked("statistic", "p50"), set("statistic")),
-        dom.choice("window", WINDOWS, asked("window", "1m"), set("window")),
+        dom.choice("test", TESTS, asked("test", "udp-latency"), test),
+        ...(probed ? [
+          dom.choice("statistic", STATISTICS, asked("statistic", "p50"), set("statistic")),
+          dom.choice("window", WINDOWS, asked("window", "1m"), set("window")),
+        ] : []),
         dom.choice("colours", [["robust", "robust: the middle 96 %"], ["fixed", "fixed: from 0"]], asked("colours", "robust"), set("colours"))),
       parts.title, parts.age, parts.spread,
       made("div", { class: "figure" },
@@ -99,10 +112,19 @@
 
     async function draw(mine) {
       const [statistic, window] = [here.query.get("statistic") || "p50", here.query.get("window") || "1m"];
+      const test = here.query.get("test") || "udp-latency";
       let found;
       try {
-        found = await api.json(`api/v1/mesh?statistic=${statistic}&window=${window}`, { signal: here.signal });
+        found = await api.json(`api/v1/mesh?test=${test}&statistic=${statistic}&window=${window}`, { signal: here.signal });
       } catch (error) {
+        if (error instanceof api.Problem && error.code === "no_background" && here.alive()) {
+          here.view.hidden = false;
+          here.view.replaceChildren(made("h2", {}, "Mesh, now"),
+            made("p", { role: "status" }, "Bandwidth is not tested in the background here. It is off by default: start the controller with " +
+              "serve --background-bandwidth SIZE, the bytes that it may take a day."),
+            made("p", {}, made("a", { href: "#mesh" }, "The continuous probe")));
+          return;
+        }
         if (!(error instanceof api.Problem) || error.code !== "no_window") throw error;
         if (!here.alive()) return;
         here.view.hidden = false;
@@ -138,13 +160,23 @@
       },
     });
     const statistic = STATISTICS.find(([name]) => name === (here.query.get("statistic") || "p50"))[1];
-    parts.title.textContent = `${mesh.path}: ${statistic}${scale.unit ? `, ${scale.unit}` : ""}`;
-    parts.age.textContent = `Since ${mesh.window_started_at.slice(11, 19)} UTC, over ${dom.lasting(mesh.window_seconds)} at most; drawn again every 5 s.`;
+    const what = mesh.ages ? "TCP bandwidth, the last test of each pair" : statistic;
+    parts.title.textContent = `${mesh.path}: ${what}${scale.unit ? `, ${scale.unit}` : ""}`;
+    parts.age.textContent = mesh.ages ? toldOfTests(mesh) : `Since ${mesh.window_started_at.slice(11, 19)} UTC, over ${dom.lasting(mesh.window_seconds)} at most; drawn again every 5 s.`;
     parts.nodes.replaceChildren(...[...notes].map(([name, text]) => made("li", {}, made("strong", {}, name), `: ${text}`)));
     await netmesh.heatmap(parts.heatmap, matrix);
     netmesh.told(parts, matrix, found, here.words.reasons, matrix);
     if (parts.details.open) netmesh.table(parts.table, matrix, parts.title.textContent);
     parts.heatmap.dataset.drawn = `${mesh.statistic}/${mesh.window_seconds}/${mesh.window_started_at}`;
+  }
+
+  /** Which tests the figures are of, and that none can be above what was offered. */
+  function toldOfTests(mesh) {
+    const offered = mesh.parameters.offered_bits_per_second;
+    const most = offered === null ? "a share of the line's rate" : units.full(offered, units.scaleFor("bits_per_second", "bit/s", [offered]));
+    const old = mesh.ages.flat().filter((seconds) => seconds !== null);
+    const since = old.length ? ` The oldest is ${dom.lasting(Math.max(...old))} old.` : "";
+    return `Each test is offered ${most}: a pair that carries all of it may carry more.${since} Drawn again every 5 s.`;
   }
 
   /** A loss of a probe in a thousand is pale, and from a twentieth on all is dark. */

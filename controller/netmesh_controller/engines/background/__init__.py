@@ -1,0 +1,1 @@
+"""Bandwidth tests in the background: who runs them and what keeps them."""

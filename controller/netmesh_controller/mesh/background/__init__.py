@@ -1,0 +1,1 @@
+"""Bandwidth tests in the background: decisions and figures, without I/O."""
