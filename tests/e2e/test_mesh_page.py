@@ -28,6 +28,7 @@ SAYS = {
     "compare": "Start another",
     "sweep": "Measures every ordered pair",
     "nodes": "node-3",
+    "mesh?test=tcp-bandwidth": "serve --background-bandwidth SIZE",
 }
 LAB = "nodes: 3\nzones: {a: [node-1, node-2], b: [node-3]}\n"
 PLOTTED = """() => document.getElementById("mesh-heatmap").data[1].z.map(

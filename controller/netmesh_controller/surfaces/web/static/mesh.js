@@ -44,7 +44,7 @@
     return [
       `${source} → ${target}`,
       code ? `no figure: ${code}` : `${matrix.label}: ${units.full(matrix.numbers[at], matrix.scale)}`,
-      ...(code ? [here.words.reasons[code] || ""] : []),
+      ...(code ? [reasonsOf(here, mesh)[code] || ""] : []),
       ...(mesh.ages ? tested(of(mesh.ages)) : [
         of(mesh.sent) === null ? "no probe's fate is known" : `${of(mesh.sent)} probes`,
         `the window began ${dom.lasting(age(mesh))} ago`,
@@ -53,7 +53,11 @@
     ];
   }
 
-  const tested = (seconds) => [seconds === null ? "its turn has not come yet" : `tested ${dom.lasting(seconds)} ago`];
+  const tested = (seconds) => seconds === null ? [] : [`tested ${dom.lasting(seconds)} ago`];
+
+  /** What the codes of gaps mean here: of tests in the background one means something else. */
+  const reasonsOf = (here, mesh) =>
+    mesh.ages ? { ...here.words.reasons, not_scheduled: "its turn has not come yet" } : here.words.reasons;
 
   /** What is to be known of a node's figures, in words; nothing of most. */
   function note(node) {
@@ -165,7 +169,7 @@
     parts.age.textContent = mesh.ages ? toldOfTests(mesh) : `Since ${mesh.window_started_at.slice(11, 19)} UTC, over ${dom.lasting(mesh.window_seconds)} at most; drawn again every 5 s.`;
     parts.nodes.replaceChildren(...[...notes].map(([name, text]) => made("li", {}, made("strong", {}, name), `: ${text}`)));
     await netmesh.heatmap(parts.heatmap, matrix);
-    netmesh.told(parts, matrix, found, here.words.reasons, matrix);
+    netmesh.told(parts, matrix, found, reasonsOf(here, mesh), matrix);
     if (parts.details.open) netmesh.table(parts.table, matrix, parts.title.textContent);
     parts.heatmap.dataset.drawn = `${mesh.statistic}/${mesh.window_seconds}/${mesh.window_started_at}`;
   }
