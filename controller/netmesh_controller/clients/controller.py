@@ -162,8 +162,9 @@ class ControllerClient:
             except ControllerError as error:
                 # A controller that was started again takes the run up in a moment; an API server that was started
                 # again refuses everything until it has read who may do what.
-                allowed_before = last is not None and error.status in (401, 403) and error.code != "token"
-                if not (error.is_passing or error.code == "no_sweep" or allowed_before):
+                starting = lost_since is not None or last is not None
+                refused = error.status in (401, 403) and error.code != "token"
+                if not (error.is_passing or error.code == "no_sweep" or (starting and refused)):
                     raise
                 failure = error
             now = time.monotonic()
