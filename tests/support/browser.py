@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from playwright.async_api import Page as AsyncPage
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -47,6 +48,22 @@ class Watched:
         return self.page.evaluate(script)
 
 
+def listen(page: Page | AsyncPage, complaints: list[str], requests: list[str]) -> None:
+    """Writes down what a page complains of (console, exceptions, requests that failed), and whom it asks."""
+
+    def failed(request: Any) -> None:
+        # A page that is left gives up what it asked for.
+        if request.failure != "net::ERR_ABORTED":
+            complaints.append(f"{request.url}: {request.failure}")
+
+    # The two kinds of page have the same events.
+    page = cast(Page, page)
+    page.on("console", lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", failed)
+    page.on("request", lambda request: requests.append(request.url))
+
+
 @contextmanager
 def watched(browser: Browser, *, width: int = 1280, height: int = 900, theme: str = "light") -> Iterator[Watched]:
     """A new page of a new context."""
@@ -55,11 +72,7 @@ def watched(browser: Browser, *, width: int = 1280, height: int = 900, theme: st
         color_scheme="dark" if theme == "dark" else "light",
     )
     seen = Watched(context.new_page())
-    seen.page.on(
-        "console", lambda said: seen.complaints.append(said.text) if said.type in {"error", "warning"} else None
-    )
-    seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-    seen.page.on("request", lambda request: seen.requests.append(request.url))
+    listen(seen.page, seen.complaints, seen.requests)
     try:
         yield seen
     finally:

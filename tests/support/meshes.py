@@ -60,6 +60,7 @@ def generated(
     paths: tuple[str, ...] = ("pod-to-pod", "host-to-host"),
     seed: int = 1,
     histograms: bool = True,
+    quick: float = 1.0,
 ) -> RunDocument:
     """Bandwidth and latency of all pairs; node 2 sends slowly, other zones are slower, one pair in fifty timed out."""
     random = np.random.default_rng(seed)
@@ -74,7 +75,7 @@ def generated(
                 for repeat in range(1, repeats + 1):
                     slow = 0.4 if row == 1 and row != column else 1.0
                     far = 0.8 if source.zone != target.zone else 1.0
-                    rate = 9.4e9 * slow * far * (1 + 0.02 * random.standard_normal())
+                    rate = 9.4e9 * quick * slow * far * (1 + 0.02 * random.standard_normal())
                     cells.append(_bandwidth(path, source.name, target.name, repeat, float(rate), gap=gap))
                     trip = 1e-4 / slow / far * (1 + 0.1 * random.random(200))
                     cells.append(_latency(path, source.name, target.name, repeat, trip, gap=gap, whole=histograms))

@@ -127,7 +127,7 @@
     element.setAttribute("aria-roledescription", "heatmap; arrow keys move, Enter opens a pair");
     const tip = netmesh.tip(element);
     let cursor = 0;
-    const said = (at, x, y) => tip.show(element.netmeshMatrix.explain(at), x, y);
+    const said = (at, x, y, aloud) => tip.show(element.netmeshMatrix.explain(at), x, y, aloud);
     // Plotly takes its handlers once it has drawn.
     Promise.resolve().then(() => {
       element.on("plotly_hover", ({ points, event }) => {
@@ -153,7 +153,7 @@
       const { _offset: left, ...x } = element._fullLayout.xaxis;
       const y = element._fullLayout.yaxis;
       const box = element.getBoundingClientRect();
-      said(cursor, box.left + left + x.d2p(cursor % columns), box.top + y._offset + y.d2p(Math.floor(cursor / columns)));
+      said(cursor, box.left + left + x.d2p(cursor % columns), box.top + y._offset + y.d2p(Math.floor(cursor / columns)), true);
     });
   }
 

@@ -13,10 +13,10 @@
     return ordered.map((colour, index) => [index / (ordered.length - 1), colour]);
   }
 
-  /** Black or white, whichever is read better on the colour at `share` (0 to 1) of the scale. */
+  /** Black or white, whichever is read better on the colour at `share` (0 to 1) of the scale: a contrast of 4.5 at least. */
   function inkOn(share, more) {
     const place = more ? share : 1 - share;
-    return place < 0.55 ? "#ffffff" : "#111111";
+    return place < 0.465 ? "#ffffff" : "#000000";
   }
 
   /** A picture of diagonal lines, to be stretched over the whole plot: what shows through is a gap. */

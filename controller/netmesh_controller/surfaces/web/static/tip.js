@@ -2,15 +2,20 @@
 (function (netmesh) {
   "use strict";
 
-  /** {show(lines, x, y), hide()}: the first line is the title; positions are the window's. */
+  /** {show(lines, x, y, aloud), hide()}: the first line is the title; positions are the window's. What the keyboard's
+   * cursor comes to is read `aloud`: by an element that is always there, as one that appears is not read by all. */
   netmesh.tip = function tip(owner) {
     const box = document.createElement("div");
     box.className = "tip";
-    box.setAttribute("role", "status");
+    box.setAttribute("aria-hidden", "true");
     box.hidden = true;
-    owner.after(box);
+    const voice = document.createElement("div");
+    voice.className = "spoken";
+    voice.setAttribute("role", "status");
+    owner.after(box, voice);
 
-    function show(lines, x, y) {
+    function show(lines, x, y, aloud = false) {
+      if (aloud) voice.textContent = lines.join(". ");
       box.replaceChildren(
         ...lines.map((line, index) => {
           const part = document.createElement(index ? "div" : "strong");
