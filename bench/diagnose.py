@@ -48,7 +48,7 @@ def _wanted() -> list[Fault]:
     unknown = [name for name in names if name not in known]
     if unknown:
         sys.exit(f"NETMESH_BENCH_CASES: there is no {unknown[0]!r}; there are {'; '.join(known)}")
-    return [known[name] for name in names] or list(CASES)
+    return [case for case in [known[name] for name in names] or CASES if not (QUICK and case.whole_only)]
 
 
 def _ask(left: Iterable[tuple[Fault, int]], folder: Path, file: Path) -> None:

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
+from bench.host_faults import (
+    Put,
+    between,
+    busy_core,
+    costly_packets,
+    shell,
+    slow_pods,
+    small_socket,
+    stopped_agent,
+)
 from netmesh_controller import lab as labs
-from netmesh_controller.lab import Lab, namespaces, processes
-from netmesh_controller.lab.addressing import Where, agent_namespace
+from netmesh_controller.lab import Lab
+from netmesh_controller.lab.addressing import Where
 
 NODES = 4
 TOOLS = "61863:61870"
 
-Put = Callable[[Lab], AbstractContextManager[object]]
-
 
 @dataclass(frozen=True)
 class Fault:
-    """A shape of the lab, what is done to it beside (`put`), and the verdicts that name it."""
+    """A shape of the lab, what is done to it beside (`put`), and the verdicts that name it. `whole_only`: a quick
+    diagnosis has no step that shows it.
+    """
 
     name: str
     shape: str
     right: tuple[str, ...]
     put: Put = nullcontext
+    whole_only: bool = False
 
 
 @contextmanager
@@ -41,54 +50,22 @@ def present(fault: Fault, lab: Lab) -> Iterator[None]:
         labs.set_lab(lab.name, labs.load_spec(f"nodes: {NODES}"))
 
 
-def _sh(lab: Lab, node: str, where: Where, command: str, text: str | None = None) -> str:
-    argv = labs.exec_argv(lab.name, node, where, ["sh", "-c", command])
-    return subprocess.run(argv, input=text, text=True, check=True, capture_output=True).stdout
+def _dropped(protocol: str, ports: str, how: str) -> Put:
+    rule = f"INPUT -p {protocol} --dport {ports} -j {how}"
+    return between("node-2", "agent", f"iptables -I {rule}", f"iptables -D {rule}")
 
 
-def _between(node: str, where: Where, before: str, after: str, text: str | None = None) -> Put:
-    """A command before, and one that undoes it."""
+def _small_window(largest: int) -> Put:
+    """Node-2 receives with buffers of so many bytes at most."""
 
     @contextmanager
     def put(lab: Lab) -> Iterator[None]:
-        _sh(lab, node, where, before, text)
-        try:
+        usual = shell(lab, "node-2", "agent", "cat /proc/sys/net/ipv4/tcp_rmem").strip()
+        small = f"sysctl -qw net.ipv4.tcp_rmem='4096 {largest // 2} {largest}'"
+        with between("node-2", "agent", small, f"sysctl -qw net.ipv4.tcp_rmem='{usual}'")(lab):
             yield
-        finally:
-            _sh(lab, node, where, after)
 
     return put
-
-
-def _dropped(protocol: str, ports: str, how: str) -> Put:
-    rule = f"INPUT -p {protocol} --dport {ports} -j {how}"
-    return _between("node-2", "agent", f"iptables -I {rule}", f"iptables -D {rule}")
-
-
-@contextmanager
-def _stopped_agent(lab: Lab) -> Iterator[None]:
-    """All processes in the network of node-2's agent, and no others."""
-    stopped = processes.inside([namespaces.FOLDER / agent_namespace(lab.name, "node-2", "pod")])
-    for one in stopped:
-        os.kill(one.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for one in stopped:
-            os.kill(one.pid, signal.SIGCONT)
-
-
-@contextmanager
-def _small_window(lab: Lab) -> Iterator[None]:
-    usual = _sh(lab, "node-2", "agent", "cat /proc/sys/net/ipv4/tcp_rmem").strip()
-    small = _between(
-        "node-2",
-        "agent",
-        "sysctl -qw net.ipv4.tcp_rmem='4096 16384 32768'",
-        f"sysctl -qw net.ipv4.tcp_rmem='{usual}'",
-    )
-    with small(lab):
-        yield
 
 
 @contextmanager
@@ -98,7 +75,7 @@ def _slow_service(lab: Lab) -> Iterator[None]:
     way = f"PREROUTING -d {lab.service_address('node-2', 'pod', 4)}/32 -p tcp -j nm-slow"
     table = "\n".join(["*nat", ":nm-slow - [0:0]", *rules, f"-I {way}", "COMMIT", ""])
     undo = f"iptables -t nat -D {way}; iptables -t nat -F nm-slow; iptables -t nat -X nm-slow"
-    with _between("node-1", "host", "iptables-restore --noflush", undo, table)(lab):
+    with between("node-1", "host", "iptables-restore --noflush", undo, table)(lab):
         yield
 
 
@@ -127,7 +104,7 @@ def _bulk_flow(lab: Lab) -> Iterator[None]:
     address = next(one.address for one in lab.targets() if (one.node, one.role) == ("node-2", "peer"))
     with _running(lab, "node-2", "peer", "iperf3 -s -p 7001"):
         until = time.monotonic() + 10
-        while ":7001" not in _sh(lab, "node-2", "peer", "ss -Htln"):
+        while ":7001" not in shell(lab, "node-2", "peer", "ss -Htln"):
             if time.monotonic() > until:
                 raise TimeoutError("iperf3 does not listen")
             time.sleep(0.02)
@@ -141,11 +118,11 @@ def _long_queue(lab: Lab) -> Iterator[None]:
     with the first loss. The lab's next shape replaces the shaper.
     """
     shaper = "tbf rate 90mbit burst 64kb limit 4000000"
-    usual = _sh(lab, "node-1", "agent", "cat /proc/sys/net/ipv4/tcp_congestion_control").strip()
+    usual = shell(lab, "node-1", "agent", "cat /proc/sys/net/ipv4/tcp_congestion_control").strip()
     setting = "sysctl -qw net.ipv4.tcp_congestion_control"
     with (
-        _between("node-1", "host", f"tc qdisc replace dev eth0 root {shaper}", ":")(lab),
-        _between("node-1", "agent", f"{setting}=reno", f"{setting}={usual}")(lab),
+        between("node-1", "host", f"tc qdisc replace dev eth0 root {shaper}", ":")(lab),
+        between("node-1", "agent", f"{setting}=reno", f"{setting}={usual}")(lab),
     ):
         yield
 
@@ -161,11 +138,17 @@ def _zones(rate: str = "") -> str:
 
 
 HEALTHY = ("healthy",)
-_SLOW_LINKS = ", ".join(f"node-{number}: {{rate: 100M}}" for number in range(1, NODES + 1))
+
+
+def _links(each: str) -> str:
+    return "links: {" + ", ".join(f"node-{number}: {{{each}}}" for number in range(1, NODES + 1)) + "}"
+
+
+_SLOW_LINKS = _links("rate: 100M")
 CONTROLS = (
     Fault("healthy", "", HEALTHY),
     Fault("healthy, two zones", _zones(), HEALTHY),
-    Fault("healthy, 100 Mbit/s everywhere", f"links: {{{_SLOW_LINKS}}}", HEALTHY),
+    Fault("healthy, 100 Mbit/s everywhere", _SLOW_LINKS, HEALTHY),
 )
 FAULTS = (
     Fault("a pair shaped", _pair("rate: 50M"), ("rate_limited",)),
@@ -186,9 +169,21 @@ FAULTS = (
     Fault("delay", _pair("delay: 5ms"), ("delay_on_path",)),
     Fault("delay of a node", "links: {node-2: {delay: 5ms, direction: in}}", ("slow_node",)),
     Fault("nothing one way", _pair("loss: 1.0"), ("unreachable",)),
-    Fault("an agent stopped", "", ("unreachable",), _stopped_agent),
-    Fault("a small window", _pair("delay: 5ms"), ("window_limited", "delay_on_path"), _small_window),
+    Fault("an agent stopped", "", ("unreachable",), stopped_agent),
+    Fault("a small window", _pair("delay: 5ms"), ("window_limited", "delay_on_path"), _small_window(32768)),
+    Fault(
+        "a small window, all far apart",
+        _links("rate: 100M, delay: 2ms, direction: in"),
+        ("window_limited",),
+        _small_window(16384),
+    ),
+    Fault("jitter", _pair("jitter: 4ms"), ("jitter_on_path",)),
+    Fault("a full socket", "", ("loss_at_host",), small_socket),
+    Fault("a busy core", "", ("cpu_bound_receiver",), busy_core("node-2")),
+    Fault("a busy core at the sender", "", ("cpu_bound_sender",), busy_core("node-1")),
+    Fault("costly packets", "", ("softirq_bound",), costly_packets),
+    Fault("slow pods", "", ("overlay_cost",), slow_pods, whole_only=True),
     Fault("a slow Service", "", ("service_cost",), _slow_service),
-    Fault("a bulk flow", f"links: {{{_SLOW_LINKS}}}", ("contention",), _bulk_flow),
-    Fault("a long queue", f"links: {{{_SLOW_LINKS}}}", ("bufferbloat", "slow_node"), _long_queue),
+    Fault("a bulk flow", _SLOW_LINKS, ("contention",), _bulk_flow),
+    Fault("a long queue", _SLOW_LINKS, ("bufferbloat", "slow_node"), _long_queue),
 )

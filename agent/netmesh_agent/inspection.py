@@ -1,7 +1,8 @@
 """What a node's network stack has counted and how it is set: what a diagnosis looks at beside its measurements.
 
 Counters are cumulative; two readings are compared. All of it is of this process's network namespace, but for what
-`softnet` says, which the kernel counts for the whole host. What cannot be read is left out, never 0.
+`softnet` says and memory's pressure, which the kernel counts for the whole host. What cannot be read is left out,
+never 0.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ from pathlib import Path
 
 from netmesh.v1 import agent_pb2
 from netmesh_agent import cgroup, devicestate
+from netmesh_agent.waiting import parse_pressure
 
 # proc_net_snmp(5) and RFC 1213 / RFC 4113: what of it says that packets were lost at this host, or sent again.
 _SNMP = {
     "Ip": ("InDiscards", "OutDiscards", "OutNoRoutes", "FragFails"),
     "Tcp": ("RetransSegs", "OutSegs", "InErrs"),
-    "Udp": ("InErrors", "RcvbufErrors", "SndbufErrors", "NoPorts"),
-    "TcpExt": ("ListenDrops", "PruneCalled", "TCPBacklogDrop", "TCPRcvQDrop", "TCPToZeroWindowAdv"),
+    "Udp": ("InErrors", "RcvbufErrors", "SndbufErrors", "MemErrors", "NoPorts"),
+    "TcpExt": (
+        "ListenDrops",
+        "PruneCalled",
+        "TCPBacklogDrop",
+        "TCPRcvQDrop",
+        "TCPToZeroWindowAdv",
+        "TCPMemoryPressures",
+    ),
 }
 # What says how large a window may get, and how full a table is.
 _SETTINGS = {
@@ -80,10 +89,17 @@ def _counters() -> Iterator[tuple[str, int]]:
         (Path("/proc/self/net/netstat"), parse_snmp),
         (Path("/proc/self/net/softnet_stat"), parse_softnet),
         (Path("/proc/self/net/arp"), parse_neighbours),
+        (Path("/proc/pressure/memory"), memory_pressure),
     ):
         text = _text(path)
         if text is not None:
             yield from parse(text).items()
+
+
+def memory_pressure(text: str) -> dict[str, int]:
+    """Milliseconds in which at least one task of the host waited for memory, by its /proc/pressure/memory."""
+    seconds = parse_pressure(text)
+    return {} if seconds is None else {"memory_pressure_milliseconds": round(seconds * 1e3)}
 
 
 def parse_periods(text: str) -> dict[str, int]:

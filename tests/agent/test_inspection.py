@@ -8,7 +8,14 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from netmesh_agent.inspection import inspect, parse_neighbours, parse_periods, parse_snmp, parse_softnet
+from netmesh_agent.inspection import (
+    inspect,
+    memory_pressure,
+    parse_neighbours,
+    parse_periods,
+    parse_snmp,
+    parse_softnet,
+)
 
 
 def test_counters_by_group_and_name() -> None:
@@ -45,6 +52,12 @@ def test_neighbours_that_do_not_answer_are_incomplete() -> None:
         "10.0.0.9         0x1         0x0         00:00:00:00:00:00     *        eth0\n"
     )
     assert parse_neighbours(text) == {"neighbours.complete": 1, "neighbours.incomplete": 1}
+
+
+def test_waiting_for_memory_is_counted() -> None:
+    text = "some avg10=0.00 avg60=0.00 avg300=0.00 total=65123\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=99\n"
+    assert memory_pressure(text) == {"memory_pressure_milliseconds": 65}
+    assert memory_pressure("") == {}
 
 
 def test_datagrams_that_find_no_room_are_counted() -> None:

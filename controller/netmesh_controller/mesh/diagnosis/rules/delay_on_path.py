@@ -38,6 +38,9 @@ def judge(seen: Seen) -> Iterator[Claim]:
         # Only pairs that share an end with this one can show that neither end is the cause.
         ends = {seen.source, seen.target}
         confidence = 0.9 if ends <= {node for pair in others for node in pair} else 0.7
+    low, high = network(seen, "p10"), network(seen, "p90")
+    if best is not None and low is not None and high is not None and low - best < high - low:
+        return  # at its best it is short: jitter_on_path
     shared = [pair for pair, value in others.items() if value > 0.5 * here]
     if shared:
         return  # the end that they have in common is slow, which slow_node says

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from netmesh_controller.mesh.diagnosis.document import Fact
 from netmesh_controller.mesh.diagnosis.latency import network, of_others
-from netmesh_controller.mesh.diagnosis.rates import others_from, others_to, shortfalls
+from netmesh_controller.mesh.diagnosis.rates import TEST, VALUE, others_from, others_to, shortfalls
 from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
 from netmesh_controller.mesh.diagnosis.seen import Seen
 
 # With others it gets about as little as in this pair.
 _ALIKE = 1.25
+_LIFTED = 1.5
 _DELAY_TIMES, _DELAY_SECONDS = 3.0, 0.5e-3
 
 
@@ -20,6 +21,9 @@ def judge(seen: Seen) -> Iterator[Claim]:
     for short in shortfalls(seen):
         source, target = seen.ends(short.direction)
         sends, receives = others_from(seen, source), others_to(seen, target)
+        four = seen.value(TEST, VALUE, short.direction, streams=4)
+        if four is not None and four > _LIFTED * short.here:
+            continue  # more streams get more: not the node's rate, but a stream's
         slow_sender = bool(sends) and max(sends) < _ALIKE * short.here
         slow_receiver = bool(receives) and max(receives) < _ALIKE * short.here
         if slow_sender == slow_receiver:
@@ -28,7 +32,7 @@ def judge(seen: Seen) -> Iterator[Claim]:
         verb = "sends" if slow_sender else "receives"
         yield Claim(
             {"node": node, "direction": way},
-            0.9,
+            0.9 if four is not None else 0.8,
             f"{node} {verb} slowly with others as well: {max(alike) / 1e6:.0f} Mbit/s, here {short.here / 1e6:.0f}.",
             (
                 short.fact(seen),

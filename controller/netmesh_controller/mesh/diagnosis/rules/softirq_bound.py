@@ -45,5 +45,6 @@ RULE = Rule(
         "cat /sys/class/net/DEVICE/queues/rx-0/rps_cpus",
     ),
     advice="Spread the work: more receive queues (RSS), RPS, GRO on, or larger packets.",
-    explains=("cpu_bound_receiver", "rate_limited", "asymmetric"),
+    # What waits for that core waits in a queue, and senders wait for its acknowledgements.
+    explains=("cpu_bound_receiver", "cpu_bound_sender", "rate_limited", "asymmetric", "bufferbloat"),
 )
