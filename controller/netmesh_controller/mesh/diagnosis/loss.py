@@ -21,11 +21,11 @@ _RATIO = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Of `sent` probes, `ratio` were lost on the way of `direction`.
+    """Of `sent` probes, `ratio` were lost on the way of `direction`; with `no_room`, on either way.
 
     The receiving host gave up `at_target` packets while they were sent, None where it did not tell; `no_room` of them
-    at the probes' own socket, which counts for itself. What it gave up while other steps filled the path says nothing
-    about the probes.
+    at the probes' own socket, which counts for itself and leaves no loss by direction. What it gave up while other
+    steps filled the path says nothing about the probes.
     """
 
     direction: Direction
@@ -43,10 +43,10 @@ class Lost:
 def losses(seen: Seen) -> Iterator[Lost]:
     """The ways on which probes are lost, more than chance."""
     for direction in DIRECTIONS:
-        no_room, arrivals = _no_room(seen, direction)
-        if no_room >= _FEWEST and no_room >= _RATIO * arrivals > 0:
+        no_room, unanswered, asked = _no_room(seen, direction)
+        if no_room >= _FEWEST and _FEWEST <= unanswered <= 2 * no_room and unanswered >= _RATIO * asked:
             # What the path lost beside it, if anything, is told by the probes of the other end.
-            yield Lost(direction, min(1.0, no_room / arrivals), arrivals, no_room, no_room)
+            yield Lost(direction, unanswered / asked, asked, no_room, no_room)
         ratio, sent = _ratio_and_sent(seen, direction)
         if ratio is None or sent is None or ratio < _RATIO or ratio * sent < _FEWEST:
             continue
@@ -81,17 +81,21 @@ def _ratio_and_sent(seen: Seen, direction: Direction) -> tuple[float | None, flo
     return None, None
 
 
-def _no_room(seen: Seen, direction: Direction) -> tuple[int, float]:
-    """Packets that reached the receiver and found its socket full, and how many were to arrive: the probes of that
-    direction at the reflector, and the answers to the receiver's own probes.
+def _no_room(seen: Seen, direction: Direction) -> tuple[int, float, float]:
+    """Packets that found the receiver's socket full: probes of that direction at its reflector, answers to its own.
+
+    Then how many of these probes had no answer, and how many there were; a full socket may have dropped more packets,
+    since some that are no probes follow them.
     """
-    drops, sent = 0.0, 0.0
+    drops, unanswered, sent = 0.0, 0.0, 0.0
     for asked, name in ((direction, "reflector_socket_drops"), (_other(direction), "socket_drops")):
         found = seen.reported("udp-latency", name, asked, instrument="stamp")
         if found:
-            drops += found
-            sent += seen.reported("udp-latency", "sent", asked, instrument="stamp") or 0.0
-    return int(drops), sent
+            own, answers = (
+                seen.reported("udp-latency", one, asked, instrument="stamp") or 0.0 for one in ("sent", "received")
+            )
+            drops, unanswered, sent = drops + found, unanswered + own - answers, sent + own
+    return int(drops), unanswered, sent
 
 
 def _other(direction: Direction) -> Direction:

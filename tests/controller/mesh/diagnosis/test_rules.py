@@ -108,7 +108,7 @@ class Case:
             "messages_per_second": 1000.0,
         }
         values: dict[str, Summary | None] = {name: Summary(mean=value) for name, value in single.items()}
-        reported = {"sent": 1000.0, "socket_drops": 0.0}
+        reported = {"sent": 1000.0, "received": 1000.0 - self.no_room, "socket_drops": 0.0}
         if self.no_room and pair[1] == "b":
             # As a cell has it: what the path lost of them is not known.
             values["loss_ratio"] = values["forward_loss_ratio"] = None

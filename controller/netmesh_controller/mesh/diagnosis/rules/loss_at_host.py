@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netmesh_controller.mesh.diagnosis.document import Fact
-from netmesh_controller.mesh.diagnosis.loss import HOST_DROPS, earlier_loss, losses
+from netmesh_controller.mesh.diagnosis.loss import HOST_DROPS, Lost, earlier_loss, losses
 from netmesh_controller.mesh.diagnosis.rule import Claim, Rule
 from netmesh_controller.mesh.diagnosis.seen import Seen
 
@@ -29,9 +29,26 @@ def judge(seen: Seen) -> Iterator[Claim]:
         yield Claim(
             {"node": target},
             0.85,
-            f"{lost.ratio:.2%} of the probes from {source} reach {target} and are dropped there.",
-            (Fact(what=f"loss, {source} -> {target}", measured=lost.ratio, expected=0.0), *earlier_loss(seen), *facts),
+            _sentence(lost, source, target),
+            (
+                Fact(
+                    what="loss, both ways" if lost.no_room else f"loss, {source} -> {target}",
+                    measured=lost.ratio,
+                    expected=0.0,
+                ),
+                *earlier_loss(seen),
+                *facts,
+            ),
         )
+
+
+def _sentence(lost: Lost, source: str, target: str) -> str:
+    if not lost.no_room:
+        return f"{lost.ratio:.2%} of the probes from {source} reach {target} and are dropped there."
+    return (
+        f"The socket at {target} had no room for {lost.no_room} packets while it was probed, and {lost.ratio:.2%} of "
+        "the probes had no answer."
+    )
 
 
 RULE = Rule(
