@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from netmesh_controller import lab as labs
@@ -69,35 +69,48 @@ def _signal(those: list[Process], number: signal.Signals) -> None:
 
 
 def busy_core(node: str) -> Put:
-    """The agent of that node and what it starts may run on the last core only, as may programs that never rest."""
+    """The programs that the node's agent starts may run on the last core only, where others never rest and go first."""
 
     @contextmanager
     def put(lab: Lab) -> Iterator[None]:
         agent = _agent(lab, node)
-        usual = os.sched_getaffinity(0)
-        core = {max(usual)}
-        for one in agent:
-            _pin(one, core)
+        core = {max(os.sched_getaffinity(0))}
         spin = "import os; os.nice(-10)\nwhile True: pass"
         busy = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(6)]
+        ended = threading.Event()
+
+        def pin() -> None:
+            pinned: set[int] = set()
+            while not ended.wait(0.01):
+                new = {pid for one in agent for pid in _children(one.pid)} - pinned
+                for pid in new:
+                    with suppress(ProcessLookupError):
+                        os.sched_setaffinity(pid, core)
+                pinned |= new
+
+        pins = threading.Thread(target=pin)
+        pins.start()
         try:
             for burner in busy:
                 os.sched_setaffinity(burner.pid, core)
             yield
         finally:
+            ended.set()
+            pins.join()
             for burner in busy:
                 burner.kill()
             for burner in busy:
                 burner.wait()
-            for one in agent:
-                _pin(one, usual)
 
     return put
 
 
-def _pin(one: Process, cores: set[int]) -> None:
-    for thread in Path(f"/proc/{one.pid}/task").iterdir():
-        os.sched_setaffinity(int(thread.name), cores)
+def _children(pid: int) -> set[int]:
+    found: set[int] = set()
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found.update(int(child) for child in thread.read_text().split())
+    return found
 
 
 @contextmanager
