@@ -13,8 +13,9 @@ from netmesh_controller.mesh.document import Host
 
 # Of one core: a stream of a tool is one thread.
 _WHOLE_CORE = 0.9
-# Part of the window that a tool's threads stood in the run queue.
-_WAITING = 0.25
+# Part of the window that a tool's threads stood in the run queue; and in which it ran or stood there. One that sleeps
+# for the rest waits for the network: what it waited for a core as well cost it nothing.
+_WAITING, _RESTLESS = 0.25, 0.8
 
 
 def falls_short(seen: Seen, direction: Direction) -> bool:
@@ -37,7 +38,7 @@ def bound(seen: Seen, end: Literal["source", "target"]) -> Iterator[Claim]:
     if used >= _WHOLE_CORE:
         fact = Fact(what="the tool's own CPU", measured=used, expected=1.0, unit="cores", source=node)
         yield Claim({"node": node}, 0.85, f"The program that {role} on {node} used a whole core.", (fact,))
-    elif waited >= _WAITING and falls_short(seen, direction):
+    elif waited >= _WAITING and used + waited >= _RESTLESS and falls_short(seen, direction):
         facts = (
             Fact(what="waiting for a core", measured=waited, expected=0.0, source=f"schedstat on {node}"),
             Fact(
@@ -47,5 +48,7 @@ def bound(seen: Seen, end: Literal["source", "target"]) -> Iterator[Claim]:
                 source=node,
             ),
         )
-        sentence = f"The program that {role} on {node} waited for a core for {waited:.0%} of its time."
+        sentence = (
+            f"The program that {role} on {node} waited for a core for {waited:.0%} of its time, and hardly slept."
+        )
         yield Claim({"node": node}, min(0.9, 0.5 + waited), sentence, facts)

@@ -58,9 +58,14 @@ CASES: dict[str, tuple[Callable[[], Case], Code, dict[str, str]]] = {
     "the sender's core": (lambda: slow(hosts={"a": host(tool=0.98)}), "cpu_bound_sender", {"node": "a"}),
     "the receiver's core": (lambda: slow(hosts={"b": host(tool=0.98)}), "cpu_bound_receiver", {"node": "b"}),
     "a queue for the core": (
-        lambda: slow(hosts={"b": host(tool_wait_seconds=0.5)}),
+        lambda: slow(hosts={"b": host(tool_wait_seconds=0.7)}),
         "cpu_bound_receiver",
         {"node": "b"},
+    ),
+    "a queue for the core that costs nothing": (
+        lambda: slow(hosts={"b": host(tool=0.02, tool_wait_seconds=0.3)}),
+        "rate_limited",
+        {"source": "a", "target": "b"},
     ),
     "interrupts": (lambda: slow(hosts={"b": host(softirq=0.9, busiest=0.99)}), "softirq_bound", {"node": "b"}),
     "the pods' network": (
