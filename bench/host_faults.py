@@ -1,4 +1,4 @@
-"""Faults of the hosts of a lab's nodes, not of what is between them: cores, sockets, rules, the pods' own devices."""
+"""Faults of the hosts of a lab's nodes, not of what is between them: sockets, rules, the pods' own devices."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from netmesh_controller import lab as labs
@@ -66,51 +65,6 @@ def _signal(those: list[Process], number: signal.Signals) -> None:
     for one in those:
         if one.alive():
             os.kill(one.pid, number)
-
-
-def busy_core(node: str) -> Put:
-    """The programs that the node's agent starts may run on the last core only, where others never rest and go first."""
-
-    @contextmanager
-    def put(lab: Lab) -> Iterator[None]:
-        agent = _agent(lab, node)
-        core = {max(os.sched_getaffinity(0))}
-        spin = "import os; os.nice(-10)\nwhile True: pass"
-        busy = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(6)]
-        ended = threading.Event()
-
-        def pin() -> None:
-            pinned: set[int] = set()
-            while not ended.wait(0.01):
-                new = {pid for one in agent for pid in _children(one.pid)} - pinned
-                for pid in new:
-                    with suppress(ProcessLookupError):
-                        os.sched_setaffinity(pid, core)
-                pinned |= new
-
-        pins = threading.Thread(target=pin)
-        pins.start()
-        try:
-            for burner in busy:
-                os.sched_setaffinity(burner.pid, core)
-            yield
-        finally:
-            ended.set()
-            pins.join()
-            for burner in busy:
-                burner.kill()
-            for burner in busy:
-                burner.wait()
-
-    return put
-
-
-def _children(pid: int) -> set[int]:
-    found: set[int] = set()
-    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found.update(int(child) for child in thread.read_text().split())
-    return found
 
 
 @contextmanager
