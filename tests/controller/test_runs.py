@@ -73,6 +73,29 @@ async def test_what_is_found_at_the_end_is_stored_and_shown_again(tmp_path: Path
     assert shown.run.facts["alone"] == alone.records
 
 
+async def test_earlier_runs_of_the_store_tell_what_has_become_worse(tmp_path: Path) -> None:
+    """A run keeps the ids of its earlier runs, also where it is resumed; one that is deleted is one less."""
+    before = cells_of(healthy(np.random.default_rng(5), 6, zones=1))
+    mesh, slow = faulty()
+    found = tuple(nodes_of(mesh))
+    plan = make_plan(ASK, found)
+    store = await open_store(tmp_path)
+    try:
+        for number in range(3):
+            await store.begin_run(a_run(str(number)), found)
+            await store.put_cells(str(number), before)
+        for left, kinds in (("0", {"outlier", "slow_node"}), ("gone", {"slow_node"})):
+            run = a_run(f"with-{left}", facts={runs.HISTORY: [left, "1", "2"]})
+            prepared = runs.Prepared(run, Survey(found, {}, {}, (), False), plan, plan, Alone(plan))
+            await runs.begin(prepared, store)
+            await store.put_cells(run.id, cells_of(mesh))
+            ended = await runs.finish(prepared, store)
+            assert {finding.kind for finding in ended.findings} == kinds
+            assert {finding.where["node"] for finding in ended.findings} == {slow}
+    finally:
+        await store.close()
+
+
 def test_the_worst_cells_are_asked_for_once_more() -> None:
     mesh, slow = faulty()
     plan = make_plan(ASK, nodes(6))

@@ -180,6 +180,9 @@ def test_the_command_line_at_a_controller_elsewhere(serving: Serving, tmp_path: 
     wrong = ended(serving.sweep("--duration", "0s"))
     assert wrong.code == 2
     assert "duration" in wrong.stderr
+    wrong = ended(serving.sweep(*options(QUICK), "--history", "first,second,third"))
+    assert wrong.code == 2
+    assert "there is no run 'second'" in wrong.stderr
     nodes = serving.ask("GET", "nodes")
     assert [node["name"] for node in nodes["nodes"]] == ["node-1", "node-2"]
     assert not nodes["unreachable"]

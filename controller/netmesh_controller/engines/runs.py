@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, TypeAlias
 
-from netmesh_controller.clients.store import Store, StoredRun
+from netmesh_controller.clients.store import RunNotFoundError, Store, StoredRun
 from netmesh_controller.engines.alone import Alone
 from netmesh_controller.engines.servicepaths import ServicePaths
 from netmesh_controller.engines.survey import Survey
@@ -25,6 +26,9 @@ from netmesh_controller.mesh.matrix import Pair, Series, expected_pairs, gathere
 from netmesh_controller.mesh.plan import Plan, make_plan, remaining
 from netmesh_controller.mesh.table import Table
 from netmesh_controller.mesh.until import Repeating
+
+# In a run's facts: the ids of earlier runs in the same store, which its findings are told from.
+HISTORY = "history"
 
 History: TypeAlias = Sequence[Mapping[tuple[Series, str], Table]]
 
@@ -166,7 +170,8 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
     whole = StoredRun(run, tuple(prepared.survey.nodes), stored.cells)
     # Of a thousand nodes each takes a second or more; meanwhile others are answered.
     by_series = await asyncio.to_thread(gathered, whole.nodes, whole.cells)
-    found = await asyncio.to_thread(_found, whole, by_series, prepared.history)
+    earlier = prepared.history or history_of(await _earlier(store, run.facts.get(HISTORY, ())))
+    found = await asyncio.to_thread(_found, whole, by_series, earlier)
     await store.put_findings(run.id, found)
     return await asyncio.to_thread(_document, whole, by_series, found, expected_pairs(keys))
 
@@ -219,6 +224,15 @@ def _document(
         matrices=matrices(nodes, by_series, expected),
         findings=list(found),
     )
+
+
+async def _earlier(store: Store, ids: Iterable[str]) -> list[StoredRun]:
+    found = []
+    for run_id in ids:
+        # One that was deleted meanwhile is one less to compare with.
+        with suppress(RunNotFoundError):
+            found.append(await store.load(run_id))
+    return found
 
 
 def history_of(earlier: Iterable[StoredRun]) -> History:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -162,8 +162,8 @@ class Sweeps:
         finally:
             await found.close()
 
-    async def start(self, asked: Mapping[str, Any], *, name: str | None = None) -> Job:
-        """Starts a sweep; its run is stored when this returns.
+    async def start(self, asked: Mapping[str, Any], *, name: str | None = None, history: Sequence[str] = ()) -> Job:
+        """Starts a sweep; its run is stored when this returns. `history` has the ids of earlier runs of the store.
 
         Raises AskError, BusyError, NotLeadingError, NoAgentsError, InventoryError or StoreError, and then there is no
         run.
@@ -175,6 +175,8 @@ class Sweeps:
             found = await surveyed(self._source, ask.selection, term=term)
             try:
                 facts = {**self._source.facts, "source": self._source.recorded, "controller": OWNER}
+                if history:
+                    facts[runs.HISTORY] = list(history)
                 prepared = runs.prepare(ask, asked, found, name=name, facts=facts)
                 await runs.begin(prepared, self._store)
                 return self._launch(prepared)

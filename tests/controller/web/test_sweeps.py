@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.controller.web.conftest import Api, serving
 from tests.support.agents import Identity
+from tests.support.stored import a_run
 
 from netmesh_controller.clients.store import RunNotFoundError, Store
 from netmesh_controller.surfaces.web.services import Leading
@@ -23,6 +24,8 @@ from netmesh_controller.surfaces.web.services import Leading
         ({"name": ""}, "name", "at least 1"),
         ({"dry_run": "perhaps"}, "dry_run", "boolean"),
         ({"resume": "latest", "name": "x"}, "name", "leave it out"),
+        ({"resume": "latest", "history": ["x", "y", "z"]}, "history", "leave it out"),
+        ({"history": "latest"}, "history", "array"),
     ],
 )
 async def test_what_is_wrong_is_named(api: Api, body: dict[str, Any], field: str, words: str) -> None:
@@ -64,6 +67,14 @@ async def test_a_run_that_is_not_there(api: Api) -> None:
         problem = await api.send(method, f"/api/v1/sweeps/none{path}", 404)
         assert problem["code"] == "no_run"
     assert (await api.send("POST", "/api/v1/sweeps", 404, {"resume": "none"}))["code"] == "no_run"
+    assert (await api.send("POST", "/api/v1/sweeps", 404, {"history": ["none"]}))["code"] == "no_run"
+
+
+async def test_too_few_earlier_runs(api: Api) -> None:
+    await api.services.store.begin_run(a_run("20260101-000000-aaaa", name="first"), [])
+    for history in (["first"], ["first", "20260101-000000-aaaa", "latest"]):
+        problem = await api.send("POST", "/api/v1/sweeps", 400, {"history": history})
+        assert (problem["field"], "at least 3" in problem["detail"]) == ("history", True)
 
 
 async def test_a_controller_that_stands_by_says_who_leads(store: Store, identity: Identity) -> None:

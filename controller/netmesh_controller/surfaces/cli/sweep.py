@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -192,15 +192,14 @@ def sweep(
         expectations = expected(expect, expect_file)
         if controller is not None and not (lab is None and agents is None):
             raise BadUsageError("--controller: the agents are that controller's; leave --lab and --agents out")
-        earlier = asyncio.run(_earlier(history)) if history is not None else ()
-        if history is not None and lab is None and agents is None:
-            raise BadUsageError("--history: earlier runs are this machine's; a controller elsewhere has its own")
+        named = _named(history)
         stored = asyncio.run(_stored(resume)) if resume is not None and controller is None else None
         if stored is None and lab is None and agents is None:
             asked = _asked(given, plan, None)
             ask_from(asked)
             command = _Command(asked, None, name, tuple(output or ()), output_format == "json", dry_run, expectations)
-            raise typer.Exit(asyncio.run(command.run_there(controller, resume)))
+            raise typer.Exit(asyncio.run(command.run_there(controller, resume, named)))
+        earlier = asyncio.run(_earlier(named)) if named else ()
         asked = _asked(given, plan, stored)
         # What is wrong is told before a lab is built.
         ask_from(asked)
@@ -219,11 +218,18 @@ def sweep(
     raise typer.Exit(code)
 
 
-async def _earlier(references: str) -> runs.History:
-    """The matrices of earlier runs; BadUsageError where they are too few to tell how far runs differ."""
-    named = [reference.strip() for reference in references.split(",")]
-    if len(set(named)) < LEAST_RUNS:
+def _named(history: str | None) -> list[str]:
+    """The earlier runs that are named; BadUsageError where they are too few to tell how far runs differ."""
+    if history is None:
+        return []
+    named = list(dict.fromkeys(reference.strip() for reference in history.split(",")))
+    if len(named) < LEAST_RUNS:
         raise BadUsageError(f"--history: it takes at least {LEAST_RUNS} earlier runs to know how far runs differ")
+    return named
+
+
+async def _earlier(named: Sequence[str]) -> runs.History:
+    """The matrices of earlier runs of this machine's store, or of files."""
     store = await open_store()
     try:
         return runs.history_of([await stored_run(store, reference) for reference in named])
@@ -325,12 +331,14 @@ class _Command:
         finally:
             await found.close()
 
-    async def run_there(self, controller: str | None, resume: str | None) -> ExitCode:
-        """The same at a controller that stays."""
+    async def run_there(self, controller: str | None, resume: str | None, history: Sequence[str]) -> ExitCode:
+        """The same at a controller that stays; earlier runs are those of its store."""
         console = Console(stderr=self.json)
         request: dict[str, Any] = {"options": self.asked, "name": self.name, "dry_run": self.dry_run}
+        if history:
+            request["history"] = list(history)
         if resume is not None:
-            if self.asked or self.name is not None or self.dry_run:
+            if self.asked or self.name is not None or self.dry_run or history:
                 raise BadUsageError("--resume goes on with what the run was asked for; leave the other options out")
             request = {"resume": resume}
         async with controller_at(controller) as client:

@@ -10,6 +10,7 @@ from pydantic import Field
 from netmesh_controller.engines.jobs import Job
 from netmesh_controller.mesh.ask import AskError, ask_from
 from netmesh_controller.mesh.document import RunState
+from netmesh_controller.mesh.findings.history import LEAST_RUNS
 from netmesh_controller.mesh.outline import Outline
 from netmesh_controller.surfaces.web.answers import json_answer
 from netmesh_controller.surfaces.web.operations import API, JSON, Answer, Answered, Body, Operation, body_of
@@ -24,11 +25,13 @@ RUN_PARAMETER = {"run": "A run: its id, a unique beginning of it, its name, or `
 class SweepRequest(Body):
     """What to measure. `options` are the sweep's long options, with underscores; what is left out has its default.
 
-    `resume` measures what is missing of a run instead; `dry_run` answers with the outline and measures nothing.
+    `history` has three earlier runs of this controller or more: what has become worse is found. `resume` measures what
+    is missing of a run instead; `dry_run` answers with the outline and measures nothing.
     """
 
     options: dict[str, Any] = Field(default_factory=dict, json_schema_extra=OPTIONS)
     name: str | None = Field(default=None, min_length=1, max_length=200)
+    history: list[str] = Field(default_factory=list, max_length=100)
     resume: str | None = Field(default=None, min_length=1, max_length=200)
     dry_run: bool = False
 
@@ -92,21 +95,29 @@ async def start_sweep(request: web.Request) -> web.StreamResponse:
     asked = await body_of(request, SweepRequest)
     having = services(request)
     if asked.resume is not None:
-        if asked.options or asked.name is not None or asked.dry_run:
-            wrong = "options" if asked.options else "name" if asked.name is not None else "dry_run"
+        given = ("options", asked.options), ("name", asked.name), ("history", asked.history), ("dry_run", asked.dry_run)
+        wrong = next((field for field, value in given if value), None)
+        if wrong is not None:
             raise Problem(
                 400, "bad_body", f"{wrong}: resume goes on with what the run was asked for; leave it out", field=wrong
             )
         job = await having.sweeps.resume(await having.store.find(asked.resume))
-    elif asked.dry_run:
+        return _started(request, job)
+    earlier = list(dict.fromkeys([await having.store.find(one) for one in asked.history]))
+    if 0 < len(earlier) < LEAST_RUNS:
+        said = f"history: it takes at least {LEAST_RUNS} earlier runs to know how far runs differ"
+        raise Problem(400, "bad_body", said, field="history")
+    if asked.dry_run:
         outline, remarks = await having.sweeps.outline(asked.options)
         return json_answer(request, SweepOutline(outline=outline, remarks=list(remarks)))
-    else:
-        try:
-            ask_from(asked.options)
-        except AskError as error:
-            raise Problem(400, "bad_option", str(error), field=error.field) from None
-        job = await having.sweeps.start(asked.options, name=asked.name)
+    try:
+        ask_from(asked.options)
+    except AskError as error:
+        raise Problem(400, "bad_option", str(error), field=error.field) from None
+    return _started(request, await having.sweeps.start(asked.options, name=asked.name, history=earlier))
+
+
+def _started(request: web.Request, job: Job) -> web.StreamResponse:
     where = f"sweeps/{job.run_id}"
     return json_answer(request, status(job, f"{where}/events"), status=201, headers={"Location": where})
 
