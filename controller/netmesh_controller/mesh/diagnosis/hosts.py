@@ -18,8 +18,24 @@ _USUAL = frozenset({"Tcp.OutSegs", "cgroup.periods", "neighbours.complete"})
 
 
 def host_facts(seen: Seen) -> list[HostFact]:
-    """Settings of both ends, and what their counters of errors and drops grew by during the diagnosis."""
-    return [fact for node in (seen.source, seen.target) for fact in _facts(seen, node)]
+    """Settings of both ends, what their counters of errors and drops grew by during the diagnosis, and the most that
+    each host's cores had to do in one of its tests.
+    """
+    ends = (seen.source, seen.target)
+    return [fact for node in ends for fact in (*_facts(seen, node), *_cores(seen, node))]
+
+
+def _cores(seen: Seen, node: str) -> Iterator[HostFact]:
+    most: dict[str, float] = {}
+    for cell in seen.cells:
+        for name, host in ((cell.source, cell.hosts.source), (cell.target, cell.hosts.target)):
+            cores = host.cpu_cores if host is not None and name == node else None
+            if cores is None:
+                continue
+            found = {"busiest_core": cores.busiest_core, "softirq": cores.softirq + cores.irq, "steal": cores.steal}
+            most |= {what: max(value, most.get(what, 0.0)) for what, value in found.items()}
+    for name, value in most.items():
+        yield HostFact(node=node, where="host", name=name, value=f"{value:.2f} cores at most")
 
 
 def _facts(seen: Seen, node: str) -> Iterator[HostFact]:
