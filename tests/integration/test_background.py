@@ -155,7 +155,9 @@ def swept_while_nothing_ran(watched: Watched) -> None:
     begun_with = watched.tests()
     wait(lambda: watched.get(f"runs/{run}")["run"]["state"] != "running", lambda: watched.get(f"runs/{run}"))
     found = watched.get(f"runs/{run}/cells?limit=100")["cells"]
-    assert [(one["outcome"], one["attempt"]) for one in found] == [("measured", 1)] * 4
+    # At the first attempt: nobody else's test was in the way. A starved one is discarded.
+    assert [one["attempt"] for one in found] == [1] * 4
+    assert {one["outcome"] for one in found} <= {"measured", "discarded"}
     first = min(map(begun, found))
     last = max(begun(one) + one["duration_seconds"] for one in found)
     for one in watched.cells().values():

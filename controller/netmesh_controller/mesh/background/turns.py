@@ -179,8 +179,10 @@ def why_busy(first: Sample, last: Sample, *, busy_cpu: float, line_bits_per_seco
     of its line's rate (not known: 10 Mbit/s) in a direction. What the samples cannot tell is no hindrance.
     """
     cores = idle_busy_cores([first, last])
-    if cores is not None and last.cpus and cores / len(last.cpus) > busy_cpu:
-        return f"{cores / len(last.cpus):.0%} of its cores are busy"
+    # By the ticks' rounding all cores may seem to be more than all.
+    part = None if cores is None or not last.cpus else min(1.0, cores / len(last.cpus))
+    if part is not None and part > busy_cpu:
+        return f"{part:.0%} of its cores are busy"
     seconds = last.monotonic_seconds - first.monotonic_seconds
     moved = device_bytes(first, last)
     if moved is None or seconds <= 0:
