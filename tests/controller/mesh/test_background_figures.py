@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from netmesh_controller.mesh.background.figures import Figures, facts_of, ledger_of
+from netmesh_controller.mesh.background.figures import Figures, copied, facts_of, ledger_of, table
 from netmesh_controller.mesh.background.turns import DAY_SECONDS, Allowance, Ledger
 from netmesh_controller.mesh.document import Cell, Node, Parameters, Reason, Summary
 from netmesh_controller.mesh.probing.live import Standing
@@ -40,18 +40,18 @@ def standing(**missing: Reason) -> Standing:
 def test_a_table_has_figures_reasons_and_ages() -> None:
     figures = Figures([cell("a", "b", 0, 9e7), cell("b", "a", 1, None, "tool_missing")])
     gone = Reason(code="agent_lost", message="gone")
-    table, ages = figures.table(standing(c=gone), NODES, Allowance(10**12), Ledger(), AT + 120)
-    assert table.document().values == [[None, 9e7, None], [None] * 3, [None] * 3]
-    assert table.document().reasons == [
+    found, ages = table(figures.of(NAMES), standing(c=gone), NODES, Allowance(10**12), Ledger(), AT + 120)
+    assert found.document().values == [[None, 9e7, None], [None] * 3, [None] * 3]
+    assert found.document().reasons == [
         ["not_applicable", None, "agent_lost"],
         ["tool_missing", "not_applicable", "agent_lost"],
         ["agent_lost", "agent_lost", "not_applicable"],
     ]
     assert (ages[0, 1], ages[1, 0]) == (120, 60)
     assert np.isnan(ages).sum() == 7
-    assert table.series.parameters.offered_bits_per_second == 10**8
-    assert figures.tried(NAMES)[0, 1] == AT
-    assert figures.tried(NAMES)[2, 1] == -math.inf
+    assert found.series.parameters.offered_bits_per_second == 10**8
+    assert figures.of(NAMES).at[0, 1] == AT
+    assert figures.of(NAMES).at[2, 1] == -math.inf
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_a_table_has_figures_reasons_and_ages() -> None:
     ],
 )
 def test_why_a_pair_was_never_tested(allowance: Allowance, nodes: dict[str, Node], ledger: Ledger, code: str) -> None:
-    table, ages = Figures().table(standing(), nodes, allowance, ledger, AT + 1)
-    assert {table.reason(row, column) for row in range(3) for column in range(3) if row != column} == {code}
+    found, ages = table(Figures().of(NAMES), standing(), nodes, allowance, ledger, AT + 1)
+    assert {found.reason(row, column) for row in range(3) for column in range(3) if row != column} == {code}
     assert np.isnan(ages).all()
 
 
@@ -80,19 +80,22 @@ def test_the_later_takes_the_place_of_the_earlier() -> None:
     # Under another rate it has another key: the old cell is to go.
     assert figures.add(second) == first.key
     assert figures.add(first) is None
-    table, _ = figures.table(standing(), NODES, Allowance(10**12), Ledger(), AT + 600)
-    assert table.values[0, 1] == 6e7
+    found, _ = table(figures.of(NAMES), standing(), NODES, Allowance(10**12), Ledger(), AT + 600)
+    assert found.values[0, 1] == 6e7
     # A reason of the moment leaves the figure as it is; that it failed does not.
     assert figures.add(cell("a", "b", 3, None, "busy", rate=2 * 10**8)) is None
-    assert figures.table(standing(), NODES, Allowance(10**12), Ledger(), AT + 600)[0].values[0, 1] == 6e7
+    assert table(figures.of(NAMES), standing(), NODES, Allowance(10**12), Ledger(), AT + 600)[0].values[0, 1] == 6e7
     figures.add(cell("a", "b", 4, None, "unreachable", rate=2 * 10**8))
-    assert figures.table(standing(), NODES, Allowance(10**12), Ledger(), AT + 600)[0].reason(0, 1) == "unreachable"
+    assert (
+        table(figures.of(NAMES), standing(), NODES, Allowance(10**12), Ledger(), AT + 600)[0].reason(0, 1)
+        == "unreachable"
+    )
 
 
 def test_rates_that_differ_are_no_parameter_of_all() -> None:
     figures = Figures([cell("a", "b", 0, 9e7, rate=10**8), cell("b", "a", 1, 8e7, rate=2 * 10**8)])
-    table, _ = figures.table(standing(), NODES, Allowance(10**12), Ledger(), AT + 120)
-    assert table.series.parameters == Parameters(instrument="iperf3", streams=1, offered_bits_per_second=None)
+    found, _ = table(figures.of(NAMES), standing(), NODES, Allowance(10**12), Ledger(), AT + 120)
+    assert found.series.parameters == Parameters(instrument="iperf3", streams=1, offered_bits_per_second=None)
 
 
 def test_what_is_old_and_of_nodes_that_are_gone_is_forgotten() -> None:
@@ -102,6 +105,18 @@ def test_what_is_old_and_of_nodes_that_are_gone_is_forgotten() -> None:
     assert figures.names == {"a", "b", "c"}
     assert figures.forget(frozenset({"a", "b"}), AT + DAY_SECONDS) == [new.key]
     assert figures.names == {"a", "b"}
+    assert figures.of(NAMES).tried.sum() == 1
+
+
+def test_names_that_change_keep_their_figures() -> None:
+    figures = Figures([cell("a", "b", 0, 9e7), cell("c", "b", 1, 8e7)])
+    kept = copied(figures.of(NAMES))
+    assert figures.of(("c", "b")).values.tolist()[0][1] == 8e7
+    figures.add(cell("b", "c", 2, 7e7))
+    assert figures.of(("c", "b")).values.tolist()[1][0] == 7e7
+    # What was copied changes no more.
+    assert kept.tried.sum() == 2
+    assert figures.of(NAMES).tried.sum() == 3
 
 
 def test_a_ledger_goes_through_a_runs_facts() -> None:

@@ -27,7 +27,7 @@ from netmesh_controller.engines.sweeps import Sweeps
 from netmesh_controller.inventory.located import InventoryError
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.ask import AskError
-from netmesh_controller.mesh.background.figures import TEST, Figures, figure_of, lines_of
+from netmesh_controller.mesh.background.figures import TEST, Figures, Snapshot, copied, figure_of, lines_of, table
 from netmesh_controller.mesh.background.turns import OMIT_SECONDS, TEST_SECONDS, Allowance, Ledger, Mesh, Turn, decide
 from netmesh_controller.mesh.document import Node
 from netmesh_controller.mesh.probing.live import Standing
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 # How often one looks again, whatever is waited for: nodes come and get calm, a sweep ends.
 AGAIN_SECONDS = 1.0
+PAUSE_FOR_EACH_SECOND = 20.0
 AFTER_AN_ERROR_SECONDS = 10.0
 
 # Who is there and how fast its line is: asked when the mesh changes, and now and then.
@@ -130,13 +131,21 @@ class Background:
         running = Running(source, target, TEST, elapsed, expected)
         return Progress(1, 0, 0, (running,), elapsed, max(0.0, expected - elapsed))
 
-    def bandwidths(self) -> Bandwidths | None:
-        """The last of every pair; None where the mesh is not watched yet. It may be asked for beside the event loop."""
+    async def bandwidths(self) -> Bandwidths | None:
+        """The last of every pair; None where the mesh is not watched yet."""
         standing, now = self._standing(), time.time()
         if standing is None or not standing.nodes:
             return None
-        table, ages = self._figures.table(standing, dict(self._nodes), self.allowance, self.ledger, now)
-        return Bandwidths(table, ages, standing, now)
+        last = copied(self._figures.of(standing.nodes))
+        found, ages = await asyncio.to_thread(
+            table, last, standing, dict(self._nodes), self.allowance, self.ledger, now
+        )
+        return Bandwidths(found, ages, standing, now)
+
+    def last(self) -> Snapshot | None:
+        """The last figures of the mesh's pairs as they are kept; None where it is not watched yet."""
+        standing = self._standing()
+        return None if standing is None or not standing.nodes else self._figures.of(standing.nodes)
 
     @property
     def spent_today(self) -> int:
@@ -181,12 +190,14 @@ class Background:
             self._figures = Figures(cells)
             self._open, self._nodes_until = True, 0.0
         await self._look_who_is_there(standing)
-        now = time.time()
+        now, thinking = time.time(), time.monotonic()
         mesh = self._mesh(standing, now)
         found = await asyncio.to_thread(decide, mesh, self.allowance, self.ledger, now)
         if not isinstance(found, Turn):
             self._waits(found.reason)
-            return min(AGAIN_SECONDS, max(0.0, found.until - now))
+            # A million pairs take a while to choose from: it takes a twentieth of the time at most.
+            again = max(AGAIN_SECONDS, PAUSE_FOR_EACH_SECOND * (time.monotonic() - thinking))
+            return min(again, max(0.0, found.until - now))
         if not self._sweeps.free:
             # One began while it was thought about.
             return AGAIN_SECONDS
@@ -214,7 +225,7 @@ class Background:
         ]
         return Mesh(
             nodes=names,
-            tried=self._figures.tried(names),
+            tried=self._figures.of(names).at.copy(),
             free=np.array(free, dtype=bool),
             ended=np.array([self._ended.get(name, -np.inf) for name in names]),
             lines=lines_of(names, self._nodes),

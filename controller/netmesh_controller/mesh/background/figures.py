@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -45,11 +46,36 @@ def figure_of(cell: Cell) -> Figure | None:
     return None if code in PASSING else Figure(cell.key, at, None, code)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """The last figures of the ordered pairs of `names`, as arrays (n, n).
+
+    `at` is when each was tested (seconds since 1970; -inf: never), `values` its bits a second (NaN: none), `reasons`
+    the place in `codes` of the reason for none (0: it has a figure, or was never tested). `parameters` are what all
+    tests had in common: one in which they differ, such as the rate offered, is null.
+    """
+
+    names: tuple[str, ...]
+    at: NDArray[np.float64]
+    values: NDArray[np.float64]
+    reasons: NDArray[np.uint8]
+    codes: list[str]
+    parameters: Parameters
+
+    @property
+    def tried(self) -> NDArray[np.bool_]:
+        """Which were tested."""
+        return np.isfinite(self.at)
+
+
 class Figures:
     """The last figure of each ordered pair, by names."""
 
     def __init__(self, cells: Iterable[Cell] = ()) -> None:
         self._last: dict[tuple[str, str], Figure] = {}
+        self._parameters: Counter[Parameters] = Counter()
+        self._now = Snapshot(*_nothing(()), [""], Parameters(instrument=INSTRUMENT))
+        self._places: dict[str, int] = {}
         for cell in cells:
             self.add(cell)
 
@@ -61,6 +87,10 @@ class Figures:
         if new is None or (old is not None and old.at > new.at):
             return None
         self._last[pair] = new
+        self._parameters[new.key.parameters] += 1
+        if old is not None:
+            self._parameters[old.key.parameters] -= 1
+        self._enter(pair, new)
         return old.key if old is not None and old.key != new.key else None
 
     def forget(self, names: frozenset[str], before: float) -> list[CellKey]:
@@ -70,59 +100,106 @@ class Figures:
             for pair, figure in self._last.items()
             if figure.at < before and not (pair[0] in names and pair[1] in names)
         ]
-        return [self._last.pop(pair).key for pair in old]
+        keys = [self._last.pop(pair).key for pair in old]
+        self._parameters.subtract(key.parameters for key in keys)
+        if keys:
+            self._arrange(self._now.names)
+        return keys
 
     @property
     def names(self) -> frozenset[str]:
         """The nodes that have figures."""
         return frozenset(name for pair in self._last for name in pair)
 
-    def tried(self, names: tuple[str, ...]) -> NDArray[np.float64]:
-        """When each ordered pair was tested last (n, n), -inf where it never was."""
-        found = np.full((len(names), len(names)), -np.inf)
-        for row, column, figure in self._of(names):
-            found[row, column] = figure.at
-        return found
+    def of(self, names: tuple[str, ...]) -> Snapshot:
+        """The figures now; its arrays change with what is added, see `copied`."""
+        if names != self._now.names:
+            self._arrange(names)
+        return replace(self._now, parameters=_common([one for one, count in self._parameters.items() if count > 0]))
 
-    def table(
-        self, standing: Standing, nodes: Mapping[str, Node], allowance: Allowance, ledger: Ledger, now: float
-    ) -> tuple[Table, NDArray[np.float64]]:
-        """The last bandwidth of every pair of the mesh, and its age in seconds (NaN: it was never tested)."""
-        names = standing.nodes
-        values = np.full((len(names), len(names)), np.nan)
-        at = np.full_like(values, np.nan)
-        reasons = np.full(values.shape, "not_scheduled", dtype=object)
-        lines = lines_of(names, nodes)
-        here = np.array([name in nodes for name in names])
-        met = np.logical_and.outer(here, here)
-        dear = replace(allowance, day_bytes=2**62)
-        reasons[met & ~np.isfinite(rates(allowance, lines))] = "budget"
-        # No line is known and no rate is given.
-        reasons[met & ~np.isfinite(rates(dear, lines))] = "not_supported"
-        if ledger.spent_on(now) >= allowance.day_bytes:
-            reasons[reasons == "not_scheduled"] = "budget"
-        for place, name in enumerate(names):
-            missing = standing.missing.get(name)
-            if missing is not None:
-                reasons[place, :] = reasons[:, place] = missing.code
-        keys = []
-        for row, column, figure in self._of(names):
-            at[row, column] = figure.at
-            values[row, column] = np.nan if figure.value is None else figure.value
-            reasons[row, column] = figure.reason or ""
-            keys.append(figure.key.parameters)
-        np.fill_diagonal(reasons, "not_applicable")
-        codes = ("", *sorted(set(reasons.ravel().tolist()) - {""}))
-        numbers = np.array([[codes.index(code) for code in row] for row in reasons.tolist()], dtype=np.uint8)
-        table = Table(Series(PATH, TEST, _common(keys)), VALUE, "mean", "bit/s", names, names, values, numbers, codes)
-        return table, now - at
+    def _arrange(self, names: tuple[str, ...]) -> None:
+        self._places = {name: place for place, name in enumerate(names)}
+        self._now = Snapshot(*_nothing(names), [""], self._now.parameters)
+        for pair, figure in self._last.items():
+            self._enter(pair, figure)
 
-    def _of(self, names: tuple[str, ...]) -> Iterable[tuple[int, int, Figure]]:
-        places = {name: place for place, name in enumerate(names)}
-        # A table is made beside the event loop, which may add meanwhile.
-        for (source, target), figure in list(self._last.items()):
-            if source in places and target in places:
-                yield places[source], places[target], figure
+    def _enter(self, pair: tuple[str, str], figure: Figure) -> None:
+        source, target = (self._places.get(name) for name in pair)
+        if source is None or target is None:
+            return
+        now, reason = self._now, figure.reason or ""
+        if reason not in now.codes:
+            now.codes.append(reason)
+        now.at[source, target] = figure.at
+        now.values[source, target] = np.nan if figure.value is None else figure.value
+        now.reasons[source, target] = now.codes.index(reason)
+
+
+def copied(snapshot: Snapshot) -> Snapshot:
+    """One that changes no more, for another thread."""
+    return replace(
+        snapshot,
+        at=snapshot.at.copy(),
+        values=snapshot.values.copy(),
+        reasons=snapshot.reasons.copy(),
+        codes=list(snapshot.codes),
+    )
+
+
+def table(
+    snapshot: Snapshot,
+    standing: Standing,
+    nodes: Mapping[str, Node],
+    allowance: Allowance,
+    ledger: Ledger,
+    now: float,
+) -> tuple[Table, NDArray[np.float64]]:
+    """The last bandwidth of every pair of the mesh, and its age in seconds (NaN: it was never tested).
+
+    `snapshot` is of the standing's nodes.
+    """
+    names, tried = snapshot.names, snapshot.tried
+    codes = list(snapshot.codes)
+
+    def number(code: str) -> int:
+        if code not in codes:
+            codes.append(code)
+        return codes.index(code)
+
+    why = np.full(tried.shape, number("not_scheduled"), dtype=np.uint8)
+    lines = lines_of(names, nodes)
+    here = np.array([name in nodes for name in names], dtype=bool)
+    met = np.logical_and.outer(here, here)
+    if ledger.spent_on(now) >= allowance.day_bytes:
+        why[:] = number("budget")
+    why[met & ~np.isfinite(rates(allowance, lines))] = number("budget")
+    # No line is known and no rate is given.
+    why[met & ~np.isfinite(rates(replace(allowance, day_bytes=2**62), lines))] = number("not_supported")
+    for place, name in enumerate(names):
+        missing = standing.missing.get(name)
+        if missing is not None:
+            why[place, :] = why[:, place] = number(missing.code)
+    reasons = np.where(tried, snapshot.reasons, why).astype(np.uint8)
+    np.fill_diagonal(reasons, number("not_applicable"))
+    found = Table(
+        Series(PATH, TEST, snapshot.parameters),
+        VALUE,
+        "mean",
+        "bit/s",
+        names,
+        names,
+        np.where(reasons == 0, snapshot.values, np.nan),
+        reasons,
+        tuple(codes),
+    )
+    return found, now - np.where(tried, snapshot.at, np.nan)
+
+
+def _nothing(
+    names: tuple[str, ...],
+) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.float64], NDArray[np.uint8]]:
+    shape = (len(names), len(names))
+    return names, np.full(shape, -np.inf), np.full(shape, np.nan), np.zeros(shape, dtype=np.uint8)
 
 
 def lines_of(names: Iterable[str], nodes: Mapping[str, Node]) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -43,21 +44,21 @@ class BackgroundMetrics(Collector):
         yield GaugeMetricFamily(
             "netmesh_background_day_limit_bytes", "Bytes that they may take in a day.", background.allowance.day_bytes
         )
-        found = background.bandwidths()
-        if found is None:
+        last = background.last()
+        if last is None:
             return
-        known, remote = found.table.known, found.table.remote
-        tried = np.isfinite(found.ages) & remote
+        remote = ~np.eye(len(last.names), dtype=bool)
+        tried = last.tried & remote
         pairs = GaugeMetricFamily(
             "netmesh_background_pairs", "Ordered pairs by what their last test left.", labels=("state",)
         )
-        pairs.add_metric(["measured"], int(np.count_nonzero(known & remote)))
-        pairs.add_metric(["gap"], int(np.count_nonzero(tried & ~known)))
+        pairs.add_metric(["measured"], int(np.count_nonzero(tried & np.isfinite(last.values))))
+        pairs.add_metric(["gap"], int(np.count_nonzero(tried & np.isnan(last.values))))
         pairs.add_metric(["untested"], int(np.count_nonzero(remote & ~tried)))
         yield pairs
         if tried.any():
             yield GaugeMetricFamily(
                 "netmesh_background_stalest_age_seconds",
                 "Age of the stalest result of a pair that was tested.",
-                float(found.ages[tried].max()),
+                max(0.0, time.time() - float(last.at[tried].min())),
             )

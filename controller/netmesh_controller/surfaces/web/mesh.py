@@ -107,7 +107,7 @@ async def _bandwidth(request: web.Request) -> web.StreamResponse:
         raise Problem(
             503, "no_background", "bandwidth is not tested in the background here (serve --background-bandwidth)"
         )
-    found = await asyncio.to_thread(background.bandwidths)
+    found = await background.bandwidths()
     if found is None:
         raise Problem(503, "no_window", "no window of the continuous probe has ended yet; ask again in 10 s")
     if packed.MEDIA_TYPE in request.headers.get("Accept", ""):
