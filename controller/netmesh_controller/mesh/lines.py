@@ -1,14 +1,13 @@
 """Cells as lines of JSON, read by the thousand: checked as the run document's model checks, without an object each.
 
-A line that holds values and nothing else beside its key is checked here, by hand; whatever is not as simple as that is
-given to the model. What passes here passes there too (a test holds them against each other).
+A line that holds values and nothing else beside its key is checked by hand (`simple_lines`); whatever is not as simple
+as that is given to the model. What passes here passes there too (a test holds them against each other).
 """
 
 from __future__ import annotations
 
 import gc
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,24 +18,14 @@ from pydantic_core import from_json
 
 from netmesh_controller.mesh.alike import REST_FIELDS, Alike, Template, template_of
 from netmesh_controller.mesh.catalogue import TESTS
-from netmesh_controller.mesh.document import MOST_REPEAT, Cell, CellKey, Parameters, Summary
+from netmesh_controller.mesh.document import Cell, Parameters
 from netmesh_controller.mesh.paths import PATHS
+from netmesh_controller.mesh.simple_lines import KEY_FIELDS, is_simple
 from netmesh_controller.mesh.table import Series
 
-KEY_FIELDS: frozenset[str] = frozenset(CellKey.model_fields)
-# Fields that a simple line has; the others are null or empty in it, or not there.
-_SIMPLE = KEY_FIELDS | {"attempt", "outcome", "reason", "started_at", "duration_seconds", "values"}
-_EMPTY: Mapping[str, tuple[Any, ...]] = {
-    "intervals": ({},),
-    "histograms": ({},),
-    "hosts": ({}, {"source": None, "target": None}),
-    "witness": (None,),
-}
 # Read one by one before what is learnt of them is tried on the others.
 _FIRST_LINES = 50
 _MOST_TEMPLATES = 64
-_FAILURES = ("failed", "skipped", "discarded")
-_STATISTICS = frozenset(Summary.model_fields) - {"mean", "count"}
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
@@ -189,7 +178,7 @@ class LineReader:
     def _line(self, index: int, fields: Any) -> Line:
         cell: Cell | None = None
         series = self._series_of(fields) if isinstance(fields, dict) else None
-        if series is None or not _is_simple(fields):
+        if series is None or not is_simple(fields):
             try:
                 cell = Cell.model_validate(fields)
             except ValidationError as error:
@@ -261,63 +250,3 @@ def _objects(lines: Sequence[bytes | str]) -> list[Any]:
         except ValueError as error:
             raise LineError(index, "", f"it is no JSON ({error})") from error
     return found[-len(lines) :]
-
-
-def _is_simple(fields: dict[str, Any]) -> bool:
-    """Whether a cell is right and holds nothing beside its key and its values."""
-    values = fields.get("values", {})
-    duration = fields.get("duration_seconds")
-    return (
-        type(fields.get("attempt")) is int
-        and type(fields.get("repeat")) is int
-        and 0 <= fields["repeat"] <= MOST_REPEAT
-        and type(fields.get("source")) is str
-        and type(fields.get("target")) is str
-        and _ended_rightly(fields.get("outcome"), fields.get("reason"))
-        and type(values) is dict
-        and all(summary is None or _is_summary(summary) for summary in values.values())
-        and (fields.keys() <= _SIMPLE or all(_is_empty(name, fields[name]) for name in fields.keys() - _SIMPLE))
-        and (duration is None or _is_number(duration))
-        and type(fields.get("started_at")) in (str, type(None))
-    )
-
-
-def _ended_rightly(outcome: Any, reason: Any) -> bool:
-    return reason is None if outcome == "measured" else outcome in _FAILURES and _is_reason(reason)
-
-
-def _is_reason(reason: Any) -> bool:
-    return (
-        type(reason) is dict
-        and reason.keys() == {"code", "message"}
-        and type(reason["code"]) is str
-        and type(reason["message"]) is str
-    )
-
-
-def _is_summary(summary: Any) -> bool:
-    if type(summary) is not dict or not _is_number(summary.get("mean")):
-        return False
-    if len(summary) == 1:
-        return True
-    for name, number in summary.items():
-        if name == "count":
-            if type(number) is not int or number < 1:
-                return False
-        elif name != "mean" and (name not in _STATISTICS or not (number is None or _is_number(number))):
-            return False
-    return True
-
-
-def _is_number(number: Any) -> bool:
-    return (type(number) is float and math.isfinite(number)) or (type(number) is int and -(2**53) <= number <= 2**53)
-
-
-def _is_empty(name: str, value: Any) -> bool:
-    if name == "tool":
-        return type(value) is dict and all(
-            (part in ("version", "command_source", "command_target", "congestion_control", "raw") and inner is None)
-            or (part == "reported" and inner == {})
-            for part, inner in value.items()
-        )
-    return name in _EMPTY and value in _EMPTY[name]

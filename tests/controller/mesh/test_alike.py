@@ -13,7 +13,8 @@ from tests.controller.mesh.test_lines import ANYTHING, CELL, FIELDS, NAMES, NODE
 
 from netmesh_controller.mesh.columns import Columns
 from netmesh_controller.mesh.document import Cell
-from netmesh_controller.mesh.lines import KEY_FIELDS, Batch, LineError, LineReader
+from netmesh_controller.mesh.lines import Batch, LineError, LineReader
+from netmesh_controller.mesh.simple_lines import KEY_FIELDS
 
 _SUMMARY: dict[str, Any] = {"mean": 9.4e9, "stdev": None, "p50": 12, "count": 50}
 _RIGHT: list[dict[str, Any]] = [

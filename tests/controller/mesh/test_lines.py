@@ -15,8 +15,9 @@ from tests.support.fuzzing import cases
 
 from netmesh_controller.mesh.columns import gather_lines
 from netmesh_controller.mesh.document import Cell, Node
-from netmesh_controller.mesh.lines import KEY_FIELDS, LineError, LineReader
+from netmesh_controller.mesh.lines import LineError, LineReader
 from netmesh_controller.mesh.matrix import gathered
+from netmesh_controller.mesh.simple_lines import KEY_FIELDS
 
 NAMES = ("node-1", "node-2")
 NODES = [Node(name=name) for name in NAMES]
