@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -12,14 +13,17 @@ import pytest
 from netmesh.v1 import agent_pb2
 from netmesh_common.tls import Certificates
 from netmesh_controller.clients.agents import AgentClient
+from netmesh_controller.clients.store import open_store
 from netmesh_controller.engines.monitor import Closed, Monitor
 from netmesh_controller.engines.monitoring.intake import Intake
+from netmesh_controller.engines.monitoring.keeping import Keeping
 from netmesh_controller.engines.monitoring.members import Found, Member
 from netmesh_controller.inventory.located import Located
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.document import Reason
 from netmesh_controller.mesh.probing.live import Standing
-from netmesh_controller.mesh.probing.windows import BASE_SECONDS
+from netmesh_controller.mesh.probing.windows import BASE_SECONDS, PeerReport, take
+from netmesh_controller.surfaces.web.mesh_metrics import MeshMetrics
 
 
 async def nobody() -> list[Located]:
@@ -100,3 +104,30 @@ async def test_probes_to_who_has_not_told_of_a_window_are_no_loss() -> None:
         monitor.intake.report(members[name], report)
     assert monitor.intake.counts.taken == 2
     assert monitor._silent(begun, begun + 12) == [2]
+
+
+async def test_series_of_gone_nodes_end_and_their_zone_s_too(tmp_path: Path) -> None:
+    store = await open_store(tmp_path)
+    monitor = Monitor(Source(nobody, no_certificates, {}))
+    metrics = MeshMetrics(Keeping(store, monitor), per_pair=True)
+    monitor._tasks = [asyncio.create_task(asyncio.Event().wait())]
+    try:
+        for nodes, zones in (("abc", {"a": "x", "b": "x", "c": "y"}), ("ab", {"a": "x", "b": "x"})):
+            monitor.intake.with_nodes(nodes, zones)
+            size = len(nodes)
+            for source in range(size):
+                targets = np.array([one for one in range(size) if one != source], dtype=np.intp)
+                count = np.full(size - 1, 2)
+                report = PeerReport(source, targets, count, count - 1, count - 1, np.full(size - 1, 1e-3))
+                monitor.intake.totals.add(tuple(nodes), tuple(zones.values()), report)
+                take(monitor.intake.rolling.filling, report)
+            monitor.standing = Standing(tuple(nodes), tuple(zones.values()), ~np.eye(size, dtype=bool))
+            monitor.intake.rolling.close()
+            labels = [set(sample.labels.values()) for metric in metrics.collect() for sample in metric.samples]
+            told = {name: sum(name in one for one in labels) for name in ("a", "b", "c", "x", "y")}
+            # Every node has its histogram, three gauges, and its pairs.
+            assert all((count > 20) == (name in nodes or name in zones.values()) for name, count in told.items()), told
+            assert all(count == 0 for name, count in told.items() if name not in (*nodes, *zones.values())), told
+    finally:
+        await monitor.stand_by()
+        await store.close()

@@ -162,7 +162,7 @@ class Monitor:
             return None
         last = self.intake.rolling.window(BASE_SECONDS)
         ended = (window if last is None else last).started + BASE_SECONDS
-        standing = self._beside_of(seconds)
+        standing = self.standing_over(seconds)
         return Live(table(standing, window, statistic), window.started, ended, seconds, standing)
 
     def checks(self, seconds: int) -> tuple[int, list[Summary]]:
@@ -312,7 +312,7 @@ class Monitor:
             missing = self._beside[-1].missing
         self._beside.append(Standing(own=standing.own, marked=standing.marked, missing=missing))
 
-    def _beside_of(self, seconds: int) -> Standing:
+    def standing_over(self, seconds: int) -> Standing:
         """How the mesh stands, with what was in any of a window's parts that have been seen."""
         return over((*list(self._beside)[-(seconds // BASE_SECONDS) :], self.standing))
 

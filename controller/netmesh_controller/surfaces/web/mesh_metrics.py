@@ -89,7 +89,7 @@ class MeshMetrics(Collector):
         standing, window = monitor.standing, monitor.intake.rolling.window(_WINDOW)
         if window is None or len(window.sent) != len(standing.nodes):
             return
-        reasons = reasons_of(standing, window)
+        reasons = reasons_of(monitor.standing_over(_WINDOW), window)
         cells = GaugeMetricFamily(
             "netmesh_pairs", "Ordered pairs of nodes with a figure of the last minute.", labels=("state",)
         )
