@@ -230,6 +230,9 @@ def test_the_watched_mesh_on_a_terminal_and_as_lines(serving: Serving) -> None:
     assert (told["nodes"], told["window_seconds"]) == (2, 10)
     assert told["measured_pairs"] + sum(told["gaps"].values()) == 2
     assert told["slowest"][0]["seconds"] >= told["median_seconds"] > 0
+    # Two at each of two nodes, and one of them is refused.
+    failing = {(one["node"], one["check"], one["reason"]) for one in told["checks_failing"]}
+    assert failing <= {(node, "closed", "refused") for node in ("node-1", "node-2")}
     checks = {(one["node"], one["check"]): one for one in serving.ask("GET", "checks?window=10m")["checks"]}
     assert set(checks) == {(node, name) for node in ("node-1", "node-2") for name in ("agent", "closed")}
     for (_, name), one in checks.items():

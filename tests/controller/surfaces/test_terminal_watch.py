@@ -139,6 +139,26 @@ def test_lines_say_the_same_to_people_and_to_programs() -> None:
     assert json.loads(lines.away(0.0, "gone", as_json=True))["what"] == "no_answer"
 
 
+def test_checks_that_failed_are_told_with_why() -> None:
+    def check(name: str, failed: int) -> dict[str, Any]:
+        why = {"reason": "timeout", "message": "no answer within 2 s"} if failed else {"reason": None, "message": None}
+        return {"node": "node-1", "check": name, "count": 6, "failed": failed, **why}
+
+    checks = [check("api", 0), check("dns", 2), check("web", 6)]
+    drawn = picture(Screen("here", seen=mesh(3), checks=checks), 100, 24, moment(ENDED) + 1)
+    failed = [line.plain.strip() for line in drawn if "check" in line.plain]
+    assert failed == [
+        "check web at node-1: 6 of 6 failed, timeout: no answer within 2 s",
+        "check dns at node-1: 2 of 6 failed, timeout: no answer within 2 s",
+    ]
+    told = json.loads(lines.window_as_json(mesh(3), 0, checks))
+    assert (told["checks"], [one["check"] for one in told["checks_failing"]]) == (3, ["web", "dns"])
+    assert "2 of 3 checks failing" in lines.window_in_words(mesh(3), 0, checks)
+    well = picture(Screen("here", seen=mesh(3), checks=checks[:1]), 100, 24, moment(ENDED) + 1)
+    assert any(line.plain == "1 check beside the probe: none failed" for line in well)
+    assert not any("check" in line.plain for line in picture(Screen("here", seen=mesh(3)), 100, 24, moment(ENDED)))
+
+
 @pytest.mark.parametrize(("ratio", "text"), [(0.0, "0 %"), (1e-6, "0.0001 %"), (0.012, "1.2 %"), (0.5, "50 %")])
 def test_what_is_lost_is_never_shown_as_nothing(ratio: float, text: str) -> None:
     assert percent(ratio) == text

@@ -138,6 +138,7 @@ class _Watching:
         try:
             now = await self._mesh()
             opened, closed = await self._events()
+            checks = await self._checks()
         except ControllerError as error:
             if not error.is_passing or (self.screen.answered == 0.0 and error.status == 0):
                 raise
@@ -145,7 +146,7 @@ class _Watching:
             return
         screen = self.screen
         screen.away, screen.answered, screen.seen = "", time.time(), now
-        screen.shown, screen.events, screen.closed = self.wanted.statistic, opened, closed
+        screen.shown, screen.events, screen.closed, screen.checks = self.wanted.statistic, opened, closed, checks
         self._write(now, opened, closed)
 
     def _failed(self, error: ControllerError) -> None:
@@ -190,6 +191,12 @@ class _Watching:
         recent = [event for event in closed if moment(event["closed_at"]) >= lately]
         return opened, sorted(recent, key=lambda event: str(event["closed_at"]), reverse=True)
 
+    async def _checks(self) -> list[dict[str, Any]]:
+        """What became of the checks beside the probe, in the window that is wanted."""
+        answer = await self._client.call("GET", "checks", query={"window": self.wanted.window}, seconds=_CALL_SECONDS)
+        found: list[dict[str, Any]] = answer["checks"]
+        return found
+
     def _write(self, now: Seen, opened: list[dict[str, Any]], closed: list[dict[str, Any]]) -> None:
         if self._console is None:
             return
@@ -206,7 +213,7 @@ class _Watching:
         if now.ended != self._last:
             self._last = now.ended
             write = lines.window_as_json if as_json else lines.window_in_words
-            self._say(write(now, len(opened)))
+            self._say(write(now, len(opened), self.screen.checks))
 
     def _say(self, line: str) -> None:
         print(line, flush=True)  # the command's answer

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from netmesh_controller.surfaces.terminal.units import scale_for
-from netmesh_controller.surfaces.terminal.watch.picture import percent
+from netmesh_controller.surfaces.terminal.watch.picture import failing, percent
 from netmesh_controller.surfaces.terminal.watch.seen import Seen, Worst
 from netmesh_controller.surfaces.terminal.words import clean, count
 
 _WORST = 5
 
 
-def window_in_words(seen: Seen, opened: int) -> str:
+def window_in_words(seen: Seen, opened: int, checks: Sequence[dict[str, Any]] = ()) -> str:
     """A window in one line."""
     words = [count(len(seen.nodes), "node"), f"{count(seen.measured, 'pair')} measured"]
     if seen.gaps:
@@ -27,6 +28,8 @@ def window_in_words(seen: Seen, opened: int) -> str:
     if seen.loss_ratio is not None:
         words.append(f"{percent(seen.loss_ratio)} lost")
     words += [f"most {one.source} -> {one.target} {percent(one.number)}" for one in lossy]
+    if checks:
+        words.append(f"{len(failing(checks))} of {count(len(checks), 'check')} failing")
     return f"{stamp(seen.ended)}  {', '.join(words)}; {count(opened, 'open event') if opened else 'no event is open'}"
 
 
@@ -37,7 +40,7 @@ def event_in_words(event: dict[str, Any], what: str) -> str:
     return f"{event[at]}  {what.upper()} {event['kind']}{cause}: {clean(event['finding']['sentence'])}"
 
 
-def window_as_json(seen: Seen, opened: int) -> str:
+def window_as_json(seen: Seen, opened: int, checks: Sequence[dict[str, Any]] = ()) -> str:
     """A window as one line of JSON: seconds and ratios, null where nothing is known."""
     return json.dumps(
         {
@@ -56,6 +59,11 @@ def window_as_json(seen: Seen, opened: int) -> str:
             "slowest": [_pair(one, "seconds") for one in seen.worst(seen.times, _WORST)],
             "most_lost": [_pair(one, "loss_ratio") for one in seen.worst(seen.losses, _WORST, above=0.0)],
             "open_events": opened,
+            "checks": len(checks),
+            "checks_failing": [
+                {name: one[name] for name in ("node", "check", "count", "failed", "reason", "message")}
+                for one in failing(checks)
+            ],
         }
     )
 

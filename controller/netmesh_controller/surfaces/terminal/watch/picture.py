@@ -27,7 +27,8 @@ _WINDOWS = {10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h"}
 class Screen:
     """What there is to show. `away` says why the controller does not answer, `answered` when it last did.
 
-    `events` are as the API tells them, the open ones; `closed` those that closed lately.
+    `events` are as the API tells them, the open ones; `closed` those that closed lately; `checks` are those beside the
+    probe.
     """
 
     where: str
@@ -36,6 +37,7 @@ class Screen:
     waiting: str = ""
     events: list[dict[str, Any]] = field(default_factory=list)
     closed: list[dict[str, Any]] = field(default_factory=list)
+    checks: list[dict[str, Any]] = field(default_factory=list)
     away: str = ""
     answered: float = 0.0
     gaps: bool = False
@@ -60,6 +62,7 @@ def picture(screen: Screen, width: int, height: int, now: float) -> list[Text]:
     room = height - len(lines) - 2
     lines += _events(screen, width, max(3, room // 3), now)
     lines += _agents(seen, width, 3)
+    lines += _checks(screen.checks, width, 3)
     if screen.gaps:
         lines += _reasons(seen, width)
     lines += _worst(seen, width, min(_WORST, max(1, (height - len(lines)) // 5)))
@@ -144,6 +147,34 @@ def _agents(seen: Seen, width: int, room: int) -> list[Text]:
     if len(seen.missing) > room:
         lines.append(Text(f"  and {count(len(seen.missing) - room, 'more node')}", palette.QUIET))
     return lines
+
+
+def _checks(checks: Sequence[dict[str, Any]], width: int, room: int) -> list[Text]:
+    """Those that failed in the window, or that none did; nothing where none is configured."""
+    if not checks:
+        return []
+    bad = failing(checks)
+    if not bad:
+        return [Text(f"{count(len(checks), 'check')} beside the probe: none failed", palette.QUIET)]
+    lines = [
+        _cut(
+            Text(
+                f"  check {clean(one['check'])} at {one['node']}: {one['failed']} of {one['count']} failed, "
+                f"{one['reason']}: {clean(one['message'])}",
+                palette.BAD,
+            ),
+            width,
+        )
+        for one in bad[:room]
+    ]
+    if len(bad) > room:
+        lines.append(Text(f"  and {count(len(bad) - room, 'more check')}", palette.QUIET))
+    return lines
+
+
+def failing(checks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The checks that failed in the window, the worst first."""
+    return sorted((one for one in checks if one["failed"]), key=lambda one: one["failed"] / one["count"], reverse=True)
 
 
 def _reasons(seen: Seen, width: int) -> list[Text]:
