@@ -22,12 +22,19 @@ def odd_mtus(gathered: Mapping[Series, Gathered], nodes: Sequence[Node]) -> list
     """By the sizes that arrived (path-mtu), and by what the agents say of their own devices.
 
     Sizes are exact: there is no chance in them. Traffic between zones may have another usual size than within one.
+    Each oddity is said once: a node by its path where that shows it, and a pair only where no end's own device has
+    that size.
     """
     found = [
         one for series, cells in gathered.items() if series.test == "path-mtu" for one in _of_path(series, cells, nodes)
     ]
     said = {one.where.get("node") for one in found}
-    return found + [one for one in _of_devices(nodes) if one.where["node"] not in said]
+    devices = [one for one in _of_devices(nodes) if one.where["node"] not in said]
+    of_device = {(one.where["node"], one.size) for one in devices}
+    pairs_left = [
+        one for one in found if not {(one.where.get(end), one.size) for end in ("source", "target")} & of_device
+    ]
+    return pairs_left + devices
 
 
 def _of_path(series: Series, cells: Gathered, nodes: Sequence[Node]) -> Iterable[Finding]:

@@ -163,6 +163,14 @@ def test_odd_mtu_of_a_device() -> None:
     found = find([node(0, 1450), node(1, 1450), node(2, 8950)], {})
     assert (one(found).where, one(found).size) == ({"node": "node-3", "role": "pod"}, 8950.0)
     assert find([node(0, 1450), node(1, 8950)], {}) == [], "of two nobody knows which is odd"
+    # Some of its paths show it, too few for the node: its device says why, once.
+    nodes = [node(place, 1400 if place == 3 else 1450) for place in range(5)]
+    sizes = np.full((5, 5), 1450)
+    sizes[3, 0] = sizes[3, 1] = 1400
+    finding = one(find(nodes, mtu_cells(sizes, nodes)))
+    assert finding.where == {"node": name(3), "role": "pod"}
+    sizes[0, 1] = 1300
+    assert [found.where.get("source") for found in find(nodes, mtu_cells(sizes, nodes))] == [name(0), None]
 
 
 def bandwidth_cell(source: int, target: int, *, tool: float = 0.3, core: float = 0.4, shared: bool = False) -> Cell:
