@@ -84,4 +84,4 @@ def interval(number: int, of: int) -> str:
     z, part = 1.96, number / of
     middle, reach = part + z * z / (2 * of), z * math.sqrt(part * (1 - part) / of + z * z / (4 * of * of))
     low, high = (100 * (middle + sign * reach) / (1 + z * z / of) for sign in (-1, 1))
-    return f"{100 * part:.1f} % ({low:.1f} to {high:.1f})"
+    return f"{100 * part:.1f} % ({max(low, 0.0):.1f} to {min(high, 100.0):.1f})"
