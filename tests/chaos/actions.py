@@ -7,10 +7,14 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import psutil
 from tests.chaos.scene import Scene
+from tests.support.agents import new_identity
+
+from netmesh_controller.identity.certificates import AGENT_NAME, issue, pair_from
 
 VICTIM = "node-3"
 _PAUSE_SECONDS = 4.0
@@ -75,6 +79,44 @@ def agent_without_descriptors(scene: Scene) -> None:
     for agent in scene.agents(VICTIM):
         before = _no_descriptors(agent)
         scene.undo.append(partial(agent.rlimit, psutil.RLIMIT_NOFILE, before))
+
+
+def names_gone(scene: Scene) -> None:
+    """No name is known any more, and no name server answers."""
+    hosts = scene.controller.hosts
+    before = hosts.read_text()
+    hosts.write_text("")
+    scene.undo.append(partial(hosts.write_text, before))
+
+
+def certificates_swapped(scene: Scene) -> None:
+    """The agents of a node come up again with those of another authority."""
+    other = new_identity(scene.controller.hosts.parent / "other")
+    _certificates(scene, {path.name: path.read_bytes() for path in other.agent.iterdir()})
+
+
+def certificates_expired(scene: Scene) -> None:
+    """The agents of a node come up again with certificates whose time was over yesterday."""
+    folder = scene.mesh.identity.directory
+    authority = pair_from((folder / "ca.crt").read_bytes(), (folder / "ca.key").read_bytes())
+    # Its time was over before the authority's began: over is over.
+    expired = issue(AGENT_NAME, authority, datetime.now(UTC) - timedelta(days=2), timedelta(days=1))
+    _certificates(scene, {"tls.crt": expired.certificate_pem, "tls.key": expired.key_pem})
+
+
+def _certificates(scene: Scene, files: dict[str, bytes]) -> None:
+    own = scene.mesh.certificates(3).agent
+    before = {name: (own / name).read_bytes() for name in files}
+
+    def put(content: dict[str, bytes]) -> None:
+        for name, data in content.items():
+            (own / name).write_bytes(data)
+
+    scene.mesh.kill(VICTIM)
+    put(files)
+    scene.mesh.start(3)
+    # Agents read their files again for each new connection.
+    scene.undo.append(partial(put, before))
 
 
 def no_way_to_the_agent(scene: Scene) -> None:

@@ -23,12 +23,24 @@ _WAIT_SECONDS = 150
 _NAME = "netmesh-chaos"
 
 
+@dataclass(frozen=True)
+class NamedController(Controller):
+    """Commands that find names in a file of their own, and no name server."""
+
+    hosts: Path
+
+    def argv(self, *arguments: object) -> list[str]:
+        """In a mount namespace in which the file is /etc/hosts; the process is the command's own."""
+        bind = 'mount --bind "$0" /etc/hosts && mount --bind /dev/null /etc/resolv.conf && exec "$@"'
+        return ["unshare", "--mount", "sh", "-c", bind, str(self.hosts), *super().argv(*arguments)]
+
+
 @dataclass
 class Scene:
     """What an action may lay hands on; `undo` is done before the run is resumed."""
 
     mesh: Mesh
-    controller: Controller
+    controller: NamedController
     sweep: subprocess.Popen[str]
     undo: list[Callable[[], object]] = field(default_factory=list)
 

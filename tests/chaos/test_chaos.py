@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.chaos import actions
-from tests.chaos.scene import CELLS, PHASES, RATE, Scene, small_folder
+from tests.chaos.scene import CELLS, PHASES, RATE, NamedController, Scene, small_folder
 from tests.support.agents import Identity, new_identity
 from tests.support.cli import Controller
 from tests.support.loopback import Mesh, answers
@@ -29,6 +29,7 @@ LEASE_SECONDS = 90
 # Descriptors that gRPC may keep for itself.
 SPARE = 4
 BEYOND = 1.15
+NAMES = {number: f"agent-{number}.chaos.example" for number in (1, 2, 3)}
 LOST = {"agent_lost", "unreachable", "timeout"}
 
 
@@ -56,6 +57,9 @@ TABLE = [
     Row(actions.disk_full, exits=frozenset({0, 1})),
     Row(actions.controller_without_descriptors, frozenset(LOST), everywhere=True, exits=frozenset({0, 1, 3})),
     Row(actions.agent_without_descriptors, frozenset({*LOST, "tool_failed", "busy", "refused"})),
+    Row(actions.names_gone, exits=frozenset({0})),
+    Row(actions.certificates_swapped, frozenset({*LOST, "refused"})),
+    Row(actions.certificates_expired, frozenset({*LOST, "refused"})),
     Row(actions.no_way_to_the_agent, frozenset(LOST)),
     Row(actions.no_way_back_from_the_agent, frozenset(LOST)),
 ]
@@ -88,17 +92,20 @@ def mesh(identity: Identity, tmp_path: Path) -> Iterator[Mesh]:
 
 
 @pytest.fixture
-def controller(tmp_path: Path) -> Iterator[Controller]:
+def controller(tmp_path: Path) -> Iterator[NamedController]:
     with small_folder(tmp_path / "data") as folder:
-        yield Controller(folder)
+        hosts = tmp_path / "hosts"
+        hosts.write_text("".join(f"127.0.0.{number} {name}\n" for number, name in NAMES.items()))
+        yield NamedController(folder, hosts)
 
 
 @pytest.mark.parametrize(("row", "phase"), list(cases()))
 def test_nothing_is_lost_wrong_or_left(
-    row: Row, phase: str, mesh: Mesh, controller: Controller, identity: Identity, tmp_path: Path
+    row: Row, phase: str, mesh: Mesh, controller: NamedController, identity: Identity, tmp_path: Path
 ) -> None:
     before = held(mesh)
-    where = ("--agents", mesh.option, "--certificates", identity.directory / "controller")
+    named = ",".join(f"{NAMES[int(one.address[-1])]}:{one.port}" for one in mesh.agents.values())
+    where = ("--agents", named, "--certificates", identity.directory / "controller")
     what = ("--tests", "tcp-bandwidth", "--rate", "50M", "--duration", "1s", "--omit", "0s")
     scene = Scene(mesh, controller, controller.start("sweep", *where, *what))
     PHASES[phase](scene)

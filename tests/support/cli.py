@@ -60,8 +60,7 @@ class Controller:
             text=True,
         )
 
-    @staticmethod
-    def argv(*arguments: object) -> list[str]:
+    def argv(self, *arguments: object) -> list[str]:
         return [sys.executable, "-m", "netmesh_controller", *map(str, arguments)]
 
 

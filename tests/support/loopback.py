@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import time
 from contextlib import ExitStack
@@ -46,13 +47,20 @@ class Mesh:
         self._folder = folder
         self._stack = stack
 
+    def certificates(self, number: int) -> Identity:
+        """A node's agents have a folder of their own."""
+        own = Identity(self._folder / f"identity-{number}")
+        if not own.agent.exists():
+            shutil.copytree(self.identity.agent, own.agent)
+        return own
+
     def start(self, number: int) -> None:
         for role, port in (("pod", 19410), ("peer", 19411)):
             # The peer's pool is its own: both stand on one address here.
             first = 61863 if role == "pod" else 62863
             self.agents[f"node-{number}/{role}"] = self._stack.enter_context(
                 running_agent(
-                    self.identity,
+                    self.certificates(number),
                     self._folder,
                     node=f"node-{number}",
                     role=role,
