@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 from playwright.sync_api import Browser, sync_playwright
 
-from netmesh_controller.mesh.document import Node, Parameters, PlanRecord, Run, RunDocument
+from netmesh_controller.mesh.document import Node, Parameters, PlanRecord, Run
 from netmesh_controller.mesh.gather import Gathered
 from netmesh_controller.mesh.table import Series, Table
 from netmesh_controller.surfaces.reports.content import Source
@@ -99,7 +99,7 @@ def _wanted(count: int) -> Wanted:
     return Wanted(source, _no_document)
 
 
-def _no_document() -> RunDocument:
+def _no_document() -> Source:
     raise NotImplementedError("what is measured here has no document")
 
 

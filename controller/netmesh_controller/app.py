@@ -161,10 +161,12 @@ async def _serving(
         registry.register(MeshMetrics(keeping, per_pair=settings.pair_metrics))
     if background is not None:
         registry.register(BackgroundMetrics(background))
+    roster = Roster(source, lambda: leading().term)
+    sweeps.on_survey = roster.saw
     services = Services(
         store=store,
         sweeps=sweeps,
-        roster=Roster(source, lambda: leading().term),
+        roster=roster,
         results=Results(store),
         leading=leading,
         token=token,

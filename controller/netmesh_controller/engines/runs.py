@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,11 +19,12 @@ from netmesh_controller.engines.survey import Survey
 from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.mesh.alone import ALONE, measured_again
 from netmesh_controller.mesh.ask import Ask, AskError, ask_from
-from netmesh_controller.mesh.discard import discarded
-from netmesh_controller.mesh.document import Cell, CellKey, Finding, PlanRecord, Reason, Run, RunDocument, RunState
-from netmesh_controller.mesh.findings import find
+from netmesh_controller.mesh.discard import TEST as LOSSY_TEST
+from netmesh_controller.mesh.discard import Lossy
+from netmesh_controller.mesh.document import Cell, Finding, Node, PlanRecord, Reason, Run, RunDocument, RunState
+from netmesh_controller.mesh.findings import Signs, find
 from netmesh_controller.mesh.gather import Gathered
-from netmesh_controller.mesh.matrix import Pair, Series, expected_pairs, gathered, matrices, tables
+from netmesh_controller.mesh.matrix import Gathering, Pair, Series, expected_pairs, gathered, matrices, tables
 from netmesh_controller.mesh.plan import Plan, make_plan, remaining
 from netmesh_controller.mesh.table import Table
 from netmesh_controller.mesh.until import Repeating
@@ -149,36 +151,86 @@ async def begin(prepared: Prepared, store: Store, *, take_over: bool = False) ->
     await store.begin_run(prepared.run, prepared.survey.nodes, take_over=take_over)
 
 
-async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | None = None) -> RunDocument:
-    """Writes how the run ended and returns its document. Whole is what the plan says, not what happened to end."""
-    stored = await store.load(prepared.run.id)
-    untrue = discarded(stored.cells)
-    if untrue:
-        await store.put_cells(prepared.run.id, untrue)
-        stored = await store.load(prepared.run.id)
-    measured = {cell.key for cell in stored.cells if cell.outcome == "measured"}
-    keys = planned_keys(prepared.whole)
-    # What was repeated beyond the plan belongs to the run too.
-    wanted = keys | {cell.key for cell in stored.cells} if prepared.repeating is not None else keys
-    state: RunState = interrupted or ("complete" if wanted <= measured else "partial")
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended. Its cells are in arrays: of a thousand nodes there can be a million.
+
+    `outcomes` counts cells; `expected` has the pairs that the plan measures.
+    """
+
+    run: Run
+    nodes: tuple[Node, ...]
+    findings: list[Finding]
+    series: Mapping[Series, Gathered]
+    expected: Mapping[Series, Mapping[Pair, int]]
+    outcomes: Mapping[str, int]
+
+    @property
+    def tables(self) -> list[Table]:
+        """Its matrices."""
+        return tables(self.nodes, self.series, self.expected)
+
+
+async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | None = None) -> Ended:
+    """Writes how the run ended. Whole is what the plan says, not what happened to end.
+
+    Its cells are read as a stream. Of a thousand nodes each step takes a second or more; meanwhile others are answered.
+    """
+    run_id, nodes = prepared.run.id, tuple(prepared.survey.nodes)
+    await _discard(store, run_id)
+    gathering, signs, outcomes = Gathering(nodes), Signs(), Counter[str]()
+
+    def read(cells: Iterable[Cell]) -> None:
+        for cell in cells:
+            gathering.add(cell)
+            signs.add(cell)
+            outcomes[cell.outcome] += 1
+
+    async with aclosing(store.cells(run_id)) as batches:
+        async for batch in batches:
+            await asyncio.to_thread(read, batch)
+    expected, series = await asyncio.to_thread(expected_pairs, prepared.whole.keys), gathering.series
+    whole = await asyncio.to_thread(_is_whole, expected, series)
+    if prepared.repeating is not None:
+        # What was repeated beyond the plan belongs to the run too.
+        whole = whole and outcomes.keys() <= {"measured"}
     facts = dict(prepared.run.facts)
     if prepared.alone.records:
         # A cell that was measured again now is not what it was in an earlier part of a resumed run.
         facts[ALONE] = prepared.alone.records
+    state: RunState = interrupted or ("complete" if whole else "partial")
     run = prepared.run.model_copy(update={"state": state, "finished_at": utc_now(), "facts": facts})
-    await store.put_run(run, prepared.survey.nodes)
-    whole = StoredRun(run, tuple(prepared.survey.nodes), stored.cells)
-    # Of a thousand nodes each takes a second or more; meanwhile others are answered.
-    by_series = await asyncio.to_thread(gathered, whole.nodes, whole.cells)
+    await store.put_run(run, nodes)
     earlier = prepared.history or history_of(await _earlier(store, run.facts.get(HISTORY, ())))
-    found = await asyncio.to_thread(_found, whole, by_series, earlier)
+    found = await asyncio.to_thread(_found, run, nodes, series, earlier, signs=signs)
     await store.put_findings(run.id, found)
-    return await asyncio.to_thread(_document, whole, by_series, found, expected_pairs(keys))
+    return Ended(run, nodes, found, series, expected, outcomes)
 
 
-def planned_keys(plan: Plan) -> set[CellKey]:
-    """The keys of all cells of a plan, those known beforehand to be gaps included."""
-    return set(plan.keys)
+async def _discard(store: Store, run_id: str) -> None:
+    """Marks the cells that other cells of the run show to be untrue."""
+    lossy = Lossy()
+    async with aclosing(store.cells(run_id, test=LOSSY_TEST)) as batches:
+        async for batch in batches:
+            lossy.see(batch)
+    if not lossy:
+        return
+    async with aclosing(store.cells(run_id, test=LOSSY_TEST)) as batches:
+        async for batch in batches:
+            await store.put_cells(run_id, lossy.untrue(batch))
+
+
+def _is_whole(expected: Mapping[Series, Mapping[Pair, int]], series: Mapping[Series, Gathered]) -> bool:
+    """Whether all that was planned is measured."""
+    return all(
+        one in series and all(series[one].measured_of(pair) >= repeats for pair, repeats in pairs.items())
+        for one, pairs in expected.items()
+    )
+
+
+def cell_count(plan: Plan) -> int:
+    """How many cells a plan has, those known beforehand to be gaps included."""
+    return sum(1 for _ in plan.keys)
 
 
 def stored_document(stored: StoredRun) -> RunDocument:
@@ -191,38 +243,29 @@ def stored_tables(stored: StoredRun) -> list[Table]:
     return tables(stored.nodes, stored.cells, expected_of(stored))
 
 
-def expected_of(stored: StoredRun) -> Mapping[Series, set[Pair]]:
+def expected_of(stored: StoredRun) -> Mapping[Series, Mapping[Pair, int]]:
     """The pairs that a stored run was to measure; none where its plan cannot be made again, as by another version."""
     asked = {key: value for key, value in stored.run.plan.asked.items() if key.replace("-", "_") != "max_traffic"}
     try:
         plan = make_plan(ask_from(asked), stored.nodes, services=True)
     except AskError:
         return {}
-    return expected_pairs(planned_keys(plan))
+    return expected_pairs(plan.keys)
 
 
-def document(stored: StoredRun, expected: Mapping[Series, set[Pair]] | None = None) -> RunDocument:
+def document(stored: StoredRun, expected: Mapping[Series, Mapping[Pair, int]] | None = None) -> RunDocument:
     """The run document, with its matrices and findings; pairs that were `expected` and have no cell are gaps there.
 
     Findings are those that were stored at the run's end; of a run that has none, they are made of what there is.
     """
     by_series = gathered(stored.nodes, stored.cells)
-    return _document(stored, by_series, list(stored.findings) or _found(stored, by_series), expected)
-
-
-def _document(
-    stored: StoredRun,
-    by_series: Mapping[Series, Gathered],
-    found: Sequence[Finding],
-    expected: Mapping[Series, set[Pair]] | None,
-) -> RunDocument:
-    nodes = list(stored.nodes)
+    found = list(stored.findings) or _found(stored.run, stored.nodes, by_series, cells=stored.cells)
     return RunDocument(
         run=stored.run,
-        nodes=nodes,
+        nodes=list(stored.nodes),
         cells=list(stored.cells),
-        matrices=matrices(nodes, by_series, expected),
-        findings=list(found),
+        matrices=matrices(stored.nodes, by_series, expected),
+        findings=found,
     )
 
 
@@ -240,13 +283,22 @@ def history_of(earlier: Iterable[StoredRun]) -> History:
     return [{(table.series, table.value): table for table in stored_tables(stored)} for stored in earlier]
 
 
-def _found(stored: StoredRun, by_series: Mapping[Series, Gathered], history: History = ()) -> list[Finding]:
+def _found(
+    run: Run,
+    nodes: Sequence[Node],
+    by_series: Mapping[Series, Gathered],
+    history: History = (),
+    *,
+    cells: Iterable[Cell] = (),
+    signs: Signs | None = None,
+) -> list[Finding]:
     return find(
-        stored.nodes,
+        nodes,
         by_series,
-        cells=stored.cells,
-        duration_seconds=float(stored.run.plan.resolved.get("duration", 1)),
-        again=measured_again(stored.run.facts.get(ALONE, ())),
+        cells=cells,
+        signs=signs,
+        duration_seconds=float(run.plan.resolved.get("duration", 1)),
+        again=measured_again(run.facts.get(ALONE, ())),
         history=history,
     )
 

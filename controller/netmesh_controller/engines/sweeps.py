@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -88,6 +89,8 @@ class Sweeps:
         self._resuming: asyncio.Task[None] | None = None
         self._guest: asyncio.Task[Any] | None = None
         self._guest_progress: Callable[[], Progress | None] = lambda: None
+        # Told of each survey of all nodes, and how many seconds it took.
+        self.on_survey: Callable[[Survey, float], None] = lambda _found, _took: None
 
     @property
     def free(self) -> bool:
@@ -172,7 +175,10 @@ class Sweeps:
         term = self._leading()
         with self._taking_place():
             await self.makes_room()
+            began = time.monotonic()
             found = await surveyed(self._source, ask.selection, term=term)
+            if ask.selection == Selection():
+                self.on_survey(found, time.monotonic() - began)
             try:
                 facts = {**self._source.facts, "source": self._source.recorded, "controller": OWNER}
                 if history:
@@ -310,7 +316,7 @@ class Sweeps:
             run.name,
             outline_of(prepared.todo),
             prepared.survey.remarks,
-            planned=len(runs.planned_keys(prepared.whole)),
+            planned=runs.cell_count(prepared.whole),
         )
         job.events.append(
             "started",
@@ -363,9 +369,9 @@ class Sweeps:
             await prepared.survey.close()
 
     async def _finish(self, job: Job, prepared: runs.Prepared, state: RunState | None) -> None:
-        document = await runs.finish(prepared, self._store, interrupted=state)
-        job.state = document.run.state
-        measured = sum(cell.outcome == "measured" for cell in document.cells)
+        ended = await runs.finish(prepared, self._store, interrupted=state)
+        job.state = ended.run.state
+        measured = ended.outcomes.get("measured", 0)
         job.events.append(
             "finished",
             {

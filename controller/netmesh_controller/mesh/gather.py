@@ -59,6 +59,11 @@ class Gathered:
         """How many cells were measured, all repeats counted."""
         return int(self._measured.sum(dtype=np.int64))
 
+    def measured_of(self, pair: Pair) -> int:
+        """How many repeats of a pair were measured."""
+        row, column = self._row.get(pair[0]), self._column.get(pair[1])
+        return 0 if row is None or column is None else int(self._measured[row, column])
+
     @property
     def _shape(self) -> tuple[int, int]:
         return len(self.names), len(self._column)

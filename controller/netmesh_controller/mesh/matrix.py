@@ -6,6 +6,7 @@ Rows are nodes; columns are nodes too, or on a path that leads out of the mesh t
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
@@ -15,7 +16,7 @@ from netmesh_controller.mesh.document import Cell, CellKey, Matrix, Node
 from netmesh_controller.mesh.gather import Gathered, Pair
 from netmesh_controller.mesh.table import Series, Table
 
-__all__ = ["Pair", "Series", "expected_pairs", "gathered", "in_order", "matrices", "natural", "tables"]
+__all__ = ["Gathering", "Pair", "Series", "expected_pairs", "gathered", "in_order", "matrices", "natural", "tables"]
 
 
 def natural(name: str) -> tuple[tuple[str | int, ...], str]:
@@ -30,29 +31,46 @@ def in_order(nodes: Iterable[Node]) -> list[Node]:
     return sorted(nodes, key=lambda node: (natural(node.zone or ""), natural(node.name)))
 
 
-def expected_pairs(planned: Iterable[CellKey]) -> dict[Series, set[Pair]]:
-    """The pairs of each series that planned cells are of, as `matrices` wants them."""
-    expected: dict[Series, set[Pair]] = {}
+def expected_pairs(planned: Iterable[CellKey]) -> dict[Series, Counter[Pair]]:
+    """The pairs of each series that planned cells are of, as `matrices` wants them, and how many cells each has."""
+    expected: dict[Series, Counter[Pair]] = {}
     for key in planned:
-        expected.setdefault(Series.of(key), set()).add((key.source, key.target))
+        expected.setdefault(Series.of(key), Counter())[key.source, key.target] += 1
     return expected
 
 
-def gathered(nodes: Iterable[Node], cells: Iterable[Cell]) -> dict[Series, Gathered]:
-    """The cells of a run, read once, by series, in the order in which matrices are shown.
+class Gathering:
+    """The cells of a run as they are read, by series: a number a value is kept of each, and no cell.
 
-    ValueError where a cell names a node that is not among `nodes`; KeyError for a path or a test that is not known.
+    `add` raises ValueError where a cell names a node that is not among `nodes`; KeyError for a path or a test that is
+    not known.
     """
-    names = [node.name for node in in_order(nodes)]
-    found: dict[Series, Gathered] = {}
-    latest: tuple[Series, Gathered] | None = None
-    for cell in cells:
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self._names = [node.name for node in in_order(nodes)]
+        self._found: dict[Series, Gathered] = {}
+        self._latest: Gathered | None = None
+
+    def add(self, cell: Cell) -> None:
+        """The next cell."""
+        series = Series.of(cell)
         # Comparing is far cheaper than hashing the parameters.
-        if latest is None or latest[0] != Series.of(cell):
-            series = Series.of(cell)
-            latest = (series, found.setdefault(series, Gathered(series, names)))
-        latest[1].add(cell)
-    return in_place_order(found)
+        if self._latest is None or self._latest.series != series:
+            self._latest = self._found.setdefault(series, Gathered(series, self._names))
+        self._latest.add(cell)
+
+    @property
+    def series(self) -> dict[Series, Gathered]:
+        """What was read, in the order in which matrices are shown."""
+        return in_place_order(self._found)
+
+
+def gathered(nodes: Iterable[Node], cells: Iterable[Cell]) -> dict[Series, Gathered]:
+    """The cells of a run, read once; see `Gathering`."""
+    gathering = Gathering(nodes)
+    for cell in cells:
+        gathering.add(cell)
+    return gathering.series
 
 
 def in_place_order(found: Mapping[Series, Gathered]) -> dict[Series, Gathered]:

@@ -74,8 +74,9 @@ class Table:
 
     def document(self) -> Matrix:
         """The matrix as it stands in the run document."""
-        numbers = self.values.astype(object)
-        numbers[~self.known] = None
+        known = self.known
+        numbers = np.full(self.values.shape, None, dtype=object)
+        numbers[known] = self.values[known]
         names = np.array([None, *self.codes[1:]], dtype=object)
         # What arrays hold is of the right type already; a million numbers are not looked at one by one again.
         return Matrix.model_construct(

@@ -2,8 +2,14 @@
 
 import pytest
 
-from netmesh_controller.mesh.discard import discarded
+from netmesh_controller.mesh.discard import Lossy
 from netmesh_controller.mesh.document import Cell, Parameters, Summary
+
+
+def discarded(cells: list[Cell]) -> list[Cell]:
+    lossy = Lossy()
+    lossy.see(cells)
+    return lossy.untrue(cells)
 
 
 def cell(instrument: str, source: str = "a", target: str = "b", loss: float | None = None, **changes: object) -> Cell:

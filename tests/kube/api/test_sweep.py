@@ -100,7 +100,8 @@ class Running:
     async def document(self) -> RunDocument:
         async with asyncio.timeout(120):
             await self.task
-        return await runs.finish(self._prepared, self._store)
+        ended = await runs.finish(self._prepared, self._store)
+        return runs.stored_document(await self._store.load(ended.run.id))
 
     async def cell(self, number: int) -> None:
         async with asyncio.timeout(60):

@@ -17,7 +17,7 @@ from netmesh_controller.clients.store.writers import Writer
 from netmesh_controller.mesh.document import Finding, Node, Run
 
 # How many rows are held at once.
-ROWS = 10_000
+ROWS = 2_000
 _NODES = TypeAdapter(tuple[Node, ...])
 _FINDINGS = TypeAdapter(tuple[Finding, ...])
 

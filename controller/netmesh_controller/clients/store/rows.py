@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import repeat
@@ -17,6 +17,7 @@ from netmesh_controller.mesh.matrix import Series
 
 KEY_FIELDS: frozenset[str] = frozenset(CellKey.model_fields)
 _CELLS = TypeAdapter(tuple[Cell, ...])
+_AT_ONCE = 200
 
 
 class CellRow(NamedTuple):
@@ -72,6 +73,10 @@ def _quoted(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
 
 
-def parsed(texts: Iterable[str]) -> tuple[Cell, ...]:
+def parsed(texts: Sequence[str]) -> tuple[Cell, ...]:
     """The cells of these texts."""
-    return _CELLS.validate_json(f"[{','.join(texts)}]")
+    found: list[Cell] = []
+    # A few hundred at a time: no other thread runs while they are read, and another answers requests meanwhile.
+    for begin in range(0, len(texts), _AT_ONCE):
+        found += _CELLS.validate_json(f"[{','.join(texts[begin : begin + _AT_ONCE])}]")
+    return tuple(found)

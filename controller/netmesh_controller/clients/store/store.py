@@ -214,7 +214,7 @@ class Store:
         async with aclosing(self.texts(run_id, source=source, target=target, path=path, test=test)) as parts:
             async for texts in parts:
                 with as_written(self.shown):
-                    found = rows.parsed(texts)
+                    found = await asyncio.to_thread(rows.parsed, texts)
                 yield found
 
     async def texts(

@@ -36,6 +36,7 @@ def find(
     gathered: Mapping[Series, Gathered],
     *,
     cells: Iterable[Cell] = (),
+    signs: Signs | None = None,
     duration_seconds: float = 1.0,
     again: Mapping[Again, float] | None = None,
     history: Sequence[Mapping[tuple[Series, str], Table]] = (),
@@ -43,11 +44,11 @@ def find(
     """The findings of a run, the worst first.
 
     `gathered` has its cells by series (see `matrix.gathered`); `cells` are the same once more, for what single cells
-    show (CPU, flapping), and may be left out. `duration_seconds` is how long each test ran. `again` has the bandwidths
-    (bit/s) of what `to_measure_again` named, each measured alone. `history` has the tables of earlier runs of the same
-    mesh by (series, value), three at least for anything to be told from them.
+    show (CPU, flapping), and may be left out; `signs` have seen them already. `duration_seconds` is how long each test
+    ran. `again` has the bandwidths (bit/s) of what `to_measure_again` named, each measured alone. `history` has the
+    tables of earlier runs of the same mesh by (series, value), three at least for anything to be told from them.
     """
-    signs = Signs()
+    signs = signs or Signs()
     for cell in cells:
         signs.add(cell)
     found = odd_mtus(gathered, nodes) + signs.findings()

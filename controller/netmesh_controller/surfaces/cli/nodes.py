@@ -67,6 +67,7 @@ async def _there(controller: str | None) -> Present:
         _NODES.validate_python(answer["nodes"]),
         _REASONS.validate_python(answer["unreachable"]),
         tuple(answer["remarks"]),
+        answer["asked_at"],
     )
 
 
@@ -76,4 +77,5 @@ def _plain(found: Present) -> dict[str, Any]:
         "nodes": [node.model_dump(mode="json") for node in found.nodes],
         "unreachable": {name: reason.model_dump() for name, reason in found.unreachable.items()},
         "remarks": list(found.remarks),
+        "asked_at": found.asked_at,
     }

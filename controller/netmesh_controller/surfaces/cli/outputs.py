@@ -8,6 +8,7 @@ from pathlib import Path
 
 from netmesh_controller.clients.runfile import LINES
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError
+from netmesh_controller.surfaces.reports.content import LARGE_MESH, Source
 from netmesh_controller.surfaces.reports.document import ending_for
 from netmesh_controller.surfaces.reports.formats import ReportError, Wanted, ending_of, format_for, write_report
 
@@ -58,3 +59,11 @@ def write_outputs(wanted: Wanted, paths: Iterable[Path]) -> None:
             raise CouldNotRunError(
                 f"--output: {path} cannot be written: {error.strerror}; the run is kept as {wanted.source.run.id}"
             ) from error
+
+
+def too_large() -> Source:
+    """There is no document of a mesh that is so large."""
+    raise ReportError(
+        f"--output: the document of a mesh of more than {LARGE_MESH} nodes is written by "
+        "netmesh-controller runs export RUN FILE.jsonl.zst"
+    )

@@ -16,16 +16,15 @@ from netmesh_controller.engines import runs
 from netmesh_controller.engines.exchange import RunArrays, load_arrays, load_run
 from netmesh_controller.mesh.alone import ALONE, measured_again
 from netmesh_controller.mesh.curves import curves
-from netmesh_controller.mesh.document import RunDocument
 from netmesh_controller.mesh.findings import find
 from netmesh_controller.mesh.matrix import tables
 from netmesh_controller.mesh.share import shares
 from netmesh_controller.mesh.table import Table
 from netmesh_controller.surfaces.cli.errors import ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.expectations import expected, show_expected
-from netmesh_controller.surfaces.cli.outputs import check_outputs, write_outputs
+from netmesh_controller.surfaces.cli.outputs import check_outputs, too_large, write_outputs
 from netmesh_controller.surfaces.reports.content import LARGE_MESH, Source
-from netmesh_controller.surfaces.reports.formats import Choice, CsvLayout, ReportError, Wanted
+from netmesh_controller.surfaces.reports.formats import Choice, CsvLayout, Wanted
 from netmesh_controller.surfaces.terminal.closing import show_closing
 from netmesh_controller.surfaces.terminal.curves import show_curves
 from netmesh_controller.surfaces.terminal.findings import show_findings
@@ -103,7 +102,7 @@ def _of_arrays(run: RunArrays, choice: Choice) -> Wanted:
     )
     measured = sum(one.measured for one in run.series.values())
     outcomes = {"measured": measured, "failed": run.cells - measured}
-    return Wanted(Source(run.run, run.nodes, findings, found, (), outcomes), _too_large, choice)
+    return Wanted(Source(run.run, run.nodes, findings, found, (), outcomes), too_large, choice)
 
 
 def _tables(run: RunArrays) -> list[Table]:
@@ -118,25 +117,12 @@ def _tables(run: RunArrays) -> list[Table]:
     ]
 
 
-def _too_large() -> RunDocument:
-    raise ReportError(
-        f"--output: the document of a mesh of more than {LARGE_MESH} nodes is written by "
-        "netmesh-controller runs export RUN FILE.jsonl.zst"
-    )
-
-
 def _show(wanted: Wanted, *, stored: bool) -> None:
     console = Console()
-    source, matrices = wanted.source, [table.document() for table in wanted.tables]
-    shown = RunDocument(
-        run=source.run,
-        nodes=list(source.nodes),
-        cells=list(source.cells),
-        matrices=matrices,
-        findings=list(source.findings),
-    )
+    source = replace(wanted.source, tables=wanted.tables)
+    shown = source.document
     show_matrices(console, shown, wanted.choice.values)
-    show_curves(console, curves(matrices))
-    show_shares(console, shares(matrices, source.cells))
+    show_curves(console, curves(shown.matrices))
+    show_shares(console, shares(shown.matrices, source.cells))
     show_findings(console, shown)
     show_closing(console, shown, outcomes=source.outcomes, stored=stored)

@@ -17,24 +17,28 @@ from netmesh_common import logs
 from netmesh_common.garbage import steady
 from netmesh_common.tasks import cancelled
 from netmesh_controller.clients.reach import controller_at, may_have_cluster
+from netmesh_controller.clients.runfile import LINES, MOST_CELLS_OF_A_DOCUMENT
 from netmesh_controller.clients.store import RunNotFoundError, Store, StoredRun, open_store
 from netmesh_controller.engines import runs
-from netmesh_controller.engines.exchange import stored_run
+from netmesh_controller.engines.exchange import export_run, stored_run
 from netmesh_controller.engines.survey import survey
 from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.ask import ask_from
 from netmesh_controller.mesh.curves import curves
-from netmesh_controller.mesh.document import Cell, RunDocument
+from netmesh_controller.mesh.document import Cell, Run
 from netmesh_controller.mesh.findings.history import LEAST_RUNS
 from netmesh_controller.mesh.outline import outline_of
 from netmesh_controller.mesh.share import shares
 from netmesh_controller.mesh.yamltext import YamlTextError, loaded
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.expectations import expected, show_expected
-from netmesh_controller.surfaces.cli.outputs import check_outputs, check_sizes, fitting, write_outputs
+from netmesh_controller.surfaces.cli.outputs import check_outputs, check_sizes, fitting, too_large, write_outputs
 from netmesh_controller.surfaces.cli.remote import sweep_there
 from netmesh_controller.surfaces.cli.sources import agent_source
+from netmesh_controller.surfaces.reports.content import LARGE_MESH
+from netmesh_controller.surfaces.reports.content import Source as Reported
+from netmesh_controller.surfaces.reports.document import as_json
 from netmesh_controller.surfaces.reports.formats import Choice, Wanted
 from netmesh_controller.surfaces.terminal.closing import show_closing
 from netmesh_controller.surfaces.terminal.curves import show_curves
@@ -320,7 +324,7 @@ class _Command:
             for sentence in found.remarks:
                 console.print(sentence, highlight=False, soft_wrap=True)
             show_estimate(console, outline_of(prepared.todo))
-            check_sizes(self.outputs, len(runs.planned_keys(prepared.whole)))
+            check_sizes(self.outputs, runs.cell_count(prepared.whole))
             if self.dry_run:
                 return ExitCode.COMPLETE
             store = await open_store()
@@ -345,8 +349,11 @@ class _Command:
             ended = await sweep_there(client, request, console)
         if ended is None:
             return ExitCode.COMPLETE
-        held = self._write(ended.document, console, planned=ended.planned)
-        return _code(ended.document, held=held, interrupted=ended.interrupted)
+        wanted = Wanted.of(ended.document, Choice(expectations=self.expectations))
+        outputs, renamed = fitting(self.outputs, len(ended.document.cells))
+        write_outputs(wanted, outputs)
+        held = self._show(wanted, console, outputs, renamed, planned=ended.planned)
+        return _code(ended.document.run, held=held, interrupted=ended.interrupted)
 
     async def _sweep(self, prepared: runs.Prepared, store: Store, console: Console) -> ExitCode:
         await runs.begin(prepared, store)
@@ -382,36 +389,54 @@ class _Command:
         if not interrupted and work.exception() is not None:
             await runs.finish(prepared, store, interrupted="failed")
             work.result()
-        document = await runs.finish(prepared, store, interrupted="cancelled" if interrupted else None)
-        held = self._write(document, console, planned=len(runs.planned_keys(prepared.whole)))
-        return _code(document, held=held, interrupted=interrupted)
-
-    def _write(self, document: RunDocument, console: Console, *, planned: int) -> bool:
-        """Whether what is expected holds."""
-        wanted = Wanted.of(document, Choice(expectations=self.expectations))
+        ended = await runs.finish(prepared, store, interrupted="cancelled" if interrupted else None)
+        cells = sum(ended.outcomes.values())
         # A plan's repeats can become more as it runs.
-        outputs, renamed = fitting(self.outputs, len(document.cells))
-        write_outputs(wanted, outputs)
+        outputs, renamed = fitting(self.outputs, cells)
+        wanted = await self._wanted(ended, store, large=cells > MOST_CELLS_OF_A_DOCUMENT)
+        as_lines = [path for path in outputs if path.name.endswith(LINES)]
+        for path in as_lines:
+            await export_run(store, ended.run.id, path)
+        write_outputs(wanted, [path for path in outputs if path not in as_lines])
+        held = self._show(wanted, console, outputs, renamed, planned=runs.cell_count(prepared.whole))
+        return _code(ended.run, held=held, interrupted=interrupted)
+
+    async def _wanted(self, ended: runs.Ended, store: Store, *, large: bool) -> Wanted:
+        """What is shown of the run: of a large mesh, as `report` does, its means and reasons without a cell."""
+        choice = Choice(expectations=self.expectations)
+        source = Reported(ended.run, ended.nodes, ended.findings, ended.tables, (), ended.outcomes)
+        if large and len(ended.nodes) > LARGE_MESH and not self.json and not self.expectations:
+            return Wanted(source, too_large, choice)
+        return Wanted.of_source(replace(source, cells=(await store.load(ended.run.id)).cells), choice)
+
+    def _show(
+        self, wanted: Wanted, console: Console, outputs: Sequence[Path], renamed: Sequence[str], *, planned: int
+    ) -> bool:
+        """Whether what is expected holds."""
         if self.json:
-            typer.echo(document.model_dump_json(by_alias=True, indent=1))
+            for part in as_json(wanted.whole()):
+                typer.echo(part, nl=False)
+        source = wanted.source
+        document = source.head.model_copy(update={"cells": list(source.cells)}) if self.json else source.document
         if not self.json:
             show_matrices(console, document)
             show_curves(console, curves(document.matrices))
             show_shares(console, shares(document.matrices, document.cells))
             show_findings(console, document)
         held = show_expected(console, wanted)
-        show_closing(console, document, planned, ", ".join(map(str, outputs)) or None)
+        written = ", ".join(map(str, outputs)) or None
+        show_closing(console, document, planned, written, outcomes=source.outcomes)
         for sentence in renamed:
             console.print(sentence, highlight=False, soft_wrap=True)
         return held
 
 
-def _code(document: RunDocument, *, held: bool, interrupted: bool) -> ExitCode:
+def _code(run: Run, *, held: bool, interrupted: bool) -> ExitCode:
     if interrupted:
         return ExitCode.INTERRUPTED
     if not held:
         return ExitCode.FAILED
-    return ExitCode.COMPLETE if document.run.state == "complete" else ExitCode.GAPS
+    return ExitCode.COMPLETE if run.state == "complete" else ExitCode.GAPS
 
 
 async def _show(engine: Sweep, live: ProgressDisplay) -> None:

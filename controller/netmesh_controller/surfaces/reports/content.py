@@ -71,6 +71,17 @@ class Source:
             Counter(cell.outcome for cell in document.cells),
         )
 
+    @property
+    def head(self) -> RunDocument:
+        """The document without its cells and matrices."""
+        return RunDocument(run=self.run, nodes=list(self.nodes), cells=[], matrices=[], findings=list(self.findings))
+
+    @property
+    def document(self) -> RunDocument:
+        """All of it as one document; of a large mesh its matrices take far more memory than the tables."""
+        made = [table.document() for table in self.tables]
+        return self.head.model_copy(update={"cells": list(self.cells), "matrices": made})
+
 
 @dataclass(frozen=True, slots=True)
 class Content:

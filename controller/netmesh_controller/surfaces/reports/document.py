@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 import yaml
 import zstandard
 
 from netmesh_controller.clients.runfile import LINES, MOST_CELLS_OF_A_DOCUMENT, head_line
-from netmesh_controller.mesh.document import RunDocument
+from netmesh_controller.surfaces.reports.content import Source
 from netmesh_controller.surfaces.reports.formats import Format, ReportError, Wanted
 
 _DOCUMENTS = (".json", ".yaml", ".yml")
@@ -25,24 +25,40 @@ def ending_for(ending: str, cells: int) -> str:
 
 def render(wanted: Wanted, ending: str) -> Iterator[bytes]:
     """The document; what was chosen does not matter, a part of a document is none."""
-    document = wanted.document()
+    whole = wanted.whole()
     if ending not in _DOCUMENTS:
-        yield from _lines(document, packed=ending == LINES)
+        yield from _lines(whole, packed=ending == LINES)
         return
-    if ending_for(ending, len(document.cells)) != ending:
-        raise ReportError(f"--output: a run of {len(document.cells)} cells goes into a file that ends in {LINES}")
+    if ending_for(ending, len(whole.cells)) != ending:
+        raise ReportError(f"--output: a run of {len(whole.cells)} cells goes into a file that ends in {LINES}")
     if ending == ".json":
-        yield document.model_dump_json(by_alias=True, indent=1).encode()
-        yield b"\n"
+        yield from as_json(whole)
         return
-    fields = document.model_dump(mode="json", by_alias=True)
+    fields = whole.document.model_dump(mode="json", by_alias=True)
     yield yaml.dump(fields, Dumper=_Dumper, sort_keys=False, allow_unicode=True, encoding="utf-8")
 
 
-def _lines(document: RunDocument, *, packed: bool) -> Iterator[bytes]:
+def as_json(whole: Source) -> Iterator[bytes]:
+    """The document in pieces, a cell and a matrix at a time: a matrix of a thousand nodes has a million places."""
+    head = whole.head
+    begin = head.model_dump_json(by_alias=True, include={"schema_", "run", "nodes"})
+    yield begin[:-1].encode()
+    yield from _array("cells", (cell.model_dump_json() for cell in whole.cells))
+    yield from _array("matrices", (table.document().model_dump_json() for table in whole.tables))
+    yield from _array("findings", (finding.model_dump_json() for finding in whole.findings))
+    yield b"\n}\n"
+
+
+def _array(name: str, items: Iterable[str]) -> Iterator[bytes]:
+    yield f',\n"{name}":['.encode()
+    for number, item in enumerate(items):
+        yield (",\n" if number else "\n").encode() + item.encode()
+    yield b"]"
+
+
+def _lines(whole: Source, *, packed: bool) -> Iterator[bytes]:
     # The matrices follow from the cells.
-    head = head_line(document.model_copy(update={"matrices": []}))
-    lines = chain([head], (cell.model_dump_json().encode() + b"\n" for cell in document.cells))
+    lines = chain([head_line(whole.head)], (cell.model_dump_json().encode() + b"\n" for cell in whole.cells))
     if not packed:
         yield from lines
         return

@@ -39,17 +39,22 @@ class Choice:
 class Wanted:
     """A run and what is wanted of it; the content is worked out once for all formats.
 
-    `document` makes the whole run document, where a format is that document.
+    `whole` is the source with all of its cells, where a format is the run document; ReportError where it has them not.
     """
 
     source: Source
-    document: Callable[[], RunDocument]
+    whole: Callable[[], Source]
     choice: Choice = field(default_factory=Choice)
 
     @classmethod
     def of(cls, document: RunDocument, choice: Choice | None = None) -> Wanted:
         """What is wanted of a run document."""
-        return cls(Source.of(document), lambda: document, choice or Choice())
+        return cls.of_source(Source.of(document), choice)
+
+    @classmethod
+    def of_source(cls, source: Source, choice: Choice | None = None) -> Wanted:
+        """What is wanted of a source that has all of its cells."""
+        return cls(source, lambda: source, choice or Choice())
 
     @cached_property
     def tables(self) -> list[Table]:

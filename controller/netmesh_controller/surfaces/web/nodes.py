@@ -12,15 +12,19 @@ from netmesh_controller.surfaces.web.services import services
 
 
 class NodeList(Answered):
-    """Nodes with their agents' facts. `unreachable` says why a node does not answer, `remarks` what differs."""
+    """Nodes with their agents' facts. `unreachable` says why a node does not answer, `remarks` what differs.
+
+    `asked_at` is when they had been asked: some seconds ago, of a thousand nodes some minutes.
+    """
 
     nodes: list[Node]
     unreachable: dict[str, Reason]
     remarks: list[str]
+    asked_at: str
 
 
 async def nodes(request: web.Request) -> web.StreamResponse:
-    """Every node, asked now or a few seconds ago."""
+    """Every node, as it was at `asked_at`."""
     having = services(request)
     leading = having.leading()
     if not leading.leading:
@@ -28,7 +32,12 @@ async def nodes(request: web.Request) -> web.StreamResponse:
     found = await having.roster.nodes()
     return json_answer(
         request,
-        NodeList(nodes=list(found.nodes), unreachable=dict(found.unreachable), remarks=list(found.remarks)),
+        NodeList(
+            nodes=list(found.nodes),
+            unreachable=dict(found.unreachable),
+            remarks=list(found.remarks),
+            asked_at=found.asked_at,
+        ),
     )
 
 
