@@ -124,8 +124,9 @@ def _block(
         listed = ", ".join(f"{figure.source} {scale.text(figure.number)}" for figure in seen.local)
         lines += [Text(line) for line in wrapped(f"same node: {listed}", width, "  ")]
         return lines + _legend(matrix, seen.local_gaps, examples, shown_as, width, lines)
-    entries = _entries(matrix, seen, scale)
-    drawn = grid(matrix.sources, entries, width)
+    # A column takes two characters at least: of a million cells nothing is made that cannot be drawn.
+    entries = _entries(matrix, seen, scale) if 2 * len(matrix.targets) <= width else []
+    drawn = grid(matrix.sources, entries, width) if entries else None
     if drawn is not None:
         lines += drawn
         lines += spread_lines(seen, scale, width)
