@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.kube.cluster.processes import wait_until
-from tests.kube.installed import NAMESPACE, Netmesh
+from tests.kube.installed import NAMESPACE, NODES, Netmesh
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -127,6 +127,12 @@ def test_progress_comes_through_the_proxy_while_it_is_made(netmesh: Netmesh) -> 
         assert running.returncode == 0, errors
     finally:
         running.kill()
+
+
+def test_inside_the_cluster_the_command_reaches_the_controller_directly(netmesh: Netmesh) -> None:
+    inside = ("exec", "-n", NAMESPACE, "deployment/netmesh-controller", "--", "netmesh-controller", "nodes")
+    said = netmesh.cluster.kubectl(*inside)
+    assert all(f"{node} " in said for node in NODES)
 
 
 def test_a_user_without_rights_is_told_which_one_is_missing(netmesh: Netmesh) -> None:
