@@ -182,8 +182,16 @@ def figures_are_true(watched: Watched, told: dict[tuple[str, str], Any]) -> None
                 assert value is None
                 continue
             assert (cell["outcome"], reason) == ("measured", None), cell
-            expected = SLOW * TCP_SHARE if source == "node-3" else OFFERED
-            assert value == pytest.approx(expected, rel=0.03), (source, target)
+            # TCP may take less of a link in 2 s than there is, and never more. What is offered is so on the mean of 3 s:
+            # what was held up in the first, which does not count, is made up for in the other two.
+            most = SLOW * TCP_SHARE if source == "node-3" else OFFERED * 3 / 2
+            assert 0 < value <= 1.03 * most, (source, target)
+            # What the target's device received in the test's window, by its kernel: samples are 0.1 s apart.
+            host = cell["hosts"]["target"]
+            carried = 8 * host["device"]["received_bytes"] / host["window_seconds"]
+            assert value == pytest.approx(carried, rel=0.1), (source, target)
+    if all(one["outcome"] == "measured" for one in told.values()):
+        assert max(max(filter(None, row)) for row in mesh["values"]) > SLOW, "all are as slow as one's link"
 
 
 def in_turn(watched: Watched, told: dict[tuple[str, str], Any]) -> None:
