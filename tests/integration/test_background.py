@@ -182,7 +182,7 @@ def figures_are_true(watched: Watched, told: dict[tuple[str, str], Any]) -> None
                 assert value is None
                 continue
             assert (cell["outcome"], reason) == ("measured", None), cell
-            # TCP may take less of a link in 2 s than there is, and never more. What is offered is so on the mean of 3 s:
+            # TCP may take less of a link in 2 s than there is, and never more. A rate is offered on the mean of 3 s:
             # what was held up in the first, which does not count, is made up for in the other two.
             most = SLOW * TCP_SHARE if source == "node-3" else OFFERED * 3 / 2
             assert 0 < value <= 1.03 * most, (source, target)

@@ -160,6 +160,10 @@ def test_what_a_test_did_not_send_is_spent_by_others() -> None:
     while world.now < MIDNIGHT + DAY_SECONDS:
         world.step(counted=0.5)
     assert 15 <= len(world.turns) <= 20
+    # All day long, and not in a burst at its end.
+    times = [at for at, _ in world.turns]
+    gaps = [following - at for at, following in itertools.pairwise(times)]
+    assert all(gap >= 0.9 * DAY_SECONDS / 20 for gap in gaps)
     assert world.sent[20_000] <= 10 * cost + 100
 
 

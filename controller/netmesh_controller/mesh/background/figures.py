@@ -211,13 +211,16 @@ def lines_of(names: Iterable[str], nodes: Mapping[str, Node]) -> NDArray[np.floa
 def ledger_of(facts: Mapping[str, Any]) -> Ledger:
     """The ledger as `facts_of` wrote it; an empty one where there is none."""
     at = facts.get("spent_at")
-    return Ledger() if at is None else Ledger(int(facts["spent_bytes"]), datetime.fromisoformat(at).timestamp())
+    if at is None:
+        return Ledger()
+    last = int(facts.get("spent_last_bytes", 0))
+    return Ledger(int(facts["spent_bytes"]), datetime.fromisoformat(at).timestamp(), last)
 
 
 def facts_of(ledger: Ledger) -> dict[str, Any]:
     """The ledger as a run's facts have it: the bytes of the UTC day in which the last test began, and when it did."""
     at = None if ledger.at is None else datetime.fromtimestamp(ledger.at, UTC).isoformat(timespec="microseconds")
-    return {"spent_bytes": ledger.spent, "spent_at": at}
+    return {"spent_bytes": ledger.spent, "spent_at": at, "spent_last_bytes": ledger.last}
 
 
 def _common(parameters: list[Parameters]) -> Parameters:

@@ -50,10 +50,13 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What was spent: bytes in the day that `at` (seconds since 1970) lies in, the beginning of the last test."""
+    """What was spent: bytes in the day that `at` (seconds since 1970) lies in, the beginning of the last test, and the
+    bytes of that one.
+    """
 
     spent: int = 0
     at: float | None = None
+    last: int = 0
 
     def spent_on(self, now: float) -> int:
         """The bytes spent in the day of `now`."""
@@ -61,26 +64,24 @@ class Ledger:
 
     def reserved(self, cost: int, now: float) -> Ledger:
         """With a test that begins now and may send so much."""
-        return Ledger(self.spent_on(now) + cost, now)
+        return Ledger(self.spent_on(now) + cost, now, cost)
 
     def settled(self, cost: int, counted: int | None) -> Ledger:
         """With what the last test did send; None where nobody knows, and then it is what it might have sent."""
-        return self if counted is None else Ledger(max(0, self.spent - cost + counted), self.at)
+        return self if counted is None else Ledger(max(0, self.spent - cost + counted), self.at, counted)
 
     def due(self, cost: int, day_bytes: int, now: float) -> float:
-        """When a test of that cost may begin: the rest of the day's bytes are spread over the rest of the day.
+        """When a test of that cost may begin: what the day had left at the last test is spread over the rest of it.
 
         The end of the day where there is no room for it today.
         """
-        begin = _day(now) * DAY_SECONDS
-        end = float(begin + DAY_SECONDS)
-        left = day_bytes - self.spent_on(now)
-        if cost > left:
+        end = float((_day(now) + 1) * DAY_SECONDS)
+        spent = self.spent_on(now)
+        if cost > day_bytes - spent:
             return end
-        if self.at is None:
+        if self.at is None or spent == 0:
             return now
-        since = max(self.at, begin)
-        return min(end, since + cost * (end - since) / left)
+        return min(end, self.at + self.last * (end - self.at) / (day_bytes - spent + self.last))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
