@@ -110,7 +110,7 @@ async def test_series_of_gone_nodes_end_and_their_zone_s_too(tmp_path: Path) -> 
     store = await open_store(tmp_path)
     monitor = Monitor(Source(nobody, no_certificates, {}))
     metrics = MeshMetrics(Keeping(store, monitor), per_pair=True)
-    monitor._tasks = [asyncio.create_task(asyncio.Event().wait())]
+    monitor._tasks = [asyncio.create_task(asyncio.sleep(3600))]
     try:
         for nodes, zones in (("abc", {"a": "x", "b": "x", "c": "y"}), ("ab", {"a": "x", "b": "x"})):
             monitor.intake.with_nodes(nodes, zones)
