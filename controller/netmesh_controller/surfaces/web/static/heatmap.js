@@ -4,6 +4,8 @@
 
   const { palette, axes, units, theme } = netmesh;
   const TEXT_PIXELS = 40;
+  // A letter of a name beside an axis, with the room between two names.
+  const NAME_PIXELS = 6.8;
   const CONFIG = {
     displaylogo: false,
     responsive: false,
@@ -29,13 +31,16 @@
     const longest = Math.min(28, Math.max(...netmesh.matrix.shortNames(sources).map((name) => name.length), 3));
     const below = Math.min(28, Math.max(...netmesh.matrix.shortNames(targets).map((name) => name.length), 3));
     const narrow = element.clientWidth < 560;
-    const names = targets.length > 6 ? Math.max(14, below * 5.6) : 14;
-    const margin = { l: 22 + longest * 6.6, r: narrow ? 8 : 92, t: 44, b: (narrow ? 96 : 30) + names };
+    const margin = { l: 22 + longest * 6.6, r: narrow ? 8 : 92, t: 44 };
     const room = Math.max(140, element.clientWidth - margin.l - margin.r);
     const most = Math.max(280, Math.min(820, window.innerHeight - 170));
     const each = Math.min(room / targets.length, most / sources.length, 64);
     const inner = { width: Math.min(room, Math.max(each * targets.length, 130)), height: Math.max(each * sources.length, 40) };
-    return { margin, names, inner, narrow, width: element.clientWidth, height: inner.height + margin.t + margin.b };
+    // Names that have no room side by side stand upright.
+    const upright = targets.length > 6 || below * NAME_PIXELS > inner.width / targets.length;
+    const names = upright ? Math.max(14, below * 5.6) : 14;
+    margin.b = (narrow ? 96 : 30) + names;
+    return { margin, names, upright, inner, narrow, width: element.clientWidth, height: inner.height + margin.t + margin.b };
   }
 
   function rowsOf(array, rows, columns) {
@@ -81,7 +86,7 @@
       font: { family: theme.style("--font"), size: 12, color: ink },
       modebar: { color: muted, activecolor: ink, bgcolor: "rgba(0,0,0,0)" },
       xaxis: { ...axis, domain: [0, Math.min(1, share)], range: [-0.5, columns - 0.5], constrain: "domain",
-        ...axes.ticks(names.x, 0, columns - 1, size.inner.width), tickangle: columns > 6 ? -90 : 0,
+        ...axes.ticks(names.x, 0, columns - 1, size.inner.width), tickangle: size.upright ? -90 : 0,
         title: { text: "to", standoff: 6 } },
       yaxis: { ...axis, range: [rows - 0.5, -0.5], ...axes.ticks(names.y, 0, rows - 1, size.inner.height),
         title: { text: "from", standoff: 6 } },

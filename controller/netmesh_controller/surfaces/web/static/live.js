@@ -11,6 +11,13 @@
     mesh: "mesh", events: "events", runs: "runs", run: "run", nodes: "nodes", compare: "compare", sweep: "sweep",
     pair: "pair", diagnosis: "diagnosis",
   };
+  // What to do, where what the controller says does not tell it.
+  const ADVICE = {
+    not_monitoring: "Start the controller without --no-monitor to see this; sweeps and their runs need no monitoring.",
+    standby: "Its pages show the mesh.",
+    no_run: "The page Runs has all that there are.",
+    no_diagnosis: "The page Runs has all that there are.",
+  };
   let current = null;
 
   /** One visit to a page: what it may use, and whether it is still the one that is shown. */
@@ -35,6 +42,10 @@
     return here;
   }
 
+  function sentence({ message, code }) {
+    return `${message.charAt(0).toUpperCase()}${message.slice(1).replace(/\.$/, "")}. ${ADVICE[code] || ""}`.trim();
+  }
+
   /** Does it, and says in the page what went wrong: a token that is missing, or a sentence. */
   async function guarded(here, work) {
     try {
@@ -45,7 +56,7 @@
       const refused = error instanceof api.Refused;
       element("token").hidden = !refused;
       element("problem").hidden = false;
-      element("problem").textContent = refused ? "The token is missing, or is not this controller's." : error.message;
+      element("problem").textContent = refused ? "The token is missing, or is not this controller's." : sentence(error);
       if (refused) element("token-text").focus();
     }
   }
