@@ -73,8 +73,8 @@ async def test_loopback(test: str) -> None:
     assert round_trip.min is not None
     assert round_trip.p50 is not None
     assert 0 < round_trip.min <= round_trip.p50 < 1
-    # A message each millisecond, in the 0.55 s that are measured.
-    assert 200 < round_trip.count <= 560
+    # A message each millisecond, in the half second that is measured: no more than the program had time for.
+    assert 200 < round_trip.count <= 1000 * seconds
     assert reading.values.keys() - {"loss_ratio"} == {
         "round_trip_seconds",
         "jitter_seconds",
