@@ -43,12 +43,13 @@
     const table = document.createElement("table");
     const caption = document.createElement("caption");
     // Of a few pairs most are no worst ones.
-    const places = netmesh.matrix.worst(matrix, found, Math.min(WORST, Math.max(3, Math.floor(found.peers.length / 4))));
+    const places = netmesh.matrix.worst(matrix, found, Math.min(WORST, Math.max(3, Math.floor(found.peers.length / 4))))
+      .filter((at) => matrix.more || matrix.numbers[at] !== 0);
     caption.textContent = `Worst ${places.length} of ${found.peers.length} pairs`;
-    table.append(caption, row(["pair", `${value.label}${matrix.scale.unit ? `, ${matrix.scale.unit}` : ""}`, "of the median"], "th"));
+    table.append(caption, row(["pair", `${value.label}${matrix.scale.unit ? `, ${matrix.scale.unit}` : ""}`, ...(found.middle ? ["of the median"] : [])], "th"));
     for (const at of places) {
-      const share = found.middle ? (matrix.numbers[at] / found.middle).toFixed(2) : "";
-      table.append(row([named(matrix, at), units.text(matrix.numbers[at], matrix.scale), share]));
+      const share = found.middle ? [(matrix.numbers[at] / found.middle).toFixed(2)] : [];
+      table.append(row([named(matrix, at), units.text(matrix.numbers[at], matrix.scale), ...share]));
     }
     element.append(table);
   }
