@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import time
 from contextlib import AsyncExitStack
@@ -14,6 +13,7 @@ from tests.support import hostile
 from tests.support.agents import START_SECONDS, new_identity, running_agent
 from tests.support.cli import Controller
 from tests.support.hostile import Hostile, hostile_agent, stub_of
+from tests.support.peak import peak_of
 
 from netmesh.v1 import agent_pb2
 from netmesh_controller.clients.agents import AgentClient, AgentError, Spec
@@ -135,12 +135,13 @@ async def test_a_stream_that_drips_without_an_end_is_over_in_its_time(tmp_path: 
 
 
 def finished(controller: Controller, folder: Path, *arguments: object) -> tuple[int, str, str, int]:
-    """A command to its end: exit code, stdout, stderr, and the most memory that it had (ru_maxrss, kB)."""
+    """A command to its end: exit code, stdout, stderr, and the most memory that it had (kB)."""
     out, err = folder / "stdout", folder / "stderr"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
             controller.argv(*arguments), env=controller.environment(), stdout=stdout, stderr=stderr
         )
-        _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, out.read_text(), err.read_text(), used.ru_maxrss
+        with peak_of(process.pid) as peak:
+            code = process.wait()
+    assert peak.kilobytes > 0
+    return code, out.read_text(), err.read_text(), peak.kilobytes

@@ -15,6 +15,7 @@ import yaml
 from tests.sim.hub import Hub, simulated
 from tests.sim.rounds import barrier_seconds, sequential_seconds
 from tests.sim.world import World
+from tests.support.peak import peak_of
 
 from netmesh_controller.identity import make_identity
 from netmesh_controller.mesh.ask import ask_from
@@ -101,7 +102,8 @@ async def sweep(world: World, *options: str, port: int = 9410, profile: Path | N
                 pid = process.pid
                 try:
                     # Not asyncio's: its watcher would take the child's usage.
-                    _, status, usage = await asyncio.to_thread(os.wait4, pid, 0)
+                    with peak_of(pid) as peak:
+                        _, status, usage = await asyncio.to_thread(os.wait4, pid, 0)
                 finally:
                     if process.poll() is None:
                         process.kill()
@@ -125,7 +127,7 @@ async def sweep(world: World, *options: str, port: int = 9410, profile: Path | N
             barrier_seconds=barrier_seconds(planned),
             cpu_seconds=usage.ru_utime + usage.ru_stime,
             sweep_cpu_seconds=max(spent, default=0.0) - min(spent, default=0.0),
-            peak_rss_bytes=usage.ru_maxrss * 1024,
+            peak_rss_bytes=peak.kilobytes * 1024,
             most_at_once=hub.most_at_once,
             overlaps=hub.overlaps,
             most_between_zones=hub.most_between_zones,

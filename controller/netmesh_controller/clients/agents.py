@@ -206,7 +206,7 @@ class AgentClient:
             batch_seconds=batch_seconds,
         )
         call: Any = self._stub.RunTest(request, timeout=timeout_seconds)
-        allowance, ended, event = Allowance(), False, None
+        allowance, ended = Allowance(), False
         try:
             while (event := await call.read()) is not _EOF:
                 with self._hearing():
@@ -231,8 +231,6 @@ class AgentClient:
             raise _translated(error, self.address) from error
         finally:
             call.cancel()
-            # Whoever keeps an error of this call keeps this frame.
-            event = None
 
     async def watch_host(
         self, endpoint: str, interval_seconds: float, batch_seconds: float = 0.0
@@ -297,14 +295,10 @@ class AgentClient:
 
     @contextmanager
     def _hearing(self) -> Iterator[None]:
-        wrong = ""
         try:
             yield
         except HeardError as error:
-            wrong = str(error)
-        if wrong:
-            # Raised here, and not while that error is handled: its frames keep the message, which may be large.
-            raise AgentError("tool_output", f"the agent at {self.address} {wrong}")
+            raise AgentError("tool_output", f"the agent at {self.address} {error}") from error
 
     async def _unary(self, method: Any, request: Any, answer_seconds: float = CALL_SECONDS) -> Any:
         try:
