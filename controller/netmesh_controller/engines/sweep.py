@@ -82,6 +82,8 @@ class Sweep:
             zones={node.name: node.zone for node in plan.nodes},
         )
         self._attempts: dict[int, int] = {}
+        # When the agents of a measurement first said that they were busy.
+        self._busy_since: dict[int, float] = {}
         self._ahead: dict[int, tuple[Attempt, asyncio.Task[None]]] = {}
         self._started: dict[int, tuple[Measurement, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -245,7 +247,7 @@ class Sweep:
         if following is None or following.index in self._ahead:
             return
         attempt = self._new_attempt(following, self._attempts.get(following.index, 0) + 1)
-        lease = measurement.seconds + following.seconds + measure.LEASE_MARGIN_SECONDS + HANDOVER_SECONDS
+        lease = _lease_seconds(measurement, following)
 
         async def opening() -> None:
             try:
@@ -275,15 +277,25 @@ class Sweep:
         if reasons and self._absences.keeps(measurement):
             return
         again = self._retries or all(reason.code == "busy" for reason in reasons)
-        if reasons and again and all(may_retry(one.code, self._attempts[measurement.index]) for one in reasons):
+        held = self._held_seconds(measurement, reasons)
+        if reasons and again and all(may_retry(one.code, self._attempts[measurement.index], held) for one in reasons):
             log.info("tried again: %s", reasons[0].message)
             delay = max(retry_delay_seconds(reason.code) for reason in reasons)
             self._spawn(self._requeue(measurement, delay), f"requeue {measurement.index}")
         else:
             # The nodes are free for the next test; nobody waits for the disk.
+            self._busy_since.pop(measurement.index, None)
             self._schedule.finish(measurement.index)
             self._ended.append((measurement, [self._cell(one) for one in evidence]))
             self._any_ended.set()
+
+    def _held_seconds(self, measurement: Measurement, reasons: Sequence[Reason]) -> float:
+        """How long what a killed controller opened there, for tests as long as this one, may yet be held."""
+        now = time.monotonic()
+        if any(reason.code == "busy" for reason in reasons):
+            self._busy_since.setdefault(measurement.index, now)
+        since = self._busy_since.get(measurement.index)
+        return 0.0 if since is None else since + _lease_seconds(measurement, measurement) - now
 
     def _repeat(self, measurement: Measurement) -> None:
         """Adds the next repeat of what is not known well enough yet, while the budget has room for it."""
@@ -389,3 +401,8 @@ class Sweep:
         if self._planned_seconds == 0:
             return 0.0
         return work / self._planned_seconds * self._plan.estimate.expected_seconds
+
+
+def _lease_seconds(running: Measurement, following: Measurement) -> float:
+    """For how long an endpoint of `following` is opened while `running` runs."""
+    return running.seconds + following.seconds + measure.LEASE_MARGIN_SECONDS + HANDOVER_SECONDS

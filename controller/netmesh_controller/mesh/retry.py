@@ -9,9 +9,13 @@ _ATTEMPTS = {"busy": 8, "refused": 3, "tool_failed": 3, "timeout": 2, "agent_los
 _DELAY_SECONDS = {"busy": 2.0}
 
 
-def may_retry(code: str, attempt: int) -> bool:
-    """Whether the cell whose `attempt`-th attempt (1, 2, …) ended with `code` is tried again."""
-    return attempt < _ATTEMPTS.get(code, 1)
+def may_retry(code: str, attempt: int, held_seconds: float = 0.0) -> bool:
+    """Whether the cell whose `attempt`-th attempt (1, 2, …) ended with `code` is tried again.
+
+    `held_seconds` is for how long an agent may yet keep what a controller that was killed had opened there: until then
+    `busy` says nothing of anybody who measures.
+    """
+    return attempt < _ATTEMPTS.get(code, 1) or (code == "busy" and held_seconds > 0)
 
 
 def retry_delay_seconds(code: str) -> float:

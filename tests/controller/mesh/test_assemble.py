@@ -203,6 +203,11 @@ def test_only_what_a_second_try_can_mend_is_tried_again(code: str, attempt: int,
     assert may_retry(code, attempt) is again
 
 
+def test_what_a_killed_controller_holds_is_waited_for() -> None:
+    assert [may_retry("busy", 8, held) for held in (0.1, 0.0, -5.0)] == [True, False, False]
+    assert not may_retry("timeout", 2, 30.0)
+
+
 def under(**changes: object) -> list[Evidence]:
     """A test and its load, on one agent's clock: the load from 99 to 110, the test from 100 to 106.1."""
     shape = {"key": KEY, "attempt": 1, "started_at": "", "duration_seconds": 6.0}
