@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from netmesh_controller.mesh.document import Cell, Node
-from netmesh_controller.mesh.matrix import natural
+from netmesh_controller.mesh.natural import natural
 from netmesh_controller.mesh.statistics.merged import merged_percentiles
 from netmesh_controller.mesh.table import Floats, Table, same_shape, with_reasons
 

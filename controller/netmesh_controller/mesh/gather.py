@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from netmesh_controller.mesh.catalogue import REASONS, TESTS, UNITS
 from netmesh_controller.mesh.document import Cell
+from netmesh_controller.mesh.natural import natural
 from netmesh_controller.mesh.paths import PATHS
 from netmesh_controller.mesh.readings import USUAL, readings_of
 from netmesh_controller.mesh.table import Codes, Floats, Series, Table
@@ -20,7 +21,8 @@ Pair = tuple[str, str]
 
 
 class Gathered:
-    """One series over all pairs. Rows are `names`; columns are the same nodes, or targets outside as they come.
+    """One series over all pairs. Rows are `names`; columns are the same nodes, or targets outside: as they come here,
+    by name in tables.
 
     ValueError where a cell names a node that is not among `names`, KeyError for a path or a test that is not known.
     """
@@ -137,13 +139,19 @@ class Gathered:
         for place, code in self._missing[value].items():
             reasons[place] = self._number(code)
         reasons[counts > 0] = 0
+        targets = self.targets
+        if self._outside:
+            # They came as tests ended, which says nothing; they are shown in natural order.
+            order = sorted(range(len(targets)), key=lambda column: natural(targets[column]))
+            targets = tuple(targets[column] for column in order)
+            values, reasons = np.ascontiguousarray(values[:, order]), np.ascontiguousarray(reasons[:, order])
         return Table(
             self.series,
             value,
             "mean",
             UNITS[value],
             self.names,
-            self.targets,
+            targets,
             values,
             reasons.astype(np.uint8),
             tuple(self._codes),

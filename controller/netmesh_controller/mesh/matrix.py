@@ -5,25 +5,16 @@ Rows are nodes; columns are nodes too, or on a path that leads out of the mesh t
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-
-import numpy as np
 
 from netmesh_controller.mesh.catalogue import TESTS
 from netmesh_controller.mesh.document import Cell, CellKey, Matrix, Node
 from netmesh_controller.mesh.gather import Gathered, Pair
+from netmesh_controller.mesh.natural import natural
 from netmesh_controller.mesh.table import Series, Table
 
-__all__ = ["Gathering", "Pair", "Series", "expected_pairs", "gathered", "in_order", "matrices", "natural", "tables"]
-
-
-def natural(name: str) -> tuple[tuple[str | int, ...], str]:
-    """A sort key that puts node-2 before node-10."""
-    parts = re.split(r"(\d+)", name)
-    # Text and numbers alternate and text comes first, so that two keys always compare like with like.
-    return tuple(int(part) if index % 2 else part for index, part in enumerate(parts)), name
+__all__ = ["Gathering", "Pair", "Series", "expected_pairs", "gathered", "in_order", "matrices", "tables"]
 
 
 def in_order(nodes: Iterable[Node]) -> list[Node]:
@@ -98,7 +89,7 @@ def tables(
         found.setdefault(series, Gathered(series, names))
     made: list[Table] = []
     for series, one in in_place_order(found).items():
-        made.extend(_sorted_targets(table) for table in one.tables((expected or {}).get(series, ())))
+        made += one.tables((expected or {}).get(series, ()))
     return made
 
 
@@ -109,24 +100,6 @@ def matrices(
 ) -> list[Matrix]:
     """The matrices of a run as they stand in its document; see `tables`."""
     return [table.document() for table in tables(nodes, cells, expected)]
-
-
-def _sorted_targets(table: Table) -> Table:
-    """Targets outside of the mesh come as their cells do; they are shown in natural order."""
-    if table.targets == table.sources:
-        return table
-    order = sorted(range(len(table.targets)), key=lambda column: natural(table.targets[column]))
-    return Table(
-        table.series,
-        table.value,
-        table.statistic,
-        table.unit,
-        table.sources,
-        tuple(table.targets[column] for column in order),
-        np.ascontiguousarray(table.values[:, order]),
-        np.ascontiguousarray(table.reasons[:, order]),
-        table.codes,
-    )
 
 
 def _place(series: Series) -> tuple[str, int, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from netmesh_controller.mesh.comparison.shapes import Fact, Side
 from netmesh_controller.mesh.differences import NODES_OWN, flat
-from netmesh_controller.mesh.matrix import natural
+from netmesh_controller.mesh.natural import natural
 
 # What is another one in each run or on each node by nature, or changes while nobody changes anything.
 _OWN: frozenset[str] = NODES_OWN | {

@@ -12,7 +12,7 @@ from netmesh_common.units import scale
 from netmesh_controller.mesh.catalogue import TESTS, UNITS
 from netmesh_controller.mesh.comparison.shapes import Comparison, Effect, Group, Side
 from netmesh_controller.mesh.comparison.significance import means_of
-from netmesh_controller.mesh.matrix import natural
+from netmesh_controller.mesh.natural import natural
 from netmesh_controller.mesh.table import Floats, Series
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 
 from netmesh_controller.mesh.catalogue import MORE_IS_BETTER
-from netmesh_controller.mesh.matrix import natural
+from netmesh_controller.mesh.natural import natural
 from netmesh_controller.mesh.statistics import median
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.grid import Entry, grid

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netmesh_controller.mesh.matrix import natural
+from netmesh_controller.mesh.natural import natural
 
 Floats = NDArray[np.float64]
 # Who has no figure by design is no gap.
