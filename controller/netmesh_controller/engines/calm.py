@@ -7,10 +7,9 @@ from contextlib import aclosing
 
 from netmesh_controller.clients.agents import AgentError
 from netmesh_controller.engines.measure import AgentHandle
-from netmesh_controller.mesh import hostwindow
 from netmesh_controller.mesh.document import Reason
 from netmesh_controller.mesh.fields import Pause
-from netmesh_controller.mesh.hostwindow import Sample
+from netmesh_controller.mesh.hostwindow import Sample, busy_share
 
 # How long a node is looked at, and how long it is waited for.
 LOOK_SECONDS = 1.0
@@ -44,8 +43,7 @@ async def pressure(agent: AgentHandle, pause: Pause, patience_seconds: float = P
 def _share(first: Sample, last: Sample, pause: Pause) -> float | None:
     """The part of all that the node has which is in use, 0 to 1; None where the samples cannot tell."""
     if pause.quantity == "cpu":
-        busy = hostwindow.idle_busy_cores([first, last])
-        return None if busy is None or not last.cpus else busy / len(last.cpus)
+        return busy_share(first, last)
     if not last.memory_total_bytes or last.memory_available_bytes is None:
         return None
     return 1 - last.memory_available_bytes / last.memory_total_bytes

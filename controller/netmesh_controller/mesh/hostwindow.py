@@ -164,6 +164,13 @@ def idle_busy_cores(samples: Sequence[Sample]) -> float | None:
     return None if baseline is None else baseline[0]
 
 
+def busy_share(first: Sample, last: Sample) -> float | None:
+    """The part of a host's cores that was busy between two samples, 0 to 1; None where they cannot tell."""
+    busy = idle_busy_cores([first, last])
+    # By the ticks' rounding all cores may seem to be more than all.
+    return None if busy is None or not last.cpus else min(1.0, busy / len(last.cpus))
+
+
 def host_cost(
     *samples: Sample,
     idle_busy_cores: float | None,

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from netmesh_controller.mesh.hostwindow import Sample, idle_busy_cores
+from netmesh_controller.mesh.hostwindow import Sample, busy_share
 from netmesh_controller.mesh.traffic import stream
 
 DAY_SECONDS = 86400
@@ -179,9 +179,7 @@ def why_busy(first: Sample, last: Sample, *, busy_cpu: float, line_bits_per_seco
     It is busy where more than `busy_cpu` (0 to 1) of its cores are, or where its device carries more than a twentieth
     of its line's rate (not known: 10 Mbit/s) in a direction. What the samples cannot tell is no hindrance.
     """
-    cores = idle_busy_cores([first, last])
-    # By the ticks' rounding all cores may seem to be more than all.
-    part = None if cores is None or not last.cpus else min(1.0, cores / len(last.cpus))
+    part = busy_share(first, last)
     if part is not None and part > busy_cpu:
         return f"{part:.0%} of its cores are busy"
     seconds = last.monotonic_seconds - first.monotonic_seconds
