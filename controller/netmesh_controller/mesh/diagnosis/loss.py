@@ -90,10 +90,8 @@ def _no_room(seen: Seen, direction: Direction) -> tuple[int, float, float]:
     drops, unanswered, sent = 0.0, 0.0, 0.0
     for asked, name in ((direction, "reflector_socket_drops"), (_other(direction), "socket_drops")):
         found = seen.reported("udp-latency", name, asked, instrument="stamp")
-        if found:
-            own, answers = (
-                seen.reported("udp-latency", one, asked, instrument="stamp") or 0.0 for one in ("sent", "received")
-            )
+        own, answers = (seen.reported("udp-latency", one, asked, instrument="stamp") for one in ("sent", "received"))
+        if found and own is not None and answers is not None:
             drops, unanswered, sent = drops + found, unanswered + own - answers, sent + own
     return int(drops), unanswered, sent
 
