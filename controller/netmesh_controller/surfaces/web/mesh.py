@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from aiohttp import web
@@ -133,22 +133,12 @@ def moment(seconds: float) -> str:
 
 
 def _answer(live: Live, sent: Matrix) -> MeshMatrix:
-    matrix = live.table.document()
-    return MeshMatrix.model_construct(
-        path=matrix.path,
-        test=matrix.test,
-        parameters=matrix.parameters,
-        value=matrix.value,
-        statistic=matrix.statistic,
-        unit=matrix.unit,
+    return _matrix(
+        live.table.document(),
+        live.standing,
         window_seconds=live.seconds,
         window_started_at=moment(live.started),
         window_ended_at=moment(live.ended),
-        nodes=_nodes(live.standing),
-        sources=matrix.sources,
-        targets=matrix.targets,
-        values=matrix.values,
-        reasons=matrix.reasons,
         sent=[[None if count is None else int(count) for count in row] for row in sent.values],
     )
 
@@ -162,6 +152,18 @@ def _oldest(found: Bandwidths) -> float:
 def _bandwidth_answer(found: Bandwidths) -> MeshMatrix:
     matrix, ages = found.table.document(), found.ages
     latest = found.now - float(ages[np.isfinite(ages)].min()) if np.isfinite(ages).any() else found.now
+    return _matrix(
+        matrix,
+        found.standing,
+        window_seconds=round(latest - _oldest(found)),
+        window_started_at=moment(_oldest(found)),
+        window_ended_at=moment(latest),
+        sent=[[None] * len(matrix.targets) for _ in matrix.sources],
+        ages=[[None if math.isnan(age) else max(0, int(age)) for age in row] for row in ages.tolist()],
+    )
+
+
+def _matrix(matrix: Matrix, standing: Standing, **more: Any) -> MeshMatrix:
     return MeshMatrix.model_construct(
         path=matrix.path,
         test=matrix.test,
@@ -169,16 +171,12 @@ def _bandwidth_answer(found: Bandwidths) -> MeshMatrix:
         value=matrix.value,
         statistic=matrix.statistic,
         unit=matrix.unit,
-        window_seconds=round(latest - _oldest(found)),
-        window_started_at=moment(_oldest(found)),
-        window_ended_at=moment(latest),
-        nodes=_nodes(found.standing),
+        nodes=_nodes(standing),
         sources=matrix.sources,
         targets=matrix.targets,
         values=matrix.values,
         reasons=matrix.reasons,
-        sent=[[None] * len(matrix.targets) for _ in matrix.sources],
-        ages=[[None if math.isnan(age) else max(0, int(age)) for age in row] for row in ages.tolist()],
+        **more,
     )
 
 

@@ -121,7 +121,7 @@
   /** A gap's code as plotly's text, a line a word; nothing where that has no room: the hatch shows the gap. */
   function gapText(code, pixels) {
     const lines = code.split(/(?<=_)/);
-    return Math.max(...lines.map((line) => line.length)) * (pixels < 50 ? 5.6 : 6.6) <= pixels ? lines.join("<br>") : "";
+    return Math.max(...lines.map((line) => line.length)) * (pixels < 50 ? 5.6 : 6.6) <= pixels ? lines.map(axes.safe).join("<br>") : "";
   }
 
   function prepare(element) {

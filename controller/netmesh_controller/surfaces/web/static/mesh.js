@@ -178,8 +178,9 @@
   function toldOfTests(mesh) {
     const offered = mesh.parameters.offered_bits_per_second;
     const most = offered === null ? "a share of the line's rate" : units.full(offered, units.scaleFor("bits_per_second", "bit/s", [offered]));
-    const old = mesh.ages.flat().filter((seconds) => seconds !== null);
-    const since = old.length ? ` The oldest is ${dom.lasting(Math.max(...old))} old.` : "";
+    // A million ages are too many for the arguments of one call.
+    const oldest = mesh.ages.reduce((most, row) => row.reduce((one, age) => Math.max(one, age ?? -1), most), -1);
+    const since = oldest < 0 ? "" : ` The oldest is ${dom.lasting(oldest)} old.`;
     return `Each test is offered ${most}: a pair that carries all of it may carry more.${since} Drawn again every 5 s.`;
   }
 
