@@ -201,7 +201,10 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
     state: RunState = interrupted or ("complete" if whole else "partial")
     run = prepared.run.model_copy(update={"state": state, "finished_at": utc_now(), "facts": facts})
     await store.put_run(run, nodes)
-    earlier = prepared.history or history_of(await _earlier(store, run.facts.get(HISTORY, ())))
+    earlier = prepared.history
+    if not earlier:
+        # Their matrices are made again, which takes as long as those of this run.
+        earlier = await asyncio.to_thread(history_of, await _earlier(store, run.facts.get(HISTORY, ())))
     found = await asyncio.to_thread(_found, run, nodes, series, earlier, signs=signs)
     await store.put_findings(run.id, found)
     return Ended(run, nodes, found, series, expected, outcomes)
