@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.support.stored import a_cell
 
 from netmesh_common.tls import Certificates
 from netmesh_controller.clients.store import RunNotFoundError, Store, open_store
@@ -36,15 +37,8 @@ def source(name: str) -> Source:
 
 
 def cell(rate: int, value: float) -> Cell:
-    return Cell(
-        path="pod-to-pod",
-        test="tcp-bandwidth",
-        source="a",
-        target="b",
-        repeat=1,
-        attempt=1,
+    return a_cell(
         parameters=Parameters(instrument="iperf3", offered_bits_per_second=rate),
-        outcome="measured",
         started_at="2026-07-01T00:00:00.000+00:00",
         values={"bits_per_second": Summary(mean=value, count=1)},
     )

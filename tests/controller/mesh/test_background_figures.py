@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from tests.support.stored import a_cell
 
 from netmesh_controller.mesh.background.figures import Figures, copied, facts_of, ledger_of, table
 from netmesh_controller.mesh.background.turns import DAY_SECONDS, Allowance, Ledger
@@ -18,13 +19,9 @@ NODES = {name: Node(name=name, facts={"line_rate_bits_per_second": 10**9}) for n
 
 
 def cell(source: str, target: str, minute: int, value: float | None, code: str = "", rate: int = 10**8) -> Cell:
-    return Cell(
-        path="pod-to-pod",
-        test="tcp-bandwidth",
-        source=source,
-        target=target,
-        repeat=1,
-        attempt=1,
+    return a_cell(
+        source,
+        target,
         parameters=Parameters(instrument="iperf3", streams=1, offered_bits_per_second=rate),
         outcome="failed" if value is None else "measured",
         reason=Reason(code=code, message="said") if value is None else None,
