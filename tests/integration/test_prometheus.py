@@ -120,7 +120,11 @@ def test_rules_are_evaluated_and_ask_for_metrics_that_are_there(watched: Watched
         "a rule fails",
     )
     # Labels of one query join to exactly one series of another, and names are of metrics that exist.
-    names = set(watched.prometheus.api("label/__name__/values"))
-    for text in [*(rule["query"] for rule in rules), *queries()]:
-        for name in re.findall(r"(?<![:\w])(?:netmesh|process)_[a-z_]+", text):
-            assert name in names or name in ONLY_AT_TIMES, name
+    texts = [*(rule["query"] for rule in rules), *queries()]
+    asked = {name for text in texts for name in re.findall(r"(?<![:\w])(?:netmesh|process)_[a-z_]+", text)}
+
+    def missing() -> set[str]:
+        return asked - set(watched.prometheus.api("label/__name__/values")) - set(ONLY_AT_TIMES)
+
+    # Rules are evaluated before anything has been scraped, too.
+    watched.prometheus.wait(lambda: not missing(), "metrics that are not there", missing)
