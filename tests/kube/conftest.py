@@ -14,18 +14,21 @@ from tests.kube.installed import Netmesh
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# What makes and ends a cluster by itself goes before the session's, what puts netmesh in and out before what uses it;
-# what netmesh's rights were used for is read last.
-_FIRST = ("test_programs", "test_leftovers", "test_cluster", "test_smoke", "test_install")
-_LAST = ("test_rights",)
+# What makes and ends a cluster by itself goes before the session's; what puts netmesh in and out, or makes its
+# certificates and controller anew, before what uses it; what its rights were used for is read when all have used them.
+# The API server of `api` comes after what measures, since it stays until the session's end. None: every other module.
+_ORDER = (
+    *("test_programs", "test_leftovers", "test_cluster", "test_smoke", "test_install", "test_rotation"),
+    *(None, "test_rights", "api"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the modules in their order."""
 
     def place(item: pytest.Item) -> int:
-        name = item.path.stem
-        return _FIRST.index(name) - len(_FIRST) if name in _FIRST else int(name in _LAST)
+        name = "api" if item.path.parent.name == "api" else item.path.stem
+        return _ORDER.index(name if name in _ORDER else None)
 
     items.sort(key=place)
 

@@ -14,14 +14,19 @@ from tests.kube.installed import Netmesh
 
 pytestmark = pytest.mark.timeout(900)
 
+DIAGNOSIS_SECONDS = 600
 
 _EVERY_TENTH = ("-m", "statistic", "--mode", "nth", "--every", "10", "--packet", "0", "-j", "DROP")
 
 
 def _diagnosed(netmesh: Netmesh, source: str, target: str) -> dict[str, Any]:
-    answer = netmesh("diagnose", source, target, "--format", "json")
-    assert answer.code in (0, 3, 5), answer.stderr
-    found: dict[str, Any] = json.loads(answer.stdout)
+    running = netmesh.start("diagnose", source, target, "--format", "json")
+    try:
+        said, errors = running.communicate(timeout=DIAGNOSIS_SECONDS)
+    finally:
+        running.kill()
+    assert running.returncode in (0, 3, 5), errors
+    found: dict[str, Any] = json.loads(said)
     return found
 
 
@@ -49,5 +54,6 @@ def test_a_diagnosis_from_outside_goes_through_a_service_and_leaves_none(netmesh
 
 def test_packets_that_a_node_drops_are_the_verdict(lossy: Netmesh) -> None:
     found = _diagnosed(lossy, "node-1", "node-3")
-    assert "loss_on_path" in {verdict["code"] for verdict in found["verdicts"]}
+    lost = [verdict for verdict in found["verdicts"] if verdict["code"] == "loss_on_path"]
+    assert [verdict["where"] for verdict in lost] == [{"source": "node-1", "target": "node-3"}], found["verdicts"]
     lossy.wait_clean()

@@ -1,4 +1,4 @@
-"""What happens to a sweep when nodes, agents, the API server or the controller go and come."""
+"""What happens to a sweep when nodes, the API server or the controller go and come; test_smoke.py kills an agent."""
 
 from __future__ import annotations
 
@@ -57,6 +57,12 @@ def three(netmesh: Netmesh) -> Iterator[Netmesh]:
     netmesh.wait_ready()
 
 
+def _victim(netmesh: Netmesh) -> tuple[int, str]:
+    """The number and name of a node that the controller is not on, which would go with it; the last such."""
+    taken = set(netmesh.pods("controller"))
+    return max((int(name.rpartition("-")[2]), name) for name in NODES if name not in taken)
+
+
 def _check(document: RunDocument, away: str, reasons: set[str]) -> None:
     """Pairs without that node have values; the others a value or one of these reasons."""
     for cell in document.cells:
@@ -67,24 +73,18 @@ def _check(document: RunDocument, away: str, reasons: set[str]) -> None:
     assert min(figures(document, "tcp-bandwidth", "bits_per_second")) > 1e6
 
 
-def test_a_node_that_is_cordoned_is_measured_while_it_answers(three: Netmesh) -> None:
-    running = Running(three, "cordoned")
-    three.cluster.kubectl("cordon", "node-2")
-    document = running.end(0)
-    assert pairs(document, "pod-to-pod", "tcp-bandwidth") == every_pair(local=True)
-
-
 def test_a_node_that_is_drained_and_removed_is_away_and_not_failed(three: Netmesh) -> None:
     running = Running(three, "removed")
     cluster = three.cluster
-    cluster.kubectl("drain", "node-2", "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=60s")
-    node = cluster.nodes[2]
+    index, victim = _victim(three)
+    cluster.kubectl("drain", victim, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=60s")
+    node = cluster.nodes[index]
     node.kubelet.stop(signal.SIGKILL)
-    cluster.kubectl("delete", "node", "node-2")
+    cluster.kubectl("delete", "node", victim)
     try:
         document = running.end(3)
-        _check(document, "node-2", {"agent_away"})
-        raised = {finding.kind for finding in document.findings if "node-2" in str(finding.where)}
+        _check(document, victim, {"agent_away"})
+        raised = {finding.kind for finding in document.findings if victim in str(finding.where)}
         assert not raised & {"slow_node", "slow_pair", "lossy_node", "lossy_pair"}
     finally:
         node.kubelet.start()
@@ -94,13 +94,16 @@ def test_a_node_that_is_drained_and_removed_is_away_and_not_failed(three: Netmes
     assert pairs(again, "pod-to-pod", "tcp-connect") == every_pair(local=True)
 
 
-def test_a_node_that_joins_during_a_sweep_is_part_of_the_next(three: Netmesh) -> None:
+def test_a_node_that_is_cordoned_is_measured_and_one_that_joins_is_part_of_the_next_sweep(three: Netmesh) -> None:
     running = Running(three, "joined")
+    three.cluster.kubectl("cordon", "node-2")
     three.cluster.add_node(4, three.images)
     three.cluster.wait_ready()
     try:
         document = running.end(0)
         assert {node.name for node in document.nodes} == set(NODES)
+        assert pairs(document, "pod-to-pod", "tcp-bandwidth") == every_pair(local=True)
+        three.cluster.kubectl("uncordon", "node-2")
         three.wait_ready()
         more = three.sweep("--tests", "tcp-connect", "--duration", "1s")
         assert gaps(more) == []
@@ -111,12 +114,13 @@ def test_a_node_that_joins_during_a_sweep_is_part_of_the_next(three: Netmesh) ->
 
 def test_a_node_that_is_cut_off_fails_with_a_reason_and_comes_back(three: Netmesh) -> None:
     running = Running(three, "cut")
-    three.cluster.plug(3, up=False)
+    index, victim = _victim(three)
+    three.cluster.plug(index, up=False)
     try:
-        wait_until("node-3 is NotReady", lambda: "node-3" not in three.cluster.ready_nodes(), 90)
+        wait_until(f"{victim} is NotReady", lambda: victim not in three.cluster.ready_nodes(), 90)
     finally:
-        three.cluster.plug(3, up=True)
-    _check(running.end(0, 3), "node-3", {"agent_lost", "unreachable", "agent_away", "timeout", "tool_failed"})
+        three.cluster.plug(index, up=True)
+    _check(running.end(0, 3), victim, {"agent_lost", "unreachable", "agent_away", "timeout", "tool_failed"})
     three.cluster.wait_ready()
     three.wait_ready()
     assert gaps(three.sweep("--tests", "tcp-connect", "--duration", "1s")) == []
@@ -168,10 +172,3 @@ def test_a_controller_whose_pod_is_deleted_says_that_the_run_is_gone(three: Netm
     three.wait_ready()
     logs = three.cluster.kubectl("logs", "-n", NAMESPACE, "deployment/netmesh-controller")
     assert "as long as" in logs  # results live as long as the pod: said at start
-
-
-def test_an_agent_whose_pod_dies_is_lost_and_found(three: Netmesh) -> None:
-    running = Running(three, "agent")
-    victim = three.pods("agent")["node-2"]["metadata"]["name"]
-    three.cluster.kubectl("delete", "pod", victim, "-n", NAMESPACE, "--grace-period=0", "--force")
-    _check(running.end(0, 3), "node-2", {"agent_lost", "agent_away", "unreachable"})

@@ -105,6 +105,7 @@ class ControlPlane:
             "--allow-privileged=true",
             f"--audit-policy-file={_AUDIT_POLICY}",
             f"--audit-log-path={self.audit_log}",
+            "--audit-log-maxsize=0",  # else a new file begins at 100 MB, and what was asked before is not seen
             "--shutdown-delay-duration=0s",
         ]
 
