@@ -20,7 +20,7 @@ from .control_plane import ControlPlane
 from .node import Node
 from .node_files import kube_proxy_configuration
 from .pki import Pki
-from .processes import end_cgroup, make_cgroup, members, run, started_at, wait_until
+from .processes import end_cgroup, make_cgroup, members, run, started_at, wait_until, weigh
 from .settings import API_PORT, CGROUP, CONTROL_PLANE_V4, PROXY_MODES, ClusterError, NodeAddresses, state_folder
 
 NODES = (1, 2, 3)
@@ -200,6 +200,7 @@ class Cluster:
     def _start(self, archives: tuple[Path, ...]) -> None:
         machine.save(self.folder / "before.json")
         make_cgroup(f"{CGROUP}/system")
+        weigh(CGROUP, len(NODES) + 1)  # each node and the control plane as one process
         self._pki.make()
         self._pki.kubeconfig("admin", "admin", ("system:masters",))
         self._pki.kubeconfig("kube-proxy", "system:kube-proxy")

@@ -56,6 +56,14 @@ def make_cgroup(name: str) -> None:
                     (group / file).write_text((parent / file).read_text())
 
 
+def weigh(name: str, processes: int) -> None:
+    """Gives a control group the share of busy CPUs that so many processes have; it has one's, whatever is in it."""
+    for top in hierarchies():
+        for file, one in (("cpu.shares", 1024), ("cpu.weight", 100)):
+            if (top / name / file).exists():
+                (top / name / file).write_text(str(processes * one))
+
+
 def members(name: str = CGROUP) -> set[int]:
     """Pids in a control group and all groups below it."""
     pids: set[int] = set()
