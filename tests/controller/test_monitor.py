@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from netmesh.v1 import agent_pb2
+from netmesh_common.tasks import cancelled
 from netmesh_common.tls import Certificates
 from netmesh_controller.clients.agents import AgentClient
 from netmesh_controller.clients.store import open_store
@@ -104,6 +105,71 @@ async def test_probes_to_who_has_not_told_of_a_window_are_no_loss() -> None:
         monitor.intake.report(members[name], report)
     assert monitor.intake.counts.taken == 2
     assert monitor._silent(begun, begun + 12) == [2]
+
+
+async def test_what_an_agent_tells_of_another_time_is_left_out_and_its_clock_is_the_reason() -> None:
+    monitor = Monitor(Source(nobody, no_certificates, {}))
+    member = Member("a", cast(AgentClient, None), None, "a:1", {}, (), 1, None, versions={1: ("b",)})
+    monitor._found = Found({"a": member}, {})
+    monitor.intake.with_nodes("ab", dict.fromkeys("ab"))
+    begun = monitor.intake.rolling.filling.started
+
+    def tells(window: int, ahead: int) -> str | None:
+        """The reason for what is not known of it, after a report of a clock that is ahead by so many seconds."""
+        sent = {"sent": [10], "measured": [1], "network_nanoseconds": [1000]}
+        ended = (begun + 5 + ahead) * 10**9
+        report = agent_pb2.ProbeReport(
+            instance="i", window=window, version=1, ended_unix_nanoseconds=ended, seconds=10, **sent
+        )  # type: ignore[arg-type]  # of each field its own
+        monitor.intake.report(member, report)
+        monitor._told = monitor.intake.told
+        reason = monitor._stands().missing.get("a")
+        return None if reason is None else f"{reason.code}: {reason.message}"
+
+    assert tells(1, 0) is None
+    sent = monitor.intake.rolling.filling.sent.sum()
+    assert sent == 10
+    monitor.intake.close()
+    for window, ahead, way in ((2, 3600, "ahead of"), (3, -3600, "behind")):
+        told = tells(window, ahead)
+        assert told is not None
+        assert told.startswith("refused: a: what its agent tells is left out: its clock was set, and is 3")
+        assert told.endswith(f" s {way} the controller's")
+    # Nothing of these is in a window, of now or of an hour ago.
+    assert (monitor.intake.counts.refused["clock"], monitor.intake.counts.late) == (2, 0)
+    assert monitor.intake.rolling.filling.sent.sum() == 0
+    assert tells(4, BASE_SECONDS) is None
+    assert monitor.intake.rolling.filling.sent.sum() == 10
+
+
+@pytest.mark.parametrize("step", [3600, -3600])
+async def test_windows_begin_anew_when_the_controller_s_clock_is_set(
+    step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Closed] = []
+    monitor = Monitor(Source(nobody, no_certificates, {}), on_closed=closed.append)
+    now, ahead = time.time_ns, 0
+    monkeypatch.setattr(time, "time_ns", lambda: now() + ahead * 10**9)
+    monkeypatch.setattr(time, "time", lambda: time.time_ns() / 1e9)
+    monkeypatch.setattr("netmesh_controller.engines.monitor.CLOCK_SECONDS", 0.01)
+    monitor.intake = Intake(lambda _: None, now=time.time)
+    member = Member("a", cast(AgentClient, None), None, "a:1", {}, (), 1, None, base=int(time.time()))
+    member.is_silent(time.time())
+    member.is_heard(time.time() + 1)
+    monitor._found = Found({"a": member}, {})
+    closing = asyncio.create_task(monitor._close_windows())
+    try:
+        await asyncio.sleep(0)  # it begins
+        before = len(closed)
+        ahead = step
+        async with asyncio.timeout(20):
+            while abs(monitor.intake.rolling.filling.started - time.time()) > 2 * BASE_SECONDS:
+                await asyncio.sleep(0.01)
+        # An hour that never was is nobody's gap, and what comes then is not of a time before.
+        assert len(closed) <= before + 1
+        assert (member.base, member.was_silent(0.0, time.time() + 1)) == (0, False)
+    finally:
+        await cancelled(closing)
 
 
 async def test_series_of_gone_nodes_end_and_their_zone_s_too(tmp_path: Path) -> None:

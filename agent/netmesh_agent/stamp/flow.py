@@ -28,6 +28,8 @@ _ONE = struct.Struct("@q")
 
 # A reflector that counts from the start again is a new one; a number this far behind is not reordering.
 _REORDERING = 64
+# A reflector may read a clock of coarse ticks.
+_COARSE_NANOSECONDS = 100_000_000
 
 
 class Flow:
@@ -41,7 +43,9 @@ class Flow:
     __slots__ = (
         "_answers",
         "_capacity",
+        "_clock_set",
         "_cursor",
+        "_discarded",
         "_end",
         "_forward_duplicates",
         "_highest",
@@ -72,6 +76,9 @@ class Flow:
         self.sequence = 0
         self._cursor = 0
         self._end: int | None = None
+        # Of the last time that this host's clock was set: the first probe that was under way, and the first after.
+        self._discarded = (0, 0)
+        self._clock_set = False
         self._highest = -1
         self._highest_reflected = -1
         self._reflected = 0
@@ -132,8 +139,9 @@ class Flow:
         if number == sequence and _ONE.unpack_from(self._ring, base + _T4_AT)[0]:
             self._duplicate(base, mine)
         elif number != sequence or sequence < self._cursor:
-            # It was settled, and counted as lost.
-            self.window.late += 1
+            # It was settled, and counted as lost; or it was discarded, and counts nowhere.
+            if not self._discarded[0] <= sequence < self._discarded[1]:
+                self.window.late += 1
             self._reflected += 1
         else:
             self._reflected += 1
@@ -180,11 +188,19 @@ class Flow:
             _ONE.pack_into(self._ring, base + _FOLLOW_UP_AT, t3)
 
     def discard(self) -> None:
-        """Counts no probe that is under way: this host's clock was set, and times before and after do not compare."""
-        under_way = self.sequence - self._cursor
-        self.window.discarded += under_way
-        self.window.sent -= under_way
-        self._cursor = self.sequence
+        """Counts no probe that is under way: this host's clock was set, and times before and after do not compare.
+
+        One-way delays of this window are not known: of a clock that had to be set nobody knows how far off it was.
+        """
+        under_way = (self.sequence if self._end is None else self._end) - self._cursor
+        if under_way > 0:
+            self.window.discarded += under_way
+            self.window.sent -= under_way
+            # Where those went missing is not told apart from where others did.
+            self.window.forward_lost = self.window.return_lost = None
+            self._discarded = (self._cursor, self.sequence)
+            self._cursor = self.sequence
+        self._clock_set = True
 
     def settle(self, now: int, *, eager: bool = False) -> None:
         """Works out what became of the probes that are due for it at `now`, in the order in which they were sent.
@@ -228,7 +244,12 @@ class Flow:
         if not (left and back_at and answered and arrived):
             window.incomplete += 1
             return
-        network = (back_at - left) - (answered - arrived)
+        held = answered - arrived
+        if not -_COARSE_NANOSECONDS <= held <= back_at - left + _COARSE_NANOSECONDS:
+            # The reflector's clock was set between the two: it cannot have had the probe for longer than it was away.
+            window.incomplete += 1
+            return
+        network = (back_at - left) - held
         window.network.append(network)
         window.host.append(t4 - t1 - network)
         window.forward.append(arrived - left)
@@ -272,6 +293,8 @@ class Flow:
             window.forward_lost = window.return_lost = None
         window.transmit_kernel, window.receive_kernel = self.transmit_kernel, self.receive_kernel
         window.reflector_kernel, window.follow_up = self.reflector_kernel, self.follow_up
+        if self._clock_set:
+            one_way_error_nanoseconds, self._clock_set = None, False
         window.one_way_error_nanoseconds = one_way_error_nanoseconds
         if one_way_error_nanoseconds is None:
             window.forward, window.back = longs(), longs()

@@ -60,7 +60,8 @@ def report(windows: list[Window], ports: list[int], seconds: float, drops: int =
         values["loss_ratio"] = values["return_loss_ratio"] = None
     if unsent:
         values["loss_ratio"] = values["forward_loss_ratio"] = None
-    values["messages_per_second"] = total.received / seconds
+    # Of what was discarded nobody knows how much was answered.
+    values["messages_per_second"] = None if total.discarded else total.received / seconds
     values["duplicate_packets"] = total.duplicates
     values["out_of_order_packets"] = total.out_of_order
     values["late_packets"] = total.late

@@ -15,6 +15,7 @@ from netmesh_agent.stamp.ledger import Ledger
 from netmesh_agent.stamp.packets import OPEN_SSID_AT, SEALED_BYTES, SEALED_SSID_AT, sealed_well
 from netmesh_agent.stamp.reflection import Received, Session
 from netmesh_agent.stamp.timestamps import encode_error_estimate
+from netmesh_common.clockwatch import ClockWatch
 
 # One sender's source ports at a time; a sender that was started anew pushes out the ports that are silent longest.
 SESSIONS_PER_PEER = 64
@@ -64,6 +65,8 @@ class Reflector:
         self._ptp = ptp
         self._error = encode_error_estimate(None, ptp=ptp)
         self._error_until = 0
+        self._clock = ClockWatch()
+        self._clock_sets = 0
         self._provisions: dict[tuple[bytes | None, int], _Provision] = {}
         self._sessions: dict[bytes, Session] = {}
         self._ports: list[_Port] = []
@@ -157,8 +160,18 @@ class Reflector:
         """Requests that the sockets had no room for."""
         return sum(kernel.dropped(port.sock) for port in self._ports)
 
-    def error_estimate(self, now: int) -> int:
+    def clock_sets(self) -> int:
+        """How often this host's clock has been set up to now. After that nobody knows for a while how far it is off."""
+        sets = self._clock.look()
+        if sets != self._clock_sets:
+            self._clock_sets = sets
+            self._error = encode_error_estimate(None, ptp=self._ptp)
+            self._error_until = time.monotonic_ns() + CLOCK_SECONDS * 1_000_000_000
+        return sets
+
+    def error_estimate(self) -> int:
         """This host's error estimate as it goes on the wire, renewed every `CLOCK_SECONDS`."""
+        now = time.monotonic_ns()
         if now >= self._error_until:
             self._error = encode_error_estimate(self._clock_error(), ptp=self._ptp)
             self._error_until = now + CLOCK_SECONDS * 1_000_000_000
@@ -219,6 +232,10 @@ class _Port:
         self._batch: list[Session | None] = [None] * BATCH
         self._sequences = [0] * BATCH
         self._times = [0] * BATCH
+        # How often the clock had been set when all that had come was answered.
+        self._clock_sets = reflector.clock_sets()
+        # And when the stamps of what had been sent were read.
+        self._stamped_sets = self._clock_sets
 
     def ready(self) -> int:
         """Answers what has come, up to a batch; returns how many packets it was."""
@@ -229,10 +246,16 @@ class _Port:
         if not count:
             # A further stamp of a packet, or one of a numbering before: left there, it would wake us again and again.
             self._read_stamps()
+            self._clock_sets = self.reflector.clock_sets()
             return 0
-        arrived = time.time_ns()
         reflector = self.reflector
-        error = reflector.error_estimate(arrived)
+        # Where the clock was set since, the kernel's arrivals may be of the clock before: they are none.
+        sets = reflector.clock_sets()
+        same_clock = sets == self._clock_sets
+        if count < BATCH:
+            self._clock_sets = sets
+        arrived = time.time_ns()
+        error = reflector.error_estimate()
         payload, names, slot_bytes, name_bytes = (
             incoming.payload,
             incoming.names,
@@ -250,7 +273,8 @@ class _Port:
             batch[slot] = None
             if session is None:
                 continue
-            received = Received(stamp or arrived, stamp != 0, ttl, tos)
+            kernel_stamp = stamp if same_clock else 0
+            received = Received(kernel_stamp or arrived, kernel_stamp != 0, ttl, tos)
             now = time.time_ns()
             sequence = session.sequence
             reply = session.reflect(payload, start, length, received, error, now)
@@ -265,7 +289,7 @@ class _Port:
             if session.reply_tos:
                 self._outgoing.mark(slot, session.reply_tos)
                 marked.append(slot)
-            if not stamp:
+            if not kernel_stamp:
                 reflector.counts.without_stamp += 1
         reflector.counts.refused += count - answered
         if answered:
@@ -305,7 +329,17 @@ class _Port:
 
     def _read_stamps(self) -> None:
         """Keeps true transmit times for the answers that will carry them."""
-        for session, sequence, stamp in self._ledger.stamped(self._stamps.read(self.descriptor)):
+        stamps = self._stamps.read(self.descriptor)
+        if not stamps:
+            return
+        sets = self.reflector.clock_sets()
+        if sets != self._stamped_sets:
+            # T2 of what was sent since they were read last may be of another clock than T3: none of these is told.
+            self._stamped_sets = sets
+            kernel.restart_numbering(self.sock)
+            self._ledger.restart()
+            return
+        for session, sequence, stamp in self._ledger.stamped(stamps):
             session.follow_ups.append((sequence, stamp))
 
 

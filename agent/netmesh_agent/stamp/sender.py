@@ -18,10 +18,9 @@ from netmesh_agent.stamp.link import Link
 from netmesh_agent.stamp.sending import SendingPort
 from netmesh_agent.stamp.timestamps import NANOSECONDS, encode_error_estimate
 from netmesh_agent.stamp.window import Window
+from netmesh_common.clockwatch import ClockWatch
 
 CLOCK_SECONDS = 16
-# A clock was set when it moved by more than this beyond what two readings of it can be apart: slewing is slower.
-_CLOCK_SET_NANOSECONDS = 1_000_000
 _END_OF_TIME = (1 << 63) - 1
 # Packets that end a test, on each source port: at most so many, so many at once, at this pace.
 _CLOSING_PROBES, _CLOSING_AT_ONCE, _CLOSING_SECONDS = 128, 4, 0.02
@@ -102,7 +101,9 @@ class Sender:
         self._queue: list[tuple[float, int, Peer]] = []
         self._added = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._offset: tuple[int, int] | None = None
+        self._peers: set[Peer] = set()
+        self._clock = ClockWatch()
+        self._clock_sets = 0
         self.latest_seconds = 0.0
 
     @property
@@ -126,6 +127,7 @@ class Sender:
                     port,
                     ptp=self._ptp,
                     slot_bytes=self._slot_bytes,
+                    before_reading=self._watch_clock,
                     wakes=not self._reads_on_tick,
                 )
             )
@@ -171,6 +173,7 @@ class Sender:
         start = asyncio.get_running_loop().time() + self._added * _GOLDEN % 1 * interval_seconds
         peer = Peer(links, interval_seconds, start, timeout_seconds, jitter=jitter, same_clock=same_clock)
         self._added += 1
+        self._peers.add(peer)
         heapq.heappush(self._queue, (start, self._added, peer))
         if self._timer is None:
             self._schedule()
@@ -180,6 +183,7 @@ class Sender:
         """Probes it no longer; answers that are under way are not counted."""
         for sending, link in zip(self._ports, peer.links, strict=True):
             sending.remove(link)
+        self._peers.discard(peer)
         self._queue = [entry for entry in self._queue if entry[2] is not peer]
         heapq.heapify(self._queue)
 
@@ -190,13 +194,15 @@ class Sender:
 
     def take(self, peer: Peer) -> list[Window]:
         """What became of the probes of each source port since the last call."""
+        self._watch_clock()
         return peer.take(time.time_ns(), self._error_seconds)
 
     def take_all(self, peers: list[Peer]) -> list[list[Window]]:
         """The same for many peers, as soon as it is known: what waits in the sockets is read first."""
-        now = time.time_ns()
         for port in self._ports:
             port.drain()
+        self._watch_clock()
+        now = time.time_ns()
         return [peer.take(now, self._error_seconds, eager=True) for peer in peers]
 
     async def finish(self, peer: Peer) -> list[Window]:
@@ -222,6 +228,7 @@ class Sender:
         # A process that did not run for a while has not read all that came in time.
         for port in self._ports:
             port.drain()
+        self._watch_clock()
         self.remove(peer)
         return peer.take(_END_OF_TIME, self._error_seconds)
 
@@ -243,6 +250,7 @@ class Sender:
         self._waiting.close()
         self._ports.clear()
         self._queue.clear()
+        self._peers.clear()
 
     def _schedule(self) -> None:
         """The next tick on the grid."""
@@ -293,17 +301,16 @@ class Sender:
 
     def _watch_clock(self) -> None:
         """Discards what is under way when the clock was set, and renews the clock's error."""
-        before = time.monotonic_ns()
-        wall = time.time_ns()
-        apart = time.monotonic_ns() - before
-        offset, last = wall - before, self._offset
-        self._offset = offset, apart
-        if last is not None and abs(offset - last[0]) > apart + last[1] + _CLOCK_SET_NANOSECONDS:
-            for _, _, peer in self._queue:
+        sets = self._clock.look()
+        if sets != self._clock_sets:
+            self._clock_sets = sets
+            # What was said of it is of the clock as it was.
+            self._error_until = 0
+            for peer in self._peers:
                 for link in peer.links:
                     link.flow.discard()
-        if before >= self._error_until:
+        if time.monotonic_ns() >= self._error_until:
             error = self._error_estimate()
-            for _, _, peer in self._queue:
+            for peer in self._peers:
                 for link in peer.links:
                     link.state_error(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import Callable
 
 from netmesh_agent.stamp import kernel
 from netmesh_agent.stamp.datagrams import BATCH, SLOT_BYTES, Incoming, Outgoing, TransmitStamps
@@ -19,11 +20,20 @@ class SendingPort:
     """Sends the probes of many links from one source port, and reads what comes back.
 
     `foreign` counts packets that are no answers, `unsent` probes that the kernel refused to send. A packet takes up to
-    `slot_bytes`. One that does not `wake` is read by whoever calls `drain`.
+    `slot_bytes`. `before_reading` is called before what came is looked at. One that does not `wake` is read by whoever
+    calls `drain`.
     """
 
     def __init__(
-        self, family: int, address: str, port: int, *, ptp: bool, slot_bytes: int = SLOT_BYTES, wakes: bool = True
+        self,
+        family: int,
+        address: str,
+        port: int,
+        *,
+        ptp: bool,
+        slot_bytes: int = SLOT_BYTES,
+        before_reading: Callable[[], None] = lambda: None,
+        wakes: bool = True,
     ) -> None:
         self.family = family
         self._ptp = ptp
@@ -49,6 +59,7 @@ class SendingPort:
         self._times = [0] * BATCH
         self._filled = 0
         self._ledger: Ledger[Link] = Ledger()
+        self._before_reading = before_reading
         self._wakes = wakes
         if wakes:
             asyncio.get_running_loop().add_reader(self._descriptor, self._ready)
@@ -124,6 +135,7 @@ class SendingPort:
             # A further stamp of a packet, or one of a numbering before: left there, it would wake us again and again.
             self._read_stamps()
             return 0
+        self._before_reading()
         now = time.time_ns()
         payload, names, slot_bytes, name_bytes = (
             incoming.payload,

@@ -106,6 +106,8 @@ class Stamp:
         answer = _answer(output)
         if answer is None or not isinstance(answer.get("values"), dict):
             return _failed(answer, output)
+        if not answer["received"] and answer["discarded"]:
+            return Failure("tool_failed", "STAMP: this host's clock was set, and no probe was left that could be timed")
         if not answer["received"]:
             return Failure("unreachable", f"none of {answer['sent']} STAMP probes was answered")
         found = answer["values"]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from netmesh_common.clockwatch import ClockWatch
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_common.tls import CertificateError
 from netmesh_controller.clients.agents import AgentError
@@ -42,6 +43,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 5.0
 # Reports of a window come within this of its end; later ones are late.
 GRACE_SECONDS = 2.0
+# How soon it is seen that the clock was set.
+CLOCK_SECONDS = 1.0
 # A node that is new or was started again is given this long before anything is said of it.
 FRESH_SECONDS = 30.0
 BACK_OFF_SECONDS = (0.5, 15.0)
@@ -120,16 +123,20 @@ class Monitor:
     async def lead(self, term: int) -> None:
         """Watches from now on."""
         await self.stand_by()
-        # Windows begin now: what lies between the last time it led and this one is nobody's gap, and another's to tell.
-        self.intake.begin()
-        self._beside.clear()
-        self.standing = Standing()
+        self._begin()
         self._members = Members(self._source, term)
         self._tasks = [
             guarded_task(self._follow(), name="members of the mesh"),
             guarded_task(self._close_windows(), name="windows of the mesh"),
             guarded_task(self._own.watch(), name="own tests"),
         ]
+
+    def _begin(self) -> None:
+        """Windows begin now: what lies between the last ones and these is nobody's gap, and another's to tell."""
+        self.intake.begin()
+        self._own.forget()
+        self._beside.clear()
+        self.standing = Standing()
 
     async def stand_by(self) -> None:
         """Watches no more; the agents go on until their lease ends."""
@@ -281,9 +288,21 @@ class Monitor:
         return Reason(code="agent_lost", message=f"{node}: {said}")
 
     async def _close_windows(self) -> None:
+        clock = ClockWatch()
+        sets = clock.look()
         while True:
             ends = self.intake.rolling.filling.started + BASE_SECONDS
-            await asyncio.sleep(max(0.0, ends + GRACE_SECONDS - time.time()))
+            left = ends + GRACE_SECONDS - time.time()
+            if (now := clock.look()) != sets:
+                sets = now
+                log.warning("this host's clock was set: the windows of the mesh begin anew")
+                self._begin()
+                for member in self._found.members.values():
+                    member.forget_times(time.time())
+                continue
+            if left > 0:
+                await asyncio.sleep(min(left, CLOCK_SECONDS))
+                continue
             silent = self._silent(ends - BASE_SECONDS, ends + GRACE_SECONDS)
             without_losses_to(self.intake.rolling.filling, np.array(silent, dtype=np.intp))
             cursors = self.intake.cursors()
@@ -338,6 +357,10 @@ class Monitor:
                 probed[places[name], [places[peer] for peer in peers if peer in places]] = True
             if member.reason is not None:
                 missing[name] = member.reason
+            elif name not in self._told and member.clock is not None:
+                missing[name] = Reason(
+                    code="refused", message=f"{name}: what its agent tells is left out: {member.clock}"
+                )
             elif name not in self._told and now < member.fresh_until:
                 missing[name] = Reason(code="not_scheduled", message=f"{name}: its agent has just begun to probe")
             elif name not in self._told:

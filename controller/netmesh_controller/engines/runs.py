@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -21,7 +22,17 @@ from netmesh_controller.mesh.alone import ALONE, measured_again
 from netmesh_controller.mesh.ask import Ask, AskError, ask_from
 from netmesh_controller.mesh.discard import TEST as LOSSY_TEST
 from netmesh_controller.mesh.discard import Lossy
-from netmesh_controller.mesh.document import Cell, Finding, Node, PlanRecord, Reason, Run, RunDocument, RunState
+from netmesh_controller.mesh.document import (
+    SECONDS,
+    Cell,
+    Finding,
+    Node,
+    PlanRecord,
+    Reason,
+    Run,
+    RunDocument,
+    RunState,
+)
 from netmesh_controller.mesh.findings import Signs, find
 from netmesh_controller.mesh.gather import Gathered
 from netmesh_controller.mesh.matrix import Gathering, Pair, Series, expected_pairs, gathered, matrices, tables
@@ -40,7 +51,8 @@ class Prepared:
     """A run that is ready to start: its record, its plan, and the plan of what is still to do.
 
     `alone` takes up what is measured again before findings are stated, `repeating` decides what is repeated beyond
-    the plan, `history` has the tables of earlier runs of the same mesh.
+    the plan, `history` has the tables of earlier runs of the same mesh. `began`: when a run that is new did, on the
+    monotonic clock.
     """
 
     run: Run
@@ -50,6 +62,7 @@ class Prepared:
     alone: Alone
     repeating: Repeating | None = None
     history: History = ()
+    began: float | None = None
 
 
 def utc_now() -> str:
@@ -64,7 +77,7 @@ def prepare(
     plan = make_plan(ask, survey.nodes, unreachable=survey.unreachable, services=survey.has_services)
     known = {**facts, "shared_host": survey.shared_host, "remarks": list(survey.remarks)}
     run = new_run(asked, plan.ask.model_dump(mode="json"), name=name, facts=known)
-    return Prepared(run, survey, plan, plan, Alone(plan), _repeating(ask))
+    return Prepared(run, survey, plan, plan, Alone(plan), _repeating(ask), began=time.monotonic())
 
 
 def new_run(
@@ -100,7 +113,8 @@ def prepare_resume(stored: StoredRun, ask: Ask, survey: Survey) -> Prepared:
     survey = replace(survey, nodes=nodes, unreachable=missing)
     plan = make_plan(ask, nodes, unreachable=missing, services=survey.has_services)
     done = {cell.key for cell in stored.cells if cell.outcome == "measured"}
-    run = stored.run.model_copy(update={"state": "running", "finished_at": None})
+    facts = {name: fact for name, fact in stored.run.facts.items() if name != SECONDS}
+    run = stored.run.model_copy(update={"state": "running", "finished_at": None, "facts": facts})
     todo, repeating = remaining(plan, done), _repeating(ask, stored.cells)
     if repeating is not None:
         wide = repeating.wide(plan.measurements, ask.repeat, len(todo.measurements))
@@ -198,6 +212,8 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
     if prepared.alone.records:
         # A cell that was measured again now is not what it was in an earlier part of a resumed run.
         facts[ALONE] = prepared.alone.records
+    if prepared.began is not None:
+        facts[SECONDS] = round(time.monotonic() - prepared.began, 3)
     state: RunState = interrupted or ("complete" if whole else "partial")
     run = prepared.run.model_copy(update={"state": state, "finished_at": utc_now(), "facts": facts})
     await store.put_run(run, nodes)

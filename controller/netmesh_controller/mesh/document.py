@@ -15,6 +15,8 @@ Outcome = Literal["measured", "failed", "skipped", "discarded"]
 RunState = Literal["running", "complete", "partial", "cancelled", "failed"]
 # As large as databases keep an integer.
 MOST_REPEAT = 2**31 - 1
+# In a run's facts: how long it took, in seconds by a clock that nobody sets. Not of a run that was resumed.
+SECONDS = "seconds"
 Repeat = Annotated[int, Field(ge=0, le=MOST_REPEAT)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 

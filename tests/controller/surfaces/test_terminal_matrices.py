@@ -268,6 +268,14 @@ def test_the_closing_lines_of_a_whole_run() -> None:
     ]
 
 
+def test_how_long_a_run_took_is_not_told_by_a_clock_that_was_set() -> None:
+    shown = document(4, fast)
+    back = shown.run.model_copy(update={"finished_at": "1999-12-31T00:00:00Z"})
+    assert closing(shown.model_copy(update={"run": back})).splitlines()[0].endswith("no gaps")
+    counted = back.model_copy(update={"facts": {**back.facts, "seconds": 61.5}})
+    assert closing(shown.model_copy(update={"run": counted})).splitlines()[0].endswith("no gaps, 1 min 02 s")
+
+
 def test_the_closing_lines_tell_the_signs_of_the_witness() -> None:
     shown = document(2, fast)
     seen = [Witness(verdict="marked", signs=["throttled", "busy_core"]), Witness(verdict="marked", signs=["throttled"])]

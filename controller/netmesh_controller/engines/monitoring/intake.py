@@ -87,12 +87,20 @@ class Intake:
             return
         if report.instance == member.instance and report.window > member.window + 1:
             self.counts.forgotten += report.window - member.window - 1
+        if report.instance != member.instance:
+            member.base = 0
         member.instance, member.window = report.instance, report.window
-        base = base_of(report.ended_unix_nanoseconds * 1e-9, report.seconds)
+        ended = report.ended_unix_nanoseconds * 1e-9
+        base = base_of(ended, report.seconds)
         filling = self.rolling.filling.started
-        if base > filling + _AHEAD * BASE_SECONDS:
+        # Ahead of all others; or its time ran backwards, and it would be added to windows that it has told of already.
+        if base > filling + _AHEAD * BASE_SECONDS or base < member.base:
+            off = round(ended - self._now())
+            way = "ahead of" if off > 0 else "behind"
+            member.clock = f"its clock was set, and is {abs(off)} s {way} the controller's"
             self.counts.refused["clock"] += 1
             return
+        member.base, member.clock = base, None
         for one in report.checks:
             self.checks.add(member.node, one.name, _result(base, one))
         if base > filling:

@@ -102,6 +102,10 @@ class Keeping:
             self._nodes = standing.nodes
         if not standing.nodes or len(standing.nodes) != len(base.sent):
             return
+        if self._windows and self._windows[-1].started + BASE_SECONDS != base.started:
+            # The clock was set: these are not next to each other.
+            self._windows.clear()
+            self._parts.clear()
         self._windows.append(judged(base, standing))
         at = datetime.fromtimestamp(base.started + BASE_SECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         told = await asyncio.to_thread(self._events.window, at, tuple(self._windows), standing)

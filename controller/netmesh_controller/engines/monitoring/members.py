@@ -27,7 +27,8 @@ class Member:
     """An agent of the mesh. `versions` has whom it probed under each of its last configurations.
 
     From `silent_from` to `silent_to` (seconds since 1970) its agent was away: it ended, or the connection to it.
-    `instance` and `window` are the last window that was taken; `told` is what its `process` was configured with.
+    `instance` and `window` are the last window that was taken, which was of the base window `base`; `told` is what its
+    `process` was configured with. `clock` says what is wrong with its host's clock, while that is.
     """
 
     node: str
@@ -41,6 +42,8 @@ class Member:
     versions: dict[int, tuple[str, ...]] = field(default_factory=dict)
     instance: str = ""
     window: int = 0
+    base: int = 0
+    clock: str | None = None
     process: str = ""
     told: Probing | None = None
     reason: Reason | None = None
@@ -59,6 +62,12 @@ class Member:
         """It tells nothing from that time on."""
         if self.silent_to <= now:
             self.silent_from, self.silent_to = now, math.inf
+
+    def forget_times(self, now: float) -> None:
+        """The clock by which times were noted was set."""
+        self.base = 0
+        silent = self.silent_to == math.inf
+        self.silent_from, self.silent_to = (now, math.inf) if silent else (-math.inf, -math.inf)
 
     def was_silent(self, begin: float, end: float) -> bool:
         """Whether it was away in some of that time."""

@@ -37,6 +37,11 @@ class OwnTests:
                 self._seen[node] = now
         self._seen = {node: at for node, at in self._seen.items() if now - at < _KEPT_SECONDS}
 
+    def forget(self) -> None:
+        """Times begin anew."""
+        self._seen.clear()
+        self._before.clear()
+
     def between(self, begin: float, end: float) -> frozenset[str]:
         """The nodes at which a test ran in that stretch of time (seconds since 1970)."""
         return frozenset(

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from netmesh_common.units import format_duration
-from netmesh_controller.mesh.document import Run, RunDocument
+from netmesh_controller.mesh.document import SECONDS, Run, RunDocument
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.words import count, wrapped
 
@@ -67,8 +67,15 @@ def _marked(document: RunDocument, width: int) -> list[str]:
 
 
 def wall_seconds(run: Run) -> float | None:
-    """How long the run took, None while it runs."""
+    """How long the run took, None while it runs, and where the clock was set back meanwhile.
+
+    Of a run that was resumed it is the time from its beginning to its end, pauses included, by the wall clock.
+    """
     if run.finished_at is None:
         return None
+    told = run.facts.get(SECONDS)
+    if isinstance(told, int | float) and told >= 0:
+        return float(told)
     started, finished = (datetime.fromisoformat(moment) for moment in (run.started_at, run.finished_at))
-    return (finished - started).total_seconds()
+    seconds = (finished - started).total_seconds()
+    return seconds if seconds >= 0 else None
