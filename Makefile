@@ -4,7 +4,7 @@ PY := proto common agent controller tests bench
 
 N ?= 1000
 
-.PHONY: sim restarts watched soak chaos fuzz sweep test lint proto schema lock bench bench-diagnose sbom install format image kube-up kube-down test-kube test-kube-smoke
+.PHONY: sim restarts watched soak chaos fuzz sweep test test-faults lint proto schema lock bench bench-diagnose sbom install format image kube-up kube-down test-kube test-kube-smoke
 
 sweep: install
 	$(BIN)/netmesh-controller sweep --lab 4
@@ -12,6 +12,11 @@ sweep: install
 test:
 	@scripts/install test
 	scripts/test $(ARGS)
+
+# What goes wrong on purpose, once each: faults that `diagnose` has to name, and processes that die in mid-sweep.
+test-faults:
+	@scripts/install test
+	scripts/test faults $(ARGS)
 
 # A real Kubernetes cluster on this machine; docs/kubernetes-tests.md. Commands keep what they compiled: hundreds start.
 KUBE_TESTS := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest

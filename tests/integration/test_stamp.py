@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.support.agents import Identity, RunningAgent, running_agent
-from tests.support.cli import Controller, cell, mean
+from tests.support.cli import Controller, cell, mean, sweep
 from tests.support.lab import run_in
 
 from netmesh_agent.histogram import percentile
@@ -25,7 +25,7 @@ from netmesh_controller.clients.stamp import ProbePeer, Probing, StampSession
 from netmesh_controller.engines.reach import service_ready
 from netmesh_controller.lab import Lab, exec_argv, namespaces
 from netmesh_controller.lab.addressing import fabric_namespace
-from netmesh_controller.mesh.document import Cell, Reason, RunDocument
+from netmesh_controller.mesh.document import Cell, Reason
 from netmesh_controller.mesh.evidence import Side
 
 STAMP = Spec("udp-latency", "stamp", 4, 1, 0, 0.1, offered_per_second=400)
@@ -131,12 +131,6 @@ async def test_a_session_that_cannot_be_is_refused_by_field(
         await asked.open_endpoint("g1", spec, 10, session)
     assert refused.value.code == "refused"
     assert refused.value.message.startswith(f"{field}: ")
-
-
-def sweep(controller: Controller, lab: Lab, *options: object, code: int = 0) -> RunDocument:
-    answer = controller("sweep", "--lab", lab.name, "--format", "json", *options)
-    assert answer.code == code, answer.stderr
-    return answer.document()
 
 
 def p50(one: Cell, value: str) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netmesh_controller.lab import Lab
 from netmesh_controller.mesh.document import Cell, RunDocument
 
 COMMAND_SECONDS = 240
@@ -62,6 +63,13 @@ class Controller:
 
     def argv(self, *arguments: object) -> list[str]:
         return [sys.executable, "-m", "netmesh_controller", *map(str, arguments)]
+
+
+def sweep(controller: Controller, lab: Lab, *options: object, code: int = 0) -> RunDocument:
+    """A sweep of a lab that is up, and how it has to end."""
+    answer = controller("sweep", "--lab", lab.name, "--format", "json", *options)
+    assert answer.code == code, answer.stderr
+    return answer.document()
 
 
 def one_sentence(answer: Answer) -> str:
