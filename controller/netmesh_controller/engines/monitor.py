@@ -32,7 +32,7 @@ from netmesh_controller.mesh.document import Reason
 from netmesh_controller.mesh.probing.checks import Check, Summary
 from netmesh_controller.mesh.probing.history import Patch
 from netmesh_controller.mesh.probing.live import Standing, Statistic, over, signs_beside, table
-from netmesh_controller.mesh.probing.peers import TURN_SECONDS, peering
+from netmesh_controller.mesh.probing.peers import TURN_SECONDS, Peering, peering
 from netmesh_controller.mesh.probing.ring import Ring
 from netmesh_controller.mesh.probing.windows import BASE_SECONDS, LENGTHS, Window, without_losses_to
 from netmesh_controller.mesh.progress import Progress
@@ -106,6 +106,7 @@ class Monitor:
         self._gate = asyncio.Semaphore(64)
         self._ring = Ring()
         self._found = Found({}, {})
+        self._chosen: Peering | None = None
         self._wanted: dict[str, Probing] = {}
         self._told: frozenset[str] = frozenset()
         self._signs: Mapping[str, tuple[str, ...]] = {}
@@ -212,11 +213,12 @@ class Monitor:
         self._ring = self._ring.updated(zones)
         chosen = peering(self._ring, zones, int(time.time() // TURN_SECONDS))
         self.cover_seconds = chosen.cover_seconds
-        checking = self._checking
-        self._wanted = {
-            name: replace(one, checks=checking.checks, checks_interval_seconds=checking.interval_seconds)
-            for name, one in wanted(chosen, found.members, interval_seconds=self._interval).items()
-        }
+        if chosen != self._chosen or found.members != before.members:
+            self._chosen, checking = chosen, self._checking
+            self._wanted = {
+                name: replace(one, checks=checking.checks, checks_interval_seconds=checking.interval_seconds)
+                for name, one in wanted(chosen, found.members, interval_seconds=self._interval).items()
+            }
         for name, one in found.members.items():
             if one.task is None:
                 if name in self._known:

@@ -24,7 +24,7 @@ def patch(minute: int, sent: int = 60, sources: tuple[str, ...] = ("a", "b")) ->
 
 
 async def sents(kept: Monitored, step: int, since: int, until: int) -> list[int | None]:
-    return history.points(await kept.blocks(step, since, until), "a", "b", step, since, until).sent
+    return history.points(await kept.blocks(step, since, until, ("a", "b")), "a", "b", step, since, until).sent
 
 
 async def test_a_batch_is_written_once_and_parts_add_up(store: Store) -> None:
@@ -52,7 +52,7 @@ async def test_hours_are_closed_and_what_is_too_old_is_forgotten(store: Store) -
     assert await sents(kept, MINUTE, START, START + HOUR) == [None] * 60
     assert await sents(kept, TEN_MINUTES, START, START + HOUR) == [300] * 6
     await kept.close_hours(START + 200 * HOUR)
-    assert await kept.blocks(TEN_MINUTES, START, START + HOUR) == []
+    assert await kept.blocks(TEN_MINUTES, START, START + HOUR, ("a", "b")) == []
 
 
 async def test_events_are_replaced_and_found_by_state(store: Store) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Table, delete, select
@@ -98,8 +98,11 @@ class Monitored:
                 await connection.execute(delete(table).where(old))
         return len(hours)
 
-    async def blocks(self, step: int, since: int, until: int) -> list[tuple[int, Block]]:
-        """Blocks with something of that stretch, in order, each with when it begins; `step` is 60 or 600 seconds."""
+    async def blocks(self, step: int, since: int, until: int, nodes: Sequence[str]) -> list[tuple[int, Block]]:
+        """Blocks with something of that stretch, in order, each with when it begins; `step` is 60 or 600 seconds.
+
+        Of those of the `nodes` that they have.
+        """
         hours, minutes = tables.probe_hours, tables.probe_minutes
         first = since // HOUR * HOUR
         by_hour: dict[int, dict[str, bytes]] = defaultdict(dict)
@@ -110,7 +113,7 @@ class Monitored:
             wanted = (minutes.c.started >= since // step * step) & (minutes.c.started < until)
             rows = (await connection.execute(select(minutes).where(wanted).order_by(minutes.c.started))).all()
         loose = [(int(row.started), bytes(row.block)) for row in rows]
-        return await asyncio.to_thread(_blocks, step, by_hour, loose)
+        return await asyncio.to_thread(_blocks, step, by_hour, loose, nodes)
 
     async def _is_closed(self, connection: AsyncConnection, minute: int) -> bool:
         table = tables.probe_hours
@@ -123,9 +126,7 @@ class Monitored:
 
         def made() -> bytes:
             block = None if stored is None else history.unpacked(stored)
-            for patch in patches:
-                block = history.merged(block, patch)
-            return b"" if block is None else history.packed(block)
+            return history.packed(history.merged(block, patches))
 
         await _upsert(connection, table, {"started": minute}, {"block": await asyncio.to_thread(made)})
 
@@ -135,10 +136,12 @@ class Monitored:
         async with self._store.looking() as connection:
             rows = (await connection.execute(select(minutes).where(inside))).all()
         loose = {int(row.started): bytes(row.block) for row in rows}
-        made = await asyncio.to_thread(_hour, hour, loose)
+        made = _hour(hour, loose)
         async with self._store.changing() as connection:
-            for (step, value), block in made.items():
-                await _upsert(connection, hours, {"step": step, "started": hour, "value": value}, {"block": block})
+            while (one := await asyncio.to_thread(next, made, None)) is not None:
+                for step, block in one.blocks.items():
+                    key = {"step": step, "started": hour, "value": one.value}
+                    await _upsert(connection, hours, key, {"block": block})
             await connection.execute(delete(minutes).where(inside))
 
     # Events.
@@ -185,32 +188,54 @@ class Monitored:
 
 
 def _blocks(
-    step: int, by_hour: Mapping[int, Mapping[str, bytes]], loose: list[tuple[int, bytes]]
+    step: int, by_hour: Mapping[int, Mapping[str, bytes]], loose: list[tuple[int, bytes]], nodes: Sequence[str]
 ) -> list[tuple[int, Block]]:
     made: list[tuple[int, Block]] = []
     for started, values in by_hour.items():
-        parts = [history.unpacked(block) for block in values.values()]
+        parts = [history.unpacked(block, nodes=nodes) for block in values.values()]
         made.append(
             (started, Block(parts[0].nodes, {name: what for part in parts for name, what in part.values.items()}))
         )
-    minutes = [(started, history.unpacked(block)) for started, block in loose]
+    minutes = [(started, history.unpacked(block, nodes=nodes)) for started, block in loose]
     if step == MINUTE:
         made += minutes
     else:
         tens: dict[int, list[Block | None]] = defaultdict(lambda: [None] * 10)
         for started, block in minutes:
             tens[started // TEN_MINUTES * TEN_MINUTES][started % TEN_MINUTES // MINUTE] = block
-        made += [(started, history.tens(history.stacked(ten))) for started, ten in tens.items()]
+        made += [
+            (started, history.tens(history.stacked(ten, history.nodes_of(ten), 10))) for started, ten in tens.items()
+        ]
     return sorted(made, key=lambda one: one[0])
 
 
-def _hour(hour: int, loose: Mapping[int, bytes]) -> dict[tuple[int, str], bytes]:
-    """The blocks of an hour by step and value."""
-    steps = [None if (one := loose.get(hour + MINUTE * at)) is None else history.unpacked(one) for at in range(60)]
-    whole = history.stacked(steps)
-    made = {(MINUTE, name): history.packed(whole, (name,)) for name in history.VALUES}
-    tens = history.tens(whole)
-    return made | {(TEN_MINUTES, name): history.packed(tens, (name,)) for name in history.VALUES}
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """A value's blocks of an hour, by their step in seconds."""
+
+    value: str
+    blocks: Mapping[int, bytes]
+
+
+def _hour(hour: int, loose: Mapping[int, bytes]) -> Iterator[_Packed]:
+    """The blocks of an hour.
+
+    One value after the other, and a minute at a time: of a thousand nodes an hour of all values is nearly a gigabyte.
+    """
+    minutes = [loose.get(hour + MINUTE * at) for at in range(60)]
+
+    def unpacked(*values: str) -> Iterator[Block | None]:
+        return (None if one is None else history.unpacked(one, values=values) for one in minutes)
+
+    nodes = history.nodes_of(unpacked())
+    sent = None
+    for name in history.VALUES:
+        whole = history.stacked(unpacked(name), nodes, len(minutes), (name,))
+        tens = history.tens(whole, sent)
+        sent = tens.values.get("sent", sent)
+        blocks = {step: history.packed(block, (name,)) for step, block in ((MINUTE, whole), (TEN_MINUTES, tens))}
+        del whole, tens  # the next value's come beside them else
+        yield _Packed(name, blocks)
 
 
 async def _upsert(

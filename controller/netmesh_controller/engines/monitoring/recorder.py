@@ -63,14 +63,21 @@ class Recorder:
         """Writes them soon."""
         self._number += 1
         self._waiting.append(_Batch(f"{self._epoch}-{self._number}", tuple(patches), cursors or {}, tuple(events)))
-        while len(self._waiting) > 2 and sum(batch.size for batch in self._waiting) > KEPT_BYTES:
-            # Never the first: it may be on its way. Its events and cursors are those of later ones too.
-            given_up = self._waiting[1]
-            self.dropped += len(given_up.patches)
-            given_up.patches = ()
-            if given_up.size == 0 and not given_up.events:
-                del self._waiting[1]
+        self._give_up_the_oldest()
         self._news.set()
+
+    def _give_up_the_oldest(self) -> None:
+        """Minutes beyond what may wait: never the first batch's, which may be on its way, nor the newest's."""
+        held = sum(batch.size for batch in self._waiting)
+        for batch in list(self._waiting)[1:-1]:
+            if held <= KEPT_BYTES:
+                return
+            held -= batch.size
+            self.dropped += len(batch.patches)
+            batch.patches = ()
+            if not batch.events:
+                # How far the agents were read is in later ones too.
+                self._waiting.remove(batch)
 
     async def run(self) -> None:
         """Writes until it is cancelled."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import zstandard
@@ -93,15 +93,13 @@ def patch_of_window(window: Window, standing: Standing) -> Patch:
 
 def patch_of_report(base: int, source: str, nodes: Sequence[str], report: PeerReport) -> Patch:
     """What came late of one node: its pairs in the minute that the base window is in."""
-    window = empty(len(nodes), base)
-    take(window, report)
-    row = report.source
-    figures = {
-        name: column[row : row + 1, report.targets] for name, column in _figures(window, window.sent > 0).items()
-    }
+    # A window of one row and of its own targets: they come by the hundred, of a mesh that may have a million pairs.
+    count = len(report.targets)
+    window = empty(count, base, sources=1)
+    take(window, replace(report, source=0, targets=np.arange(count)))
+    flags = {name: np.zeros((1, count), np.uint16) for name in FLAGS}
     targets = tuple(nodes[place] for place in report.targets)
-    flags = {name: np.zeros((1, len(targets)), np.uint16) for name in FLAGS}
-    return Patch(base // MINUTE * MINUTE, (source,), targets, {**figures, **flags})
+    return Patch(base // MINUTE * MINUTE, (source,), targets, {**_figures(window, window.sent > 0), **flags})
 
 
 def _figures(window: Window, known: NDArray[np.bool_]) -> dict[str, Numbers]:
@@ -115,108 +113,137 @@ def _figures(window: Window, known: NDArray[np.bool_]) -> dict[str, Numbers]:
     return {name: np.where(known, column, np.uint16(0)).astype(np.uint16) for name, column in columns.items()}
 
 
-def merged(block: Block | None, patch: Patch) -> Block:
-    """A minute's block with what a patch knows beside it: counts add up, extremes fold, a figure goes before a reason.
+def merged(block: Block | None, patches: Sequence[Patch]) -> Block:
+    """A minute's block with what patches know beside it: counts add up, extremes fold, a figure goes before a reason.
 
     The middle is that of the part with more probes.
     """
     names = () if block is None else block.nodes
-    nodes = (*names, *dict.fromkeys(name for name in (*patch.sources, *patch.targets) if name not in set(names)))
+    told = dict.fromkeys(name for patch in patches for name in (*patch.sources, *patch.targets))
+    nodes = tuple(dict.fromkeys((*names, *told)))
     size, known = len(nodes), len(names)
     grown = {name: np.zeros((size, size), np.uint16) for name in VALUES}
     if block is not None:
         for name in VALUES:
             grown[name][:known, :known] = block.values[name][0]
     place = {name: number for number, name in enumerate(nodes)}
-    where = np.ix_([place[name] for name in patch.sources], [place[name] for name in patch.targets])
-    here = {name: column[where] for name, column in grown.items()}
-    new = patch.values
+    for patch in patches:
+        where = np.ix_([place[name] for name in patch.sources], [place[name] for name in patch.targets])
+        for name, column in _folded({name: column[where] for name, column in grown.items()}, patch.values).items():
+            grown[name][where] = column
+    return Block(nodes, {name: column[None] for name, column in grown.items()})
+
+
+def _folded(here: Mapping[str, Numbers], new: Mapping[str, Numbers]) -> dict[str, Numbers]:
     more = new["sent"] > here["sent"]
     total = np.minimum(here["sent"].astype(np.uint32) + new["sent"], 65535).astype(np.uint16)
     least = np.minimum(here["min"] - np.uint16(1), new["min"] - np.uint16(1)) + np.uint16(1)
     middle = np.where((new["p50"] != 0) & (more | (here["p50"] == 0)), new["p50"], here["p50"])
-    made = {
+    return {
         "sent": total,
-        "lost": np.minimum(here["lost"].astype(np.uint32) + new["lost"], 65535),
+        "lost": np.minimum(here["lost"].astype(np.uint32) + new["lost"], 65535).astype(np.uint16),
         "min": least,
         "p50": middle,
         "max": np.maximum(here["max"], new["max"]),
-        "reason": np.where(total > 0, 0, np.where(new["reason"] != 0, new["reason"], here["reason"])),
+        "reason": np.where(total > 0, 0, np.where(new["reason"] != 0, new["reason"], here["reason"])).astype(np.uint16),
         "marks": here["marks"] | new["marks"],
     }
-    for name, column in made.items():
-        grown[name][where] = column
-    return Block(nodes, {name: column[None] for name, column in grown.items()})
 
 
-def stacked(blocks: Sequence[Block | None]) -> Block:
-    """Steps one after the other; None is one in which nothing is known. Nodes are those of any of them."""
-    nodes = tuple(dict.fromkeys(name for block in blocks if block is not None for name in block.nodes))
+def stacked(steps: Iterable[Block | None], nodes: Sequence[str], count: int, values: Sequence[str] = VALUES) -> Block:
+    """`count` steps one after the other, some values of them, over `nodes`; None is one in which nothing is known."""
     place = {name: number for number, name in enumerate(nodes)}
-    values = {name: np.zeros((len(blocks), len(nodes), len(nodes)), np.uint16) for name in VALUES}
-    for step, block in enumerate(blocks):
+    columns = {name: np.zeros((count, len(nodes), len(nodes)), np.uint16) for name in values}
+    for step, block in enumerate(steps):
         if block is not None:
-            where = [place[name] for name in block.nodes]
-            for name in VALUES:
-                values[name][step][np.ix_(where, where)] = block.values[name][0]
-    return Block(nodes, values)
+            where = np.ix_([place[name] for name in block.nodes], [place[name] for name in block.nodes])
+            for name in values:
+                columns[name][step][where] = block.values[name][0]
+    return Block(tuple(nodes), columns)
 
 
-def tens(block: Block) -> Block:
-    """The same in steps of ten: counts add up, extremes fold, the middle is the median of the middles."""
-    shape = (-1, 10, *next(iter(block.values.values())).shape[1:])
-    parts = {name: column.reshape(shape) for name, column in block.values.items()}
-    sent = np.minimum(parts["sent"].sum(axis=1, dtype=np.uint32), 65535)
-    made = {
-        "sent": sent,
-        "lost": np.minimum(parts["lost"].sum(axis=1, dtype=np.uint32), 65535),
-        "min": (parts["min"] - np.uint16(1)).min(axis=1) + np.uint16(1),
-        "p50": _middle(parts["p50"]),
-        "max": parts["max"].max(axis=1),
-        "reason": np.where(sent > 0, 0, parts["reason"].max(axis=1)),
-        "marks": np.bitwise_or.reduce(parts["marks"], axis=1),
-    }
-    return Block(block.nodes, {name: column.astype(np.uint16) for name, column in made.items()})
+def nodes_of(blocks: Iterable[Block | None]) -> tuple[str, ...]:
+    """The nodes of any of them."""
+    return tuple(dict.fromkeys(name for block in blocks if block is not None for name in block.nodes))
 
 
-def _middle(codes: Numbers) -> Numbers:
-    """The lower median of what is known over the second axis."""
-    ordered = np.sort(codes, axis=1)
-    count = np.count_nonzero(codes, axis=1)
-    place = codes.shape[1] - count + np.maximum(count - 1, 0) // 2
-    place = np.minimum(place, codes.shape[1] - 1)
-    made: Numbers = np.where(count > 0, np.take_along_axis(ordered, place[:, None], axis=1)[:, 0], 0).astype(np.uint16)
+def tens(block: Block, sent: Numbers | None = None) -> Block:
+    """The same in steps of ten: counts add up, extremes fold, the middle is the median of the middles.
+
+    Any values may be there; for reasons `sent`, in steps of ten, is wanted where it is not among them.
+    """
+    made: dict[str, Numbers] = {}
+    for name, column in block.values.items():
+        # One ten after the other: of a mesh of a thousand nodes an hour of one value is 120 MB.
+        parts = [_TEN[name](column[first : first + 10]) for first in range(0, len(column), 10)]
+        made[name] = np.stack(parts).astype(np.uint16)
+    counts = made.get("sent", sent)
+    if "reason" in made and counts is not None:
+        made["reason"] = np.where(counts > 0, 0, made["reason"]).astype(np.uint16)
+    return Block(block.nodes, made)
+
+
+def _total(column: Numbers) -> Numbers:
+    total: Numbers = np.minimum(column.sum(axis=0, dtype=np.uint32), 65535).astype(np.uint16)
+    return total
+
+
+def _middle(column: Numbers) -> Numbers:
+    """The lower median of what is known over the first axis."""
+    ordered = np.sort(column, axis=0)
+    count = np.count_nonzero(column, axis=0)
+    place = np.minimum(len(column) - count + np.maximum(count - 1, 0) // 2, len(column) - 1)
+    made: Numbers = np.where(count > 0, np.take_along_axis(ordered, place[None], axis=0)[0], 0).astype(np.uint16)
     return made
+
+
+# What ten steps of a value are, over the first axis. A reason stands only where nothing was sent.
+_TEN: Mapping[str, Callable[[Numbers], Numbers]] = {
+    "sent": _total,
+    "lost": _total,
+    "min": lambda column: (column - np.uint16(1)).min(axis=0) + np.uint16(1),
+    "p50": _middle,
+    "max": lambda column: column.max(axis=0),
+    "reason": lambda column: column.max(axis=0),
+    "marks": lambda column: np.bitwise_or.reduce(column, axis=0),
+}
 
 
 def packed(block: Block, values: Sequence[str] = VALUES) -> bytes:
     """Some values of a block as bytes: each pair's steps one after the other, low bytes and high bytes apart."""
     header = json.dumps({"nodes": block.nodes, "steps": block.steps, "values": list(values)}).encode()
-    planes = [len(header).to_bytes(4, "little"), header]
+    size = 4 + len(header) + 2 * len(values) * block.steps * len(block.nodes) ** 2
+    compressor = zstandard.ZstdCompressor(level=_LEVEL).compressobj(size=size)
+    parts = [compressor.compress(len(header).to_bytes(4, "little") + header)]
     for name in values:
-        series = np.ascontiguousarray(block.values[name].transpose(1, 2, 0)).astype("<u2")
-        planes += [(series & 0xFF).astype(np.uint8).tobytes(), (series >> 8).astype(np.uint8).tobytes()]
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(b"".join(planes))
+        for shift in (0, 8):
+            # A source at a time: nothing is there twice.
+            rows = (block.values[name][:, row].T >> shift for row in range(len(block.nodes)))
+            parts += [compressor.compress((series & 0xFF).astype(np.uint8).tobytes()) for series in rows]
+    return b"".join((*parts, compressor.flush()))
 
 
-def unpacked(data: bytes) -> Block:
-    """The block that `packed` made bytes of; ValueError where they are none."""
+def unpacked(data: bytes, *, nodes: Sequence[str] | None = None, values: Sequence[str] | None = None) -> Block:
+    """The block that `packed` made bytes of, or those of its nodes and values; ValueError where they are none."""
     try:
         plain = zstandard.ZstdDecompressor().decompress(data)
         length = int.from_bytes(plain[:4], "little")
         header = json.loads(plain[4 : 4 + length])
-        nodes, steps = tuple(header["nodes"]), header["steps"]
-        size, offset = len(nodes) ** 2 * steps, 4 + length
-        values = {}
-        for name in header["values"]:
-            low = np.frombuffer(plain, np.uint8, size, offset).astype(np.uint16)
-            high = np.frombuffer(plain, np.uint8, size, offset + size).astype(np.uint16)
-            offset += 2 * size
-            series = (low | (high << 8)).reshape(len(nodes), len(nodes), steps)
-            values[name] = np.ascontiguousarray(series.transpose(2, 0, 1))
+        names, steps = tuple(header["nodes"]), header["steps"]
+        planes = np.frombuffer(plain, np.uint8, offset=4 + length)
+        planes = planes.reshape(len(header["values"]), 2, len(names), len(names), steps)
+        found = {}
+        kept = names if nodes is None else tuple(name for name in nodes if name in names)
+        # All of them as a view, some as a copy.
+        places = slice(None) if nodes is None else [names.index(name) for name in kept]
+        for number, name in enumerate(header["values"]):
+            if values is None or name in values:
+                low, high = planes[number][:, places][:, :, places]
+                series = low.astype(np.uint16) | (high.astype(np.uint16) << 8)
+                found[name] = np.ascontiguousarray(series.transpose(2, 0, 1))
     except (zstandard.ZstdError, KeyError, TypeError) as error:
         raise ValueError(f"these bytes are no block of history: {error}") from error
-    return Block(nodes, values)
+    return Block(kept, found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,7 +23,8 @@ BASE_SECONDS = 10
 LONGER = ((60, 6), (600, 10), (3600, 6))
 LENGTHS = (BASE_SECONDS, *(seconds for seconds, _ in LONGER))
 
-Counts = NDArray[np.uint32]
+# As wide as the counts need: a window that has ended is kept with the fewest bytes.
+Counts = NDArray[np.unsignedinteger[Any]]
 Number = TypeVar("Number", bound=np.generic)
 
 
@@ -66,9 +67,10 @@ class Window:
         )
 
 
-def empty(size: int, started: int, seconds: int = BASE_SECONDS) -> Window:
-    """A window in which nothing was sent."""
-    counts, codes = np.zeros((size, size), np.uint32), np.zeros((size, size), np.uint16)
+def empty(size: int, started: int, seconds: int = BASE_SECONDS, *, sources: int | None = None) -> Window:
+    """A window of `size` targets in which nothing was sent, and of as many sources where nothing else is said."""
+    shape = (size if sources is None else sources, size)
+    counts, codes = np.zeros(shape, np.uint32), np.zeros(shape, np.uint16)
     return Window(started, seconds, counts, counts.copy(), codes, codes.copy(), codes.copy())
 
 
@@ -133,6 +135,19 @@ def without_losses_to(window: Window, targets: NDArray[np.intp]) -> None:
     window.lost[:, targets] = 0
 
 
+def narrowed(counts: Counts) -> Counts:
+    """The same counts in as few bytes as hold the largest: of a thousand nodes, each byte of a pair is a megabyte."""
+    largest = int(counts.max(initial=0))
+    for width in (np.uint8, np.uint16):
+        if largest <= np.iinfo(width).max:
+            return counts.astype(width)
+    return counts
+
+
+def _kept(window: Window) -> Window:
+    return replace(window, sent=narrowed(window.sent), lost=narrowed(window.lost))
+
+
 def least(codes: Codes) -> Codes:
     """The least of the known codes over the first axis; unknown where none is."""
     # Unknown is 0 and would be the minimum: one below it wraps around to the largest code.
@@ -174,14 +189,21 @@ def rolled(parts: Sequence[Window], seconds: int, parts_whole: int) -> Window:
     return Window(
         parts[0].started,
         seconds,
-        np.sum([part.sent for part in parts], axis=0, dtype=np.uint32),
-        np.sum([part.lost for part in parts], axis=0, dtype=np.uint32),
+        _sum([part.sent for part in parts]),
+        _sum([part.lost for part in parts]),
         least(np.stack([part.shortest for part in parts])),
         _median_code(np.stack([part.middle for part in parts])),
         np.max([part.longest for part in parts], axis=0),
         len(parts),
         parts_whole,
     )
+
+
+def _sum(parts: Sequence[Counts]) -> Counts:
+    total = np.zeros(parts[0].shape, np.uint32)
+    for part in parts:
+        total += part
+    return total
 
 
 def _median_code(codes: Codes) -> Codes:
@@ -230,7 +252,7 @@ class RollingWindows:
 
     def close(self) -> dict[int, Window]:
         """Ends the base window and begins the next; returns the windows that ended now whole, by their length."""
-        part = self._closed = self._base
+        part = self._closed = _kept(self._base)
         self._base = empty(len(self._nodes), part.started + BASE_SECONDS)
         ended = {BASE_SECONDS: part}
         for seconds, count in LONGER:
@@ -239,7 +261,7 @@ class RollingWindows:
             self._ended[seconds] += 1
             if self._ended[seconds] % count:
                 break
-            part = ended[seconds] = rolled(parts, seconds, count)
+            part = ended[seconds] = _kept(rolled(parts, seconds, count))
         return ended
 
     def window(self, seconds: int) -> Window | None:

@@ -65,8 +65,9 @@ async def get_history(request: web.Request) -> web.StreamResponse:
         step = MINUTE if since >= now - KEPT_SECONDS[MINUTE] else TEN_MINUTES
     # What is asked for beyond what is kept, or of the future, has no steps.
     since, until = max(since, now - KEPT_SECONDS[step]) // step * step, min(until, now)
-    blocks = await keeping.recorder.store.blocks(step, since, until) if since < until else []
     source, target = request.match_info["source"], request.match_info["target"]
+    store = keeping.recorder.store
+    blocks = await store.blocks(step, since, until, (source, target)) if since < until else []
     found = await asyncio.to_thread(points, blocks, source, target, step, since, max(since, until))
     if not found.is_known and not {source, target} <= set(keeping.monitor.standing.nodes):
         raise Problem(404, "no_pair", "one of the two is no node of the mesh, and was none in that time")

@@ -8,8 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netmesh_controller.mesh.probing import history, scale
-from netmesh_controller.mesh.probing.history import Block, Patch, merged, packed, points, stacked, tens, unpacked
+from netmesh_controller.mesh.probing.history import (
+    Block,
+    Patch,
+    merged,
+    nodes_of,
+    packed,
+    patch_of_report,
+    points,
+    stacked,
+    tens,
+    unpacked,
+)
 from netmesh_controller.mesh.probing.live import CODES
+from netmesh_controller.mesh.probing.windows import PeerReport
 
 NAMES = ("a", "b", "c")
 
@@ -36,11 +48,18 @@ def test_times_are_off_by_the_stated_error_at_most(times: list[float]) -> None:
 @settings(max_examples=30, deadline=None)
 def test_what_is_packed_comes_back(seed: int, steps: int) -> None:
     rng = np.random.default_rng(seed)
-    block = stacked([None if rng.random() < 0.2 else merged(None, patch(0, rng)) for _ in range(steps)])
+    made = [None if rng.random() < 0.2 else merged(None, [patch(0, rng)]) for _ in range(steps)]
+    block = stacked(made, nodes_of(made), steps)
     again = unpacked(packed(block))
     assert again.nodes == block.nodes
     for name in history.VALUES:
         assert (again.values[name] == block.values[name]).all()
+    part = unpacked(packed(block), nodes=("c", "z", "a"), values=("lost", "max"))
+    assert part.nodes == (tuple(name for name in "ca" if name in block.nodes))
+    assert set(part.values) == {"lost", "max"}
+    for name, column in part.values.items():
+        places = [block.nodes.index(node) for node in part.nodes]
+        assert (column == block.values[name][:, places][:, :, places]).all()
     with pytest.raises(ValueError, match="no block"):
         unpacked(b"something else")
 
@@ -53,7 +72,7 @@ def test_parts_in_any_order_make_the_whole(seed: int, order: list[tuple[str, ...
     for (name,) in order:
         row = NAMES.index(name)
         part = {value: column[row : row + 1] for value, column in whole.values.items()}
-        block = merged(block, Patch(0, (name,), NAMES, part))
+        block = merged(block, [Patch(0, (name,), NAMES, part)])
     assert block is not None
     where = np.ix_([block.nodes.index(name) for name in NAMES], [block.nodes.index(name) for name in NAMES])
     for value in history.VALUES:
@@ -67,16 +86,16 @@ def test_counts_of_two_parts_add_up_and_a_figure_goes_before_a_reason() -> None:
         gap.values[name][:] = 0
     gap.values["reason"][:] = CODES.index("agent_lost")
     first, second = patch(0, rng), patch(0, rng)
-    block = merged(merged(merged(None, gap), first), second)
+    block = merged(merged(None, [gap, first]), [second])
     assert (block.values["sent"][0] == first.values["sent"] + second.values["sent"]).all()
     assert (block.values["min"][0] == np.minimum(first.values["min"], second.values["min"])).all()
     assert (block.values["reason"] == 0).all()
-    assert (merged(merged(None, first), gap).values["reason"] == 0).all()
+    assert (merged(None, [first, gap]).values["reason"] == 0).all()
 
 
 def test_points_have_a_figure_or_a_reason_each() -> None:
     rng = np.random.default_rng(2)
-    blocks = [(120, merged(None, patch(120, rng))), (240, merged(None, patch(240, rng)))]
+    blocks = [(120, merged(None, [patch(120, rng)])), (240, merged(None, [patch(240, rng)]))]
     found = points(blocks, "a", "b", 60, 60, 360)
     assert found.reasons == ["not_recorded", None, "not_recorded", None, "not_recorded"]
     assert [one is None for one in found.sent] == [True, False, True, False, True]
@@ -86,12 +105,31 @@ def test_points_have_a_figure_or_a_reason_each() -> None:
 
 def test_ten_minutes_are_those_of_their_minutes() -> None:
     rng = np.random.default_rng(3)
-    minutes = [merged(None, patch(60 * n, rng)) for n in range(20)]
-    ten = tens(stacked(minutes))
+    minutes = [merged(None, [patch(60 * n, rng)]) for n in range(20)]
+    whole = stacked(minutes, NAMES, len(minutes))
+    ten = tens(whole)
     assert ten.steps == 2
     first = np.stack([one.values["p50"][0] for one in minutes[:10]])
     assert (ten.values["sent"][0] == sum(one.values["sent"][0].astype(int) for one in minutes[:10])).all()
     assert (ten.values["p50"][0] == np.sort(first, axis=0)[4]).all()
+    # A value by itself is as it is with the others.
+    for name in history.VALUES:
+        alone = tens(Block(NAMES, {name: whole.values[name]}), ten.values["sent"])
+        assert (alone.values[name] == ten.values[name]).all()
+
+
+def test_what_comes_late_is_in_its_own_pairs() -> None:
+    sent, lost = np.array([9, 4], np.uint32), np.array([1, 4], np.uint32)
+    report = PeerReport(2, np.array([1, 0]), sent, lost, np.array([8, 0]), np.full(8, 1e-3))
+    late = patch_of_report(70, "c", NAMES, report)
+    assert (late.started, late.sources, late.targets) == (60, ("c",), ("b", "a"))
+    assert {name: column.tolist() for name, column in late.values.items() if name in history.COUNTS} == {
+        "sent": [[9, 4]],
+        "lost": [[1, 4]],
+    }
+    assert history.seconds_of(late.values["p50"]) == pytest.approx(
+        np.array([[1e-3, np.nan]]), rel=history.RELATIVE_ERROR, nan_ok=True
+    )
 
 
 def test_a_week_of_two_hundred_nodes_takes_500_megabytes_at_most() -> None:

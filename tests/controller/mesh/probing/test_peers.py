@@ -41,7 +41,7 @@ def test_every_node_probes_and_is_probed_equally(size: int, zones: int, peers: i
 )
 @settings(max_examples=60, deadline=None)
 def test_every_zone_probes_every_other(sizes: list[int], turn: int) -> None:
-    """Also a zone of one node: zones of very different sizes."""
+    """Also a zone of one node: zones of very different sizes. Many of those cannot all be reached by 40 peers."""
     zones: dict[str, str | None] = {
         f"z{zone}-n{number:03}": f"z{zone}" for zone, size in enumerate(sizes) for number in range(size)
     }
@@ -54,7 +54,10 @@ def test_every_zone_probes_every_other(sizes: list[int], turn: int) -> None:
         if (one != other or size > 1) and (f"z{one}", f"z{other}") not in covered
     ]
     assert len(missing) <= found.zones_missing
-    assert found.zones_missing == 0
+    others = [size for size in sizes if size > 1]
+    if sizes.count(1) <= 1 and 10 * min(others) >= sum(sizes):
+        # Near peers reach zones that have every tenth node; one node that is a zone has distances of its own.
+        assert found.zones_missing == 0
 
 
 @pytest.mark.parametrize(("size", "peers"), [(201, 40), (333, 12), (500, 40)])
