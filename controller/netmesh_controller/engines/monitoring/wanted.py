@@ -24,10 +24,17 @@ def wanted(peering: Peering, members: Mapping[str, Member], *, interval_seconds:
         if source in members and target in members and _way(members[source], members[target]) is not None:
             probes[source].append(target)
             probed_by[target].append(source)
+    # One of each: where a thousand nodes probe all others, a million else.
+    known: dict[ProbePeer, ProbePeer] = {}
+
+    def peer(source: str, target: str) -> ProbePeer:
+        one = _peer(members[source], members[target])
+        return known.setdefault(one, one)
+
     return {
         name: Probing(
             version=0,
-            peers=tuple(_peer(members[name], members[target]) for target in sorted(probes[name])),
+            peers=tuple(peer(name, target) for target in sorted(probes[name])),
             answered=_answered(members, probed_by[name]),
             interval_seconds=interval_seconds,
             lease_seconds=LEASE_SECONDS,
