@@ -9,6 +9,7 @@ import pytest
 from netmesh_controller.clients.agents import AgentClient, AgentError
 from netmesh_controller.engines.absence import PAUSE_SECONDS, pauses_seconds
 from netmesh_controller.engines.survey import CONNECTING, _described, differences, node_facts, restless
+from netmesh_controller.inventory.located import Located
 from netmesh_controller.mesh.document import Agent, Node
 
 
@@ -66,7 +67,7 @@ async def test_a_thousand_agents_are_not_connected_to_at_once() -> None:
             asked -= 1
             raise AgentError("agent_lost", "gone", lost=True)
 
-    answers = await _described([cast("AgentClient", Client())] * 1000, 10)
+    answers = await _described([cast("AgentClient", Client())] * 1000, [Located("")] * 1000, 10)
     assert len(answers) == 1000
     assert all(isinstance(answer, AgentError) for answer in answers)
     assert most == CONNECTING

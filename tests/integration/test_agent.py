@@ -19,6 +19,10 @@ from netmesh_agent import sockets
 from netmesh_common.tasks import cancelled
 from netmesh_common.tls import CHANNEL_OPTIONS, Certificates, channel
 from netmesh_controller.clients.agents import Accepted, AgentClient, AgentError, Opened, Spec
+from netmesh_controller.engines.monitoring.members import Members
+from netmesh_controller.engines.survey import survey
+from netmesh_controller.inventory.located import Located
+from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh import hostwindow
 from netmesh_controller.mesh.evidence import Side
 from netmesh_controller.mesh.hostwindow import Sample
@@ -278,6 +282,28 @@ async def test_an_older_term_is_refused(identity: Identity, agent: RunningAgent)
     await newer.describe()
     await newer.close()
     await older.close()
+
+
+@pytest.mark.parametrize(("node", "role", "other"), [("node-2", "pod", "node"), ("node-1", "peer", "role")])
+async def test_an_agent_at_the_address_of_another_is_not_taken_for_it(
+    identity: Identity, agent: RunningAgent, node: str, role: str, other: str
+) -> None:
+    """As where a pod's address has become another pod's."""
+    located = [Located(agent.target, node, role)]
+    found = await survey(located, identity.controller(), idle_seconds=0)
+    assert found.agents == {}
+    assert found.unreachable[node].code == "refused"
+    assert f"says that its {other} is" in found.unreachable[node].message
+
+    async def locate() -> list[Located]:
+        return located
+
+    looked = await Members(Source(locate, identity.controller, {}), term=1).look()
+    # Peers take no part in monitoring, whatever they say.
+    assert {name: reason.code for name, (_, reason) in looked.missing.items()} == (
+        {node: "refused"} if role == "pod" else {}
+    )
+    assert looked.members == {}
 
 
 async def refused_call(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.StatusCode:

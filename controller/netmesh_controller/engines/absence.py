@@ -198,6 +198,9 @@ class Absences:
         except AgentError:
             await client.close()
             return False
+        if located.another(facts) is not None:
+            await client.close()
+            return False
         addresses = addresses_of(facts, located.address)
         self._agents[agent] = replace(
             handle, client=client, addresses=addresses, tools=facts["tools"], all_addresses=tuple(facts["addresses"])
@@ -208,10 +211,11 @@ class Absences:
 
     async def _answers(self, agent: Agent) -> bool:
         try:
-            await self._agents[agent].client.describe()
+            facts = await self._agents[agent].client.describe()
         except AgentError:
             return False
-        return True
+        # Its address may be another agent's by now.
+        return (facts["node"], facts["role"]) == agent
 
 
 def pauses_seconds() -> Iterator[float]:

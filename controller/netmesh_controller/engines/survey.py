@@ -89,7 +89,7 @@ async def survey(
     absent = [entry for entry in located if entry.away is not None]
     located = [entry for entry in located if entry.away is None]
     clients = [AgentClient(entry.address, certificates, term=term) for entry in located]
-    answers = await _described(clients, answer_seconds)
+    answers = await _described(clients, located, answer_seconds)
     found: list[tuple[Located, AgentClient, dict[str, Any]]] = []
     unreachable: dict[str, Reason] = {}
     entries_of: dict[str, list[Located]] = defaultdict(list)
@@ -139,15 +139,22 @@ async def survey(
     return Survey(nodes, agents, unreachable, (*differences(nodes), *restless(nodes)), shared, presence, maker)
 
 
-async def _described(clients: Sequence[AgentClient], answer_seconds: float) -> list[dict[str, Any] | BaseException]:
-    """What each agent says of itself, or why it does not; the time that one has begins when it is its turn."""
+async def _described(
+    clients: Sequence[AgentClient], located: Sequence[Located], answer_seconds: float
+) -> list[dict[str, Any] | BaseException]:
+    """What each agent says of itself, or why it is not taken; the time that one has begins when it is its turn."""
     places = asyncio.Semaphore(CONNECTING)
 
-    async def one(client: AgentClient) -> dict[str, Any]:
+    async def one(client: AgentClient, entry: Located) -> dict[str, Any]:
         async with places:
-            return await client.describe(answer_seconds)
+            facts = await client.describe(answer_seconds)
+        another = entry.another(facts)
+        if another is not None:
+            raise AgentError("refused", another)
+        return facts
 
-    return await asyncio.gather(*(one(client) for client in clients), return_exceptions=True)
+    asked = (one(*pair) for pair in zip(clients, located, strict=True))
+    return await asyncio.gather(*asked, return_exceptions=True)
 
 
 def _share_a_kernel(nodes: Sequence[Node], facts_of: Mapping[tuple[str, str], dict[str, Any]]) -> bool:

@@ -33,6 +33,16 @@ class Located:
     away: str | None = None
     excuse: str | None = None
 
+    def another(self, facts: Mapping[str, Any]) -> str | None:
+        """A sentence where the agent that answers at the address says that it is another than the source says.
+
+        Addresses of pods are given out again, and any agent has the certificate of all.
+        """
+        for what, expected in (("node", self.node), ("role", self.role)):
+            if expected is not None and facts[what] != expected:
+                return f"{self.address} says that its {what} is {facts[what]}, where {expected} is looked for"
+        return None
+
 
 class Presence(Protocol):
     """What a source that watches its nodes can say of them while a sweep runs."""

@@ -136,9 +136,10 @@ class Members:
             if lost and one.excuse is not None:
                 return Reason(code="agent_away", message=one.excuse)
             return Reason(code="agent_lost" if lost else error.code, message=f"{one.address}: {error.message}")
-        if facts["role"] != "pod":
+        another = one.another(facts)
+        if another is not None or facts["role"] != "pod":
             await client.close()
-            return None
+            return None if another is None else Reason(code="refused", message=another)
         return Member(
             node=facts["node"],
             client=client,
