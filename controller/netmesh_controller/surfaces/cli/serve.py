@@ -19,6 +19,7 @@ from netmesh_controller.app import Settings
 from netmesh_controller.app import serve as serve_until_stopped
 from netmesh_controller.clients.store import data_directory
 from netmesh_controller.engines.monitor import Checking
+from netmesh_controller.memory import give_back_large_arrays
 from netmesh_controller.mesh.background.options import parse_allowance
 from netmesh_controller.mesh.probing.checks import parse_checks
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, one_sentence
@@ -87,6 +88,7 @@ def serve(
     """Stay, and serve the HTTP API: sweeps are started over it, and resumed after a restart."""
     logs.set_up("info" if verbose else "warning")
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    give_back_large_arrays()
     with one_sentence():
         checking = _checking(check or [], check_interval)
         background = parse_allowance(
