@@ -116,11 +116,16 @@ async def test_what_an_agent_tells_of_another_time_is_left_out_and_its_clock_is_
 
     def tells(window: int, ahead: int) -> str | None:
         """The reason for what is not known of it, after a report of a clock that is ahead by so many seconds."""
-        sent = {"sent": [10], "measured": [1], "network_nanoseconds": [1000]}
-        ended = (begun + 5 + ahead) * 10**9
         report = agent_pb2.ProbeReport(
-            instance="i", window=window, version=1, ended_unix_nanoseconds=ended, seconds=10, **sent
-        )  # type: ignore[arg-type]  # of each field its own
+            instance="i",
+            window=window,
+            version=1,
+            ended_unix_nanoseconds=(begun + 5 + ahead) * 10**9,
+            seconds=10,
+            sent=[10],
+            measured=[1],
+            network_nanoseconds=[1000],
+        )
         monitor.intake.report(member, report)
         monitor._told = monitor.intake.told
         reason = monitor._stands().missing.get("a")
