@@ -296,7 +296,7 @@ class Sweeps:
     async def _interrupted(self) -> list[str]:
         """Runs of this controller's own that nobody has the right to measure now, oldest first."""
         mine = []
-        for info in reversed(await self._store.runs(RunFilter(states=("running", "failed")))):
+        for info in reversed(await self._store.runs(RunFilter(states=("running", "interrupted")))):
             run = info.run
             # Who leads by a Lease takes over from one that still lives: agents refuse that one's calls from now on. A
             # run of this process that is not at work lost its store.

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 SCHEMA: Literal["netmesh.run/1"] = "netmesh.run/1"
 
 Outcome = Literal["measured", "failed", "skipped", "discarded"]
-RunState = Literal["running", "complete", "partial", "cancelled", "failed"]
+# `interrupted`: nobody measures it now, and a resume goes on with it.
+RunState = Literal["running", "interrupted", "complete", "partial", "cancelled", "failed"]
 # As large as databases keep an integer.
 MOST_REPEAT = 2**31 - 1
 # In a run's facts: how long it took, in seconds by a clock that nobody sets. Not of a run that was resumed.

@@ -65,7 +65,7 @@ def test_what_was_reported_written_survives_kill_9(where: str) -> None:
         store = await open_store(where)
         try:
             assert [info.run.id for info in await store.runs(RunFilter(states=("running",)))] == []
-            (info,) = await store.runs(RunFilter(states=("failed",)))
+            (info,) = await store.runs(RunFilter(states=("interrupted",)))
             assert info.abandoned
             return {cell.source for cell in (await store.load(a_run().id)).cells}
         finally:
@@ -89,11 +89,27 @@ async def test_a_run_is_measured_by_one_process_at_a_time(where: str) -> None:
             with pytest.raises(RunBusyError, match=f"measured by process {process.pid}"):
                 await refused
         killed(process, 1)
-    assert (await store.info(run.id)).state == "failed"
+    assert (await store.info(run.id)).state == "interrupted"
     await store.begin_run(run, [])
     assert (await store.info(run.id)).state == "running"
     await store.put_run(a_run(state="partial"), [])
     assert (await store.info(run.id)).state == "partial"
+    await store.close()
+
+
+async def test_a_run_that_was_left_is_interrupted_and_no_failure(where: str) -> None:
+    """As by a controller that lost its Lease and lives on."""
+    store = await open_store(where)
+    run = a_run(state="running")
+    await store.begin_run(run, [])
+    await asyncio.sleep(0)  # its signs begin
+    await store.leave_run(run.id)
+    about = await store.info(run.id)
+    assert (about.state, about.abandoned) == ("interrupted", True)
+    # Whoever takes it up needs nobody's leave.
+    await store.begin_run(run, [])
+    await asyncio.sleep(0)
+    assert (await store.info(run.id)).state == "running"
     await store.close()
 
 
@@ -107,5 +123,5 @@ async def test_a_silent_process_of_another_machine_is_taken_for_dead(
     monkeypatch.setattr(writers, "_machine", lambda: "another")
     assert (await store.info(a_run().id)).state == "running", "it has just given a sign"
     monkeypatch.setattr(writers, "SILENT_SECONDS", 0.0)
-    assert (await store.info(a_run().id)).state == "failed"
+    assert (await store.info(a_run().id)).state == "interrupted"
     await store.close()

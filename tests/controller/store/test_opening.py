@@ -42,7 +42,7 @@ async def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path: P
         assert {cell.key: cell for cell in stored.cells} == {cell.key: cell for cell in written.cells}
         died = await store.info(DIED)
         assert died.outcomes == {"measured": 1200}
-        assert (died.state, died.abandoned) == ("failed", True), "nobody measures it any more"
+        assert (died.state, died.abandoned) == ("interrupted", True), "nobody measures it any more"
         # What is measured again after the change takes the place of what was there before it.
         await store.put_cells(BEFORE, [written.cells[0].model_copy(update={"attempt": 7})])
         assert (await store.info(BEFORE)).cells == len(written.cells)

@@ -117,7 +117,7 @@ def _true_state(row: Row[Any]) -> tuple[Run, bool]:
     run = Run.model_validate_json(row.run)
     if run.state != "running" or _living(row.writer, row.silent_seconds) is not None:
         return run, False
-    return run.model_copy(update={"state": "failed"}), True
+    return run.model_copy(update={"state": "interrupted"}), True
 
 
 async def _outcomes(connection: AsyncConnection, ids: list[str]) -> dict[str, dict[str, int]]:

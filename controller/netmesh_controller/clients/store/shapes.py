@@ -9,7 +9,7 @@ from netmesh_controller.mesh.document import Cell, Finding, Node, Run, RunState
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run as it is stored. A run that says `running` and that nobody measures any more is told as `failed`."""
+    """A run as it is stored. A run that says `running` and that nobody measures any more is told as `interrupted`."""
 
     run: Run
     nodes: tuple[Node, ...]
@@ -22,7 +22,8 @@ class StoredRun:
 class RunInfo:
     """A run without its cells. `outcomes` counts its cells by outcome; `state` is the true one.
 
-    `abandoned`: its controller died while it ran; what it measured is there and `sweep --resume` goes on with it.
+    `abandoned`: its controller died while it ran, or may not measure any more; what it measured is there, and `sweep
+    --resume` goes on with it.
     """
 
     run: Run

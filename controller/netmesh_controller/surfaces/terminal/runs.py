@@ -38,7 +38,7 @@ def show_runs(console: Console, runs: Sequence[RunInfo]) -> None:
     console.print(table, highlight=False)
     for info in runs:
         if info.abandoned:
-            said = f"Run {info.run.id}: its controller died while it ran; sweep --resume {info.run.id} goes on."
+            said = f"Run {info.run.id}: nobody measures it now; sweep --resume {info.run.id} goes on."
             console.print(Text(said), soft_wrap=True, highlight=False)
 
 

@@ -30,7 +30,8 @@ MOST_CELLS = 10_000
 
 
 class RunSummary(Answered):
-    """A run without its cells. `abandoned`: its controller died while it ran, and nobody has taken it up yet.
+    """A run without its cells. `abandoned`: its controller died while it ran, or lost the Lease, and nobody has
+    taken it up yet.
 
     `outcomes` counts the stored cells by outcome.
     """
