@@ -6,9 +6,12 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netmesh_common.errors import BadUsageError
-from netmesh_controller.clients.controller import Access, ControllerClient, direct
+
+if TYPE_CHECKING:
+    from netmesh_controller.clients.controller import Access, ControllerClient
 
 TOKEN_VARIABLE = "NETMESH_TOKEN"  # noqa: S105  # the name of a variable
 _KUBECONFIG = Path("~/.kube/config").expanduser()
@@ -21,6 +24,9 @@ async def controller_at(url: str | None) -> AsyncIterator[ControllerClient]:
 
     BadUsageError where the URL is none or there is no cluster; ClusterError where the token is not to be had.
     """
+    # Only here: most commands speak to no controller, and HTTP takes a third of a second to import.
+    from netmesh_controller.clients.controller import ControllerClient, direct  # noqa: PLC0415
+
     async with AsyncExitStack() as stack:
         if url is not None:
             if not url.startswith(("http://", "https://")):

@@ -25,7 +25,6 @@ from netmesh_controller.mesh.diagnosis.document import Cost, Diagnosis
 from netmesh_controller.mesh.diagnosis.steps import STEPS, Step
 from netmesh_controller.mesh.document import Run
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
-from netmesh_controller.surfaces.cli.remote import diagnose_there
 from netmesh_controller.surfaces.cli.sources import agent_source
 from netmesh_controller.surfaces.reports.diagnosis import page
 from netmesh_controller.surfaces.terminal.diagnosis import show_diagnosis, stated
@@ -106,6 +105,9 @@ def exit_code(found: Diagnosis) -> ExitCode:
 
 
 async def _there(controller: str | None, source: str, target: str, *, quick: bool, silent: bool) -> Diagnosis:
+    # Only here: HTTP takes a third of a second to import.
+    from netmesh_controller.surfaces.cli.remote import diagnose_there  # noqa: PLC0415
+
     console = Console(stderr=True)
     async with controller_at(controller) as client:
         with console.status("") as status:

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netmesh_common.tls import rereading
 from netmesh_common.units import parse_duration
-from netmesh_controller import lab as labs
 from netmesh_controller.identity.rotation import Lifetimes
-from netmesh_controller.inventory.lab import lab_agents
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.inventory.static import static_agents
 from netmesh_controller.surfaces.cli.errors import BadUsageError
+
+if TYPE_CHECKING:
+    from netmesh_controller.lab import Lab
 
 
 @contextmanager
@@ -31,6 +33,9 @@ def agent_source(
     if lab is not None and agents is not None:
         raise BadUsageError("--lab and --agents: give one of them")
     if lab is not None:
+        # Only here: what makes network namespaces takes a third of a second to import.
+        from netmesh_controller.inventory.lab import lab_agents  # noqa: PLC0415
+
         with _lab(lab) as running:
             running.enter()
             folder = running.certificates / "controller"
@@ -73,9 +78,11 @@ def _lifetimes() -> Lifetimes:
 
 
 @contextmanager
-def _lab(text: str) -> Iterator[labs.Lab]:
+def _lab(text: str) -> Iterator[Lab]:
     """The lab; its taking down is not interrupted, so that nothing of it is left."""
-    running = labs.lab_for(text)
+    from netmesh_controller.lab import lab_for  # noqa: PLC0415
+
+    running = lab_for(text)
     try:
         yield running
     finally:

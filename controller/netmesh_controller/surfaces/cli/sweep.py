@@ -34,7 +34,6 @@ from netmesh_controller.mesh.yamltext import YamlTextError, loaded
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.expectations import expected, show_expected
 from netmesh_controller.surfaces.cli.outputs import check_outputs, check_sizes, fitting, too_large, write_outputs
-from netmesh_controller.surfaces.cli.remote import sweep_there
 from netmesh_controller.surfaces.cli.sources import agent_source
 from netmesh_controller.surfaces.reports.content import LARGE_MESH
 from netmesh_controller.surfaces.reports.content import Source as Reported
@@ -345,6 +344,9 @@ class _Command:
             if self.asked or self.name is not None or self.dry_run or history:
                 raise BadUsageError("--resume goes on with what the run was asked for; leave the other options out")
             request = {"resume": resume}
+        # Only here: HTTP takes a third of a second to import.
+        from netmesh_controller.surfaces.cli.remote import sweep_there  # noqa: PLC0415
+
         async with controller_at(controller) as client:
             ended = await sweep_there(client, request, console)
         if ended is None:
