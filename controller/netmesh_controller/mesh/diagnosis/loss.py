@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netmesh_controller.mesh.diagnosis.document import Fact
-from netmesh_controller.mesh.diagnosis.seen import DIRECTIONS, Direction, Seen
+from netmesh_controller.mesh.diagnosis.seen import DIRECTIONS, Direction, Seen, opposite
 
 # What a host counts of packets that reached it and were given up there.
 HOST_DROPS = ("Udp.RcvbufErrors", "Udp.InErrors", "Ip.InDiscards", "softnet.dropped", "TcpExt.TCPBacklogDrop")
@@ -72,7 +72,7 @@ def earlier_loss(seen: Seen) -> Iterator[Fact]:
 
 def _ratio_and_sent(seen: Seen, direction: Direction) -> tuple[float | None, float | None]:
     """Of the probes of either end: those that it sent itself, and the answers to it."""
-    for asked, name in ((direction, "forward_loss_ratio"), (_other(direction), "return_loss_ratio")):
+    for asked, name in ((direction, "forward_loss_ratio"), (opposite(direction), "return_loss_ratio")):
         cell = seen.cell("udp-latency", asked, instrument="stamp")
         summary = None if cell is None or cell.outcome != "measured" else cell.values.get(name)
         if summary is not None and cell is not None:
@@ -88,13 +88,9 @@ def _no_room(seen: Seen, direction: Direction) -> tuple[int, float, float]:
     since some that are no probes follow them.
     """
     drops, unanswered, sent = 0.0, 0.0, 0.0
-    for asked, name in ((direction, "reflector_socket_drops"), (_other(direction), "socket_drops")):
+    for asked, name in ((direction, "reflector_socket_drops"), (opposite(direction), "socket_drops")):
         found = seen.reported("udp-latency", name, asked, instrument="stamp")
         own, answers = (seen.reported("udp-latency", one, asked, instrument="stamp") for one in ("sent", "received"))
         if found and own is not None and answers is not None:
             drops, unanswered, sent = drops + found, unanswered + own - answers, sent + own
     return int(drops), unanswered, sent
-
-
-def _other(direction: Direction) -> Direction:
-    return "back" if direction == "forward" else "forward"

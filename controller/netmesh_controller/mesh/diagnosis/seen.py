@@ -18,6 +18,11 @@ DIRECTIONS: tuple[Direction, Direction] = ("forward", "back")
 Statistic = Literal["mean", "stdev", "min", "p10", "p50", "p90", "p99", "p999", "max"]
 
 
+def opposite(direction: Direction) -> Direction:
+    """The other of the two."""
+    return "back" if direction == "forward" else "forward"
+
+
 @dataclass(slots=True)
 class Seen:
     """The pair `source`, `target`; `cells` of all steps, newest last; states by node, `before` and `after`: of
@@ -103,16 +108,20 @@ class Seen:
         self, test: str, name: str, *, statistic: Statistic = "mean", path: str = "pod-to-pod", **which: Any
     ) -> dict[tuple[str, str], float]:
         """The figure of other pairs of nodes that were measured meanwhile, by source and target."""
-        found: dict[tuple[str, str], float] = {}
-        for cell in self.cells:
-            pair = (cell.source, cell.target)
-            if cell.source == cell.target or set(pair) == {self.source, self.target}:
-                continue
-            if _fits(cell, test, path, which.get("instrument"), bool(which.get("load"))):
-                value = figure(cell, name, statistic)
-                if value is not None:
-                    found[pair] = value
-        return found
+        cells = self.others_cells(test, path=path, **which)
+        figures = {(cell.source, cell.target): figure(cell, name, statistic) for cell in cells}
+        return {pair: value for pair, value in figures.items() if value is not None}
+
+    def others_cells(self, test: str, *, path: str = "pod-to-pod", **which: Any) -> list[Cell]:
+        """The cells of that test of other pairs of nodes."""
+        here = {self.source, self.target}
+        return [
+            cell
+            for cell in self.cells
+            if cell.source != cell.target
+            and {cell.source, cell.target} != here
+            and _fits(cell, test, path, which.get("instrument"), bool(which.get("load")))
+        ]
 
     def expected(
         self, test: str, name: str, *, statistic: Statistic = "mean", **which: Any

@@ -51,6 +51,8 @@ class Case:
     under_load: float = 3e-3
     hosts_rate: float = GIGABIT
     hosts: dict[str, Host] = field(default_factory=dict)
+    # The same while a node receives, where that differs.
+    receivers: dict[str, Host] = field(default_factory=dict)
     other_traffic: float = 0.0
     # Of node b: what grew while the pair was probed, and what grew in the other steps.
     counters: dict[str, int] = field(default_factory=dict)
@@ -82,7 +84,10 @@ class Case:
             duration_seconds=1.0,
             values=defaults["values"] if reason is None else {},
             intervals=defaults.get("intervals", {}),
-            hosts=Hosts(source=self.hosts.get(source, host()), target=self.hosts.get(target, host())),
+            hosts=Hosts(
+                source=self.hosts.get(source, host()),
+                target=self.receivers.get(target) or self.hosts.get(target, host()),
+            ),
             tool=ToolRecord(reported=defaults.get("reported", {})),
             witness=Witness(verdict="healthy", figures={"target.other_traffic": self.other_traffic}),
         )

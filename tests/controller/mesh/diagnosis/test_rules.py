@@ -68,6 +68,16 @@ CASES: dict[str, tuple[Callable[[], Case], Code, dict[str, str]]] = {
         {"source": "a", "target": "b"},
     ),
     "interrupts": (lambda: slow(hosts={"b": host(softirq=0.9, busiest=0.99)}), "softirq_bound", {"node": "b"}),
+    "interrupts that wander": (
+        lambda: slow(receivers={"b": host(softirq=1.1, busiest=0.7)}),
+        "softirq_bound",
+        {"node": "b"},
+    ),
+    "a shaper beside interrupts that are there anyway": (
+        lambda: slow(hosts={"b": host(softirq=1.1, busiest=0.7)}),
+        "rate_limited",
+        {"source": "a", "target": "b"},
+    ),
     "the pods' network": (
         lambda: Case(rate=dict.fromkeys(ALL_PAIRS, 400e6), four=400e6),
         "overlay_cost",
