@@ -6,13 +6,15 @@ Seconds by the clock, and of CPU beside them: on a busy machine the rest is the 
 from __future__ import annotations
 
 import json
-import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import numpy as np
 import zstandard
+from tests.support.peak import own_peak
 
 from netmesh_controller.mesh import arrays
 from netmesh_controller.mesh.derived import asymmetry, by_group, by_node, groups_of
@@ -24,7 +26,12 @@ _Made = TypeVar("_Made")
 
 
 def main() -> None:
-    """Prints how long each part takes, and the most memory that the whole took."""
+    """Prints how long each part takes, and the most memory that the whole took: of a process of its own."""
+    sys.stdout.flush()
+    subprocess.run([sys.executable, "-m", __name__], check=True)
+
+
+def _all() -> None:
     packing = zstandard.ZstdCompressor().compressobj()
     file = b"".join([*(packing.compress(chunk) for chunk in lines()), packing.flush()])
     run = _timed(f"read {len(file) / 1e6:.0f} MB of lines into arrays, and matrices of them", lambda: arrays(file))
@@ -40,7 +47,7 @@ def main() -> None:
     found = _timed("findings", lambda: find(run.nodes, run.gathered, duration_seconds=5.0))
     _timed("the matrices as the document has them", lambda: [one.document() for one in run.tables])
     print(f"  found: {', '.join(one.sentence for one in found)}")
-    print(f"  memory at most: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
+    print(f"  memory at most: {own_peak() / 1024:,.0f} MB, with the file")
 
 
 def _timed(what: str, work: Callable[[], _Made]) -> _Made:
@@ -78,3 +85,7 @@ def lines(name: str = "million", seed: int = 1) -> Iterator[bytes]:
             for target, figure in zip(names, figures.tolist(), strict=True)
             if target != source
         )
+
+
+if __name__ == "__main__":
+    _all()

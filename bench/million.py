@@ -1,12 +1,16 @@
 """A run of 1,000 x 1,000 (values only): import, arrays, matrices, findings, comparison (goal 30 s, 1 GB together).
 
+Beside these: its export, and `report` on the terminal, which is a process of its own.
+
 Seconds by the clock, and of CPU beside them: on a busy machine the rest is the machine's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import resource
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -14,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import zstandard
+from tests.support.peak import own_peak, peak_of
 
 from bench.answers import NODES, lines
 from netmesh_controller.clients.store import Store, open_store
@@ -26,9 +31,30 @@ _Made = TypeVar("_Made")
 
 
 def main() -> None:
-    """Prints how long each part takes, the sum, and the most memory that the whole took."""
+    """Prints how long each part takes, the sum, and the most memory that the whole took: of a process of its own."""
+    sys.stdout.flush()
+    subprocess.run([sys.executable, "-m", __name__], check=True)
+
+
+def _begin() -> None:
     with tempfile.TemporaryDirectory(prefix="netmesh-bench-") as folder:
         asyncio.run(_all(Path(folder)))
+        print(f"  memory at most: {own_peak() / 1024:,.0f} MB")
+        _on_the_terminal(Path(folder))
+
+
+def _on_the_terminal(folder: Path) -> None:
+    command = [str(Path(sys.executable).with_name("netmesh-controller")), "report", "after"]
+    clock, before = time.perf_counter(), os.times()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | {"NETMESH_DATA_DIR": str(folder)})
+    with peak_of(process.pid) as peak:
+        assert process.wait() == 0
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    print(
+        f"  beside these: report on the terminal: {time.perf_counter() - clock:.1f} s, {cpu:.1f} s of CPU, "
+        f"{peak.kilobytes / 1024:,.0f} MB at most"
+    )
 
 
 async def _all(folder: Path) -> None:
@@ -56,7 +82,6 @@ async def _all(folder: Path) -> None:
         await _timed("beside these: export", lambda: _exported(store, folder / "out.jsonl.zst"))
     finally:
         await store.close()
-    print(f"  memory at most: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
 
 
 async def _timed(what: str, work: Callable[[], Awaitable[_Made]]) -> _Made:
@@ -76,3 +101,7 @@ async def _compared(before: RunArrays, after: RunArrays) -> Comparison:
 
 async def _exported(store: Store, path: Path) -> int:
     return await export_run(store, "after", path)
+
+
+if __name__ == "__main__":
+    _begin()

@@ -11,6 +11,7 @@ from tests.kube.installed import HOST_NAMESPACE, HOST_NETWORK, NAMESPACE, Netmes
 
 from netmesh_controller.mesh.document import RunDocument
 from netmesh_controller.mesh.share import shares
+from netmesh_controller.mesh.table import from_document
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -84,7 +85,7 @@ def test_hosts_are_the_baseline_of_pods(hosts: Netmesh) -> None:
     assert gaps(document) == []
     assert pairs(document, "host-to-host", "tcp-bandwidth") == every_pair(local=False)
     assert pairs(document, "host-to-pod", "tcp-bandwidth") == every_pair(local=True)
-    assert shares(document.matrices, document.cells)
+    assert shares([from_document(matrix) for matrix in document.matrices], document.cells)
 
 
 def test_a_node_port_is_measured_as_a_target_outside(netmesh: Netmesh) -> None:

@@ -1,4 +1,4 @@
-"""The most memory that another process had."""
+"""The most memory that a process had."""
 
 from __future__ import annotations
 
@@ -31,13 +31,10 @@ def peak_of(pid: int) -> Iterator[Peak]:
 
     def look() -> None:
         while not ended.wait(_LOOK_SECONDS):
-            try:
-                told = re.search(r"^VmHWM:\s+([0-9]+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-            except OSError:
-                return
+            told = _high_water(str(pid))
             if told is None:
-                return  # it has ended, and nobody has waited for it yet
-            found.kilobytes = max(found.kilobytes, int(told[1]))
+                return  # it has ended
+            found.kilobytes = max(found.kilobytes, told)
 
     thread = threading.Thread(target=look, name=f"peak of {pid}", daemon=True)
     thread.start()
@@ -46,3 +43,20 @@ def peak_of(pid: int) -> Iterator[Peak]:
     finally:
         ended.set()
         thread.join()
+
+
+def own_peak() -> int:
+    """The most memory of this process since it began its program, in kilobytes; not that of who forked it."""
+    told = _high_water("self")
+    if told is None:
+        raise OSError("/proc/self/status has no VmHWM")
+    return told
+
+
+def _high_water(process: str) -> int | None:
+    try:
+        told = re.search(r"^VmHWM:\s+([0-9]+) kB$", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    # None: it has ended, and nobody has waited for it yet.
+    return None if told is None else int(told[1])

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from netmesh_controller.mesh.catalogue import COST_VALUES, TESTS
 from netmesh_controller.mesh.document import Cell, Host
-from netmesh_controller.mesh.matrix import Series
 from netmesh_controller.mesh.statistics.student import quantile
+from netmesh_controller.mesh.table import Series
 
 # What one test said of a cost: the figure, and its standard uncertainty, None where a file does not have it.
 Figure = tuple[float, float | None]

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from netmesh_controller.mesh.catalogue import TESTS
-from netmesh_controller.mesh.document import Matrix, Parameters
-from netmesh_controller.mesh.statistics import median
+from netmesh_controller.mesh.document import Parameters
+from netmesh_controller.mesh.statistics.arrays import median_of
+from netmesh_controller.mesh.table import Table
 
 AXES: tuple[str, ...] = ("message_bytes", "mss_bytes", "streams")
 
@@ -28,17 +29,18 @@ class Curve:
     points: tuple[tuple[int, float | None, int], ...]
 
 
-def curves(matrices: Iterable[Matrix]) -> list[Curve]:
-    """The curves of a run, in the matrices' order; none where each axis has one place only."""
-    points: dict[tuple[str, str, str, Parameters], list[tuple[int, Matrix]]] = {}
-    for matrix in matrices:
-        if matrix.value != TESTS[matrix.test].headline_by(matrix.parameters.instrument):
+def curves(tables: Iterable[Table]) -> list[Curve]:
+    """The curves of a run, in the tables' order; none where each axis has one place only."""
+    points: dict[tuple[str, str, str, Parameters], list[tuple[int, Table]]] = {}
+    for table in tables:
+        path, test, parameters = table.series.path, table.series.test, table.series.parameters
+        if table.value != TESTS[test].headline_by(parameters.instrument):
             continue
         for axis in AXES:
-            place = getattr(matrix.parameters, axis)
+            place = getattr(parameters, axis)
             if place is not None:
-                rest = matrix.parameters.model_copy(update={axis: None})
-                points.setdefault((matrix.path, matrix.test, axis, rest), []).append((place, matrix))
+                rest = parameters.model_copy(update={axis: None})
+                points.setdefault((path, test, axis, rest), []).append((place, table))
     return [
         Curve(path, test, rest, found[0][1].value, found[0][1].unit, axis, _points(found))
         for (path, test, axis, rest), found in points.items()
@@ -46,14 +48,9 @@ def curves(matrices: Iterable[Matrix]) -> list[Curve]:
     ]
 
 
-def _points(found: Iterable[tuple[int, Matrix]]) -> tuple[tuple[int, float | None, int], ...]:
+def _points(found: Iterable[tuple[int, Table]]) -> tuple[tuple[int, float | None, int], ...]:
     made = []
-    for place, matrix in sorted(found, key=lambda one: one[0]):
-        numbers = [
-            number
-            for source, row in zip(matrix.sources, matrix.values, strict=True)
-            for target, number in zip(matrix.targets, row, strict=True)
-            if number is not None and source != target
-        ]
-        made.append((place, median(numbers) if numbers else None, len(numbers)))
+    for place, table in sorted(found, key=lambda one: one[0]):
+        numbers = table.values[table.known & table.remote]
+        made.append((place, median_of(numbers) if len(numbers) else None, len(numbers)))
     return tuple(made)

@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from netmesh_controller.mesh.added_cost import Added, Costs, costs_of, median_added
 from netmesh_controller.mesh.catalogue import COST_VALUES, TESTS, UNITS, Kind
-from netmesh_controller.mesh.document import Cell, Matrix, Parameters
-from netmesh_controller.mesh.matrix import Series
+from netmesh_controller.mesh.document import Cell, Parameters
 from netmesh_controller.mesh.paths import BASELINE_PATH, PATHS
-from netmesh_controller.mesh.statistics import median
+from netmesh_controller.mesh.statistics.arrays import median_of
+from netmesh_controller.mesh.table import Floats, Series, Table, same_shape
 
 How = Literal["ratio", "added"]
 
@@ -54,15 +56,15 @@ class Share:
     most: float | None = None
 
 
-def shares(matrices: Iterable[Matrix], cells: Iterable[Cell]) -> list[Share]:
-    """The shares of all series of a run whose test was also measured between the hosts, in the matrices' order.
+def shares(tables: Iterable[Table], cells: Iterable[Cell]) -> list[Share]:
+    """The shares of all series of a run whose test was also measured between the hosts, in the tables' order.
 
-    The `cells` are those of the matrices: an added CPU cost is told from its single figures and their errors.
+    The `cells` are those of the tables: an added CPU cost is told from its single figures and their errors.
     """
-    of_series: dict[Series, dict[str, Matrix]] = {}
-    for matrix in matrices:
-        if any(matrix.value == value for value, _ in _COMPARED.get(TESTS[matrix.test].kind, ())):
-            of_series.setdefault(Series(matrix.path, matrix.test, matrix.parameters), {})[matrix.value] = matrix
+    of_series: dict[Series, dict[str, Table]] = {}
+    for table in tables:
+        if any(table.value == value for value, _ in _COMPARED.get(TESTS[table.series.test].kind, ())):
+            of_series.setdefault(table.series, {})[table.value] = table
     costs = costs_of(cells)
     found: list[Share] = []
     for series, measured in of_series.items():
@@ -72,8 +74,8 @@ def shares(matrices: Iterable[Matrix], cells: Iterable[Cell]) -> list[Share]:
     return found
 
 
-def _baseline(series: Series, all_series: Mapping[Series, Mapping[str, Matrix]]) -> Mapping[str, Matrix] | None:
-    """The hosts' matrices of the same test with the same parameters.
+def _baseline(series: Series, all_series: Mapping[Series, Mapping[str, Table]]) -> Mapping[str, Table] | None:
+    """The hosts' tables of the same test with the same parameters.
 
     A message that fits the MTU is as large as the path allows, and so may be another size between the hosts: then the
     only one there is counts.
@@ -82,8 +84,8 @@ def _baseline(series: Series, all_series: Mapping[Series, Mapping[str, Matrix]])
     if exact is not None:
         return exact
     close = [
-        matrices
-        for other, matrices in all_series.items()
+        tables
+        for other, tables in all_series.items()
         if (other.path, other.test) == (BASELINE_PATH, series.test)
         and _without_size(other.parameters) == _without_size(series.parameters)
     ]
@@ -95,7 +97,7 @@ def _without_size(parameters: Parameters) -> Parameters:
 
 
 def _shares(
-    series: Series, measured: Mapping[str, Matrix], baseline: Mapping[str, Matrix], costs: Costs
+    series: Series, measured: Mapping[str, Table], baseline: Mapping[str, Table], costs: Costs
 ) -> Iterator[Share]:
     for value, how in _COMPARED[TESTS[series.test].kind]:
         if value not in measured or value not in baseline:
@@ -104,17 +106,10 @@ def _shares(
             # Of a probe's round trip only the network's part is the path's; the rest is what the hosts took.
             continue
         if value in COST_VALUES:
-            hosts_series = Series.of_matrix(baseline[value])
-            added = median_added(costs.get((series, value), {}), costs.get((hosts_series, value), {}))
+            added = median_added(costs.get((series, value), {}), costs.get((baseline[value].series, value), {}))
             yield _cost(series, value, added)
             continue
-        hosts = _numbers(baseline[value])
-        both = [(number, hosts[pair]) for pair, number in _numbers(measured[value]).items() if pair in hosts]
-        figures = (
-            [number / host for number, host in both if host > 0]
-            if how == "ratio"
-            else [number - host for number, host in both]
-        )
+        figures = _figures(measured[value], baseline[value], how)
         yield Share(
             path=series.path,
             test=series.test,
@@ -122,10 +117,10 @@ def _shares(
             value=value,
             how=how,
             unit="1" if how == "ratio" else UNITS[value],
-            figure=median(figures) if figures else None,
+            figure=median_of(figures) if len(figures) else None,
             pairs=len(figures),
-            least=min(figures, default=None),
-            most=max(figures, default=None),
+            least=float(figures.min()) if len(figures) else None,
+            most=float(figures.max()) if len(figures) else None,
         )
 
 
@@ -144,10 +139,28 @@ def _cost(series: Series, value: str, added: Added) -> Share:
     )
 
 
-def _numbers(matrix: Matrix) -> dict[tuple[str, str], float]:
-    return {
-        (source, target): number
-        for source, row in zip(matrix.sources, matrix.values, strict=True)
-        for target, number in zip(matrix.targets, row, strict=True)
-        if number is not None
-    }
+def _figures(measured: Table, baseline: Table, how: How) -> Floats:
+    """What is left of the hosts' figure, or added to it, for each pair that has both."""
+    hosts = _placed(baseline, measured)
+    both = measured.known & np.isfinite(hosts)
+    if how == "added":
+        return measured.values[both] - hosts[both]
+    both &= hosts > 0
+    return measured.values[both] / hosts[both]
+
+
+def _placed(table: Table, like: Table) -> Floats:
+    """The numbers of `table` at the places that their pairs have in `like`, NaN where there is none."""
+    if same_shape(table, like):
+        return table.values
+    rows, columns = (
+        np.array([place.get(name, -1) for name in names], dtype=np.intp)
+        for place, names in (
+            ({name: number for number, name in enumerate(table.sources)}, like.sources),
+            ({name: number for number, name in enumerate(table.targets)}, like.targets),
+        )
+    )
+    placed = np.full(like.values.shape, np.nan)
+    there = np.ix_(rows >= 0, columns >= 0)
+    placed[there] = table.values[np.ix_(rows[rows >= 0], columns[columns >= 0])]
+    return placed

@@ -57,6 +57,10 @@ class Table:
         code = int(self.reasons[row, column])
         return self.codes[code] if code else None
 
+    def number(self, row: int, column: int) -> float | None:
+        """The number; None where there is none."""
+        return None if self.reasons[row, column] else float(self.values[row, column])
+
     @property
     def known(self) -> NDArray[np.bool_]:
         """Where there is a number."""
@@ -66,10 +70,9 @@ class Table:
     def remote(self) -> NDArray[np.bool_]:
         """Where source and target are two nodes."""
         places = {name: column for column, name in enumerate(self.targets)}
+        both = [(row, places[name]) for row, name in enumerate(self.sources) if name in places]
         mask = np.ones(self.values.shape, dtype=bool)
-        for row, name in enumerate(self.sources):
-            if name in places:
-                mask[row, places[name]] = False
+        mask[[row for row, _ in both], [column for _, column in both]] = False
         return mask
 
     def document(self) -> Matrix:

@@ -6,11 +6,12 @@ from rich.console import Console
 
 from netmesh_controller.mesh.curves import curves
 from netmesh_controller.mesh.document import Matrix, Parameters
+from netmesh_controller.mesh.table import Table, from_document
 from netmesh_controller.surfaces.terminal.curves import show_curves
 
 
-def matrix(message_bytes: int | None, there: float | None, back: float | None, streams: int = 1) -> Matrix:
-    return Matrix(
+def matrix(message_bytes: int | None, there: float | None, back: float | None, streams: int = 1) -> Table:
+    matrix = Matrix(
         path="pod-to-pod",
         test="tcp-bandwidth",
         parameters=Parameters(instrument="iperf3", streams=streams, message_bytes=message_bytes, direction="forward"),
@@ -22,6 +23,7 @@ def matrix(message_bytes: int | None, there: float | None, back: float | None, s
         values=[[9e9, there], [back, 9e9]],
         reasons=[[None, None if there else "timeout"], [None if back else "timeout", None]],
     )
+    return from_document(matrix)
 
 
 def test_a_point_is_the_median_over_remote_pairs() -> None:

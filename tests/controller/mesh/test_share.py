@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netmesh_controller.mesh.added_cost import median_added
 from netmesh_controller.mesh.document import Cell, Host, Hosts, Node, Parameters, Reason, Summary
-from netmesh_controller.mesh.matrix import matrices
+from netmesh_controller.mesh.matrix import tables
 from netmesh_controller.mesh.share import Share, shares
 
 NAMES = ["a", "b", "c"]
@@ -47,7 +47,7 @@ def cell(
 
 
 def found(cells: list[Cell]) -> dict[tuple[str, str], Share]:
-    return {(share.path, share.value): share for share in shares(matrices(NODES, cells), cells)}
+    return {(share.path, share.value): share for share in shares(tables(NODES, cells), cells)}
 
 
 def test_bandwidth_is_a_ratio_pair_by_pair() -> None:

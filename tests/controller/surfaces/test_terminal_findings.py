@@ -8,8 +8,9 @@ from rich.console import Console
 from tests.controller.mesh.findings.faults import gathered, name, nodes_of, pair_fault, put
 from tests.controller.mesh.findings.healthy import healthy
 
-from netmesh_controller.mesh.document import Cell, Finding, Node, Parameters, PlanRecord, Run, RunDocument
+from netmesh_controller.mesh.document import Cell, Finding, Node, Parameters, Summary
 from netmesh_controller.mesh.findings import find
+from netmesh_controller.mesh.matrix import tables
 from netmesh_controller.surfaces.terminal.findings import show_findings, without_twins
 
 
@@ -24,18 +25,13 @@ def shown(findings: list[Finding], count: int = 6) -> str:
             attempt=1,
             parameters=Parameters(instrument="iperf3"),
             outcome="measured",
+            values={"bits_per_second": Summary(mean=1e9)},
         )
         for source, target in permutations([name(place) for place in range(count)], 2)
     ]
-    document = RunDocument(
-        run=Run(id="1", state="complete", started_at="2026-01-01T00:00:00Z", netmesh_version="0", plan=PlanRecord()),
-        nodes=[Node(name=name(place)) for place in range(count)],
-        cells=cells,
-        matrices=[],
-        findings=findings,
-    )
+    nodes = [Node(name=name(place)) for place in range(count)]
     out = StringIO()
-    show_findings(Console(file=out, width=100, no_color=True), document)
+    show_findings(Console(file=out, width=100, no_color=True), findings, tables(nodes, cells))
     return out.getvalue()
 
 

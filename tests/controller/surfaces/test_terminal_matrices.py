@@ -22,7 +22,8 @@ from netmesh_controller.mesh.document import (
     Summary,
     Witness,
 )
-from netmesh_controller.mesh.matrix import expected_pairs, matrices
+from netmesh_controller.mesh.matrix import expected_pairs, matrices, tables
+from netmesh_controller.mesh.table import from_document
 from netmesh_controller.surfaces.terminal.closing import show_closing
 from netmesh_controller.surfaces.terminal.matrices import show_matrices
 from netmesh_controller.surfaces.terminal.names import shorten, without_domain
@@ -76,9 +77,13 @@ def document(
     )
 
 
+def show(console: Console, shown: RunDocument, values: tuple[str, ...] = ()) -> None:
+    show_matrices(console, shown.nodes, [from_document(matrix) for matrix in shown.matrices], shown.cells, values)
+
+
 def rendered(shown: RunDocument, width: int = 80, values: tuple[str, ...] = ()) -> str:
     file = io.StringIO()
-    show_matrices(Console(file=file, width=width), shown, values)
+    show(Console(file=file, width=width), shown, values)
     text = file.getvalue()
     assert "\x1b" not in text
     assert all(len(line) <= width for line in text.splitlines()), text
@@ -211,9 +216,28 @@ def test_worst_latency_is_the_longest() -> None:
     assert re.fullmatch(r" +9000  90\.00 of the median +node-3 -> node-2", lines[lines.index("  worst 10 pairs") + 1])
 
 
+def test_targets_outside_of_the_mesh_have_columns_of_their_own() -> None:
+    nodes = [Node(name=f"node-{number}.example") for number in (1, 2)]
+    cells = [
+        cell.model_copy(update={"path": "pod-to-external", "test": "tcp-connect", "target": "gateway"})
+        for cell in document(2, lambda source, _: "refused" if source else 3e-4, "node-{}.example").cells
+        if cell.target == "node-2.example"
+    ]
+    cells = [
+        cell.model_copy(update={"values": {"connect_seconds": Summary(mean=3e-4)} if not cell.reason else {}})
+        for cell in cells
+    ]
+    file = io.StringIO()
+    show_matrices(Console(file=file, width=80), nodes, tables(nodes, cells), cells)
+    text = file.getvalue()
+    assert text.splitlines()[2].split() == ["gateway"]
+    assert rows(text) == {"node-1": ["300"], "node-2": ["refused"]}
+    assert "refused (1 cell): It ended in refused" in text
+
+
 def test_an_ascii_terminal_gets_ascii() -> None:
     file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    show_matrices(Console(file=file, width=80), document(3, lambda _s, _t: 5e-5, test="tcp-latency"))
+    show(Console(file=file, width=80), document(3, lambda _s, _t: 5e-5, test="tcp-latency"))
     file.flush()
     file.seek(0)
     assert "round trip, us" in file.read()
@@ -222,7 +246,7 @@ def test_an_ascii_terminal_gets_ascii() -> None:
 def coloured(shown: RunDocument, no_color: bool = False) -> str:
     file = io.StringIO()
     console = Console(file=file, width=80, force_terminal=True, color_system="256", no_color=no_color)
-    show_matrices(console, shown)
+    show(console, shown)
     return file.getvalue()
 
 
@@ -257,7 +281,7 @@ def test_what_tools_printed_does_not_steer_the_terminal() -> None:
 
 def closing(shown: RunDocument, planned: int | None = None, output: str | None = None) -> str:
     file = io.StringIO()
-    show_closing(Console(file=file, width=80), shown, planned, output)
+    show_closing(Console(file=file, width=80), shown.run, shown.cells, planned, output)
     return file.getvalue()
 
 

@@ -15,10 +15,8 @@ from netmesh_controller.clients.store import StoredRun, open_store
 from netmesh_controller.engines import runs
 from netmesh_controller.engines.exchange import RunArrays, load_arrays, load_run
 from netmesh_controller.mesh.alone import ALONE, measured_again
-from netmesh_controller.mesh.curves import curves
 from netmesh_controller.mesh.findings import find
 from netmesh_controller.mesh.matrix import tables
-from netmesh_controller.mesh.share import shares
 from netmesh_controller.mesh.table import Table
 from netmesh_controller.surfaces.cli.errors import ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.expectations import expected, show_expected
@@ -26,10 +24,7 @@ from netmesh_controller.surfaces.cli.outputs import check_outputs, too_large, wr
 from netmesh_controller.surfaces.reports.content import LARGE_MESH, Source
 from netmesh_controller.surfaces.reports.formats import Choice, CsvLayout, Wanted
 from netmesh_controller.surfaces.terminal.closing import show_closing
-from netmesh_controller.surfaces.terminal.curves import show_curves
-from netmesh_controller.surfaces.terminal.findings import show_findings
-from netmesh_controller.surfaces.terminal.matrices import show_matrices
-from netmesh_controller.surfaces.terminal.shares import show_shares
+from netmesh_controller.surfaces.terminal.run import show_run
 
 
 def report(
@@ -119,10 +114,14 @@ def _tables(run: RunArrays) -> list[Table]:
 
 def _show(wanted: Wanted, *, stored: bool) -> None:
     console = Console()
-    source = replace(wanted.source, tables=wanted.tables)
-    shown = source.document
-    show_matrices(console, shown, wanted.choice.values)
-    show_curves(console, curves(shown.matrices))
-    show_shares(console, shares(shown.matrices, source.cells))
-    show_findings(console, shown)
-    show_closing(console, shown, outcomes=source.outcomes, stored=stored)
+    source = wanted.source
+    show_run(
+        console,
+        source.nodes,
+        source.tables,
+        source.cells,
+        source.findings,
+        chosen=wanted.tables,
+        values=wanted.choice.values,
+    )
+    show_closing(console, source.run, source.cells, outcomes=source.outcomes, stored=stored)

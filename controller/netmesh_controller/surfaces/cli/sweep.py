@@ -25,11 +25,9 @@ from netmesh_controller.engines.survey import survey
 from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.ask import ask_from
-from netmesh_controller.mesh.curves import curves
 from netmesh_controller.mesh.document import Cell, Run
 from netmesh_controller.mesh.findings.history import LEAST_RUNS
 from netmesh_controller.mesh.outline import outline_of
-from netmesh_controller.mesh.share import shares
 from netmesh_controller.mesh.yamltext import YamlTextError, loaded
 from netmesh_controller.surfaces.cli.errors import BadUsageError, CouldNotRunError, ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.expectations import expected, show_expected
@@ -40,12 +38,9 @@ from netmesh_controller.surfaces.reports.content import Source as Reported
 from netmesh_controller.surfaces.reports.document import as_json
 from netmesh_controller.surfaces.reports.formats import Choice, Wanted
 from netmesh_controller.surfaces.terminal.closing import show_closing
-from netmesh_controller.surfaces.terminal.curves import show_curves
 from netmesh_controller.surfaces.terminal.estimate import show_estimate
-from netmesh_controller.surfaces.terminal.findings import show_findings
-from netmesh_controller.surfaces.terminal.matrices import show_matrices
 from netmesh_controller.surfaces.terminal.progress import ProgressDisplay
-from netmesh_controller.surfaces.terminal.shares import show_shares
+from netmesh_controller.surfaces.terminal.run import show_run
 
 PROGRESS_SECONDS = 0.25
 
@@ -419,15 +414,11 @@ class _Command:
             for part in as_json(wanted.whole()):
                 typer.echo(part, nl=False)
         source = wanted.source
-        document = source.head.model_copy(update={"cells": list(source.cells)}) if self.json else source.document
         if not self.json:
-            show_matrices(console, document)
-            show_curves(console, curves(document.matrices))
-            show_shares(console, shares(document.matrices, document.cells))
-            show_findings(console, document)
+            show_run(console, source.nodes, source.tables, source.cells, source.findings)
         held = show_expected(console, wanted)
         written = ", ".join(map(str, outputs)) or None
-        show_closing(console, document, planned, written, outcomes=source.outcomes)
+        show_closing(console, source.run, source.cells, planned, written, outcomes=source.outcomes)
         for sentence in renamed:
             console.print(sentence, highlight=False, soft_wrap=True)
         return held

@@ -106,7 +106,7 @@ def content_of(source: Source) -> Content:
     large = len(source.nodes) > LARGE_MESH
     found: list[Share] = []
     if any(series.path == BASELINE_PATH for series in tables):
-        found = shares((table.document() for table in source.tables), source.cells)
+        found = shares(source.tables, source.cells)
     return Content(
         source.run,
         tuple(in_order(source.nodes)),

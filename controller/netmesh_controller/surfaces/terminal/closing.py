@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from rich.console import Console
 from rich.text import Text
 
 from netmesh_common.units import format_duration
-from netmesh_controller.mesh.document import SECONDS, Run, RunDocument
+from netmesh_controller.mesh.document import SECONDS, Cell, Run
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.words import count, wrapped
 
 
 def show_closing(
     console: Console,
-    document: RunDocument,
+    run: Run,
+    cells: Sequence[Cell],
     planned: int | None = None,
     output: str | None = None,
     *,
@@ -27,10 +28,9 @@ def show_closing(
     """Prints the run's state, measured cells and gaps, wall time, and how to find the run again.
 
     `planned` is the number of cells of the plan, where some may be missing; `output` the file that was written.
-    `outcomes` counts the cells where the document is without them; a run that is not `stored` is not found again.
+    `outcomes` counts the cells where there are none of them here; a run that is not `stored` is not found again.
     """
-    run = document.run
-    counts = Counter(cell.outcome for cell in document.cells) if outcomes is None else outcomes
+    counts = Counter(cell.outcome for cell in cells) if outcomes is None else outcomes
     measured = counts.get("measured", 0)
     total = max(planned or 0, sum(counts.values()))
     gaps = total - measured
@@ -41,7 +41,7 @@ def show_closing(
     line = Text(run.state, f"bold {palette.GOOD if run.state == 'complete' else palette.VERY_BAD}")
     line.append(f": {', '.join(words)}", "not bold default")
     console.print(line, soft_wrap=True, highlight=False)
-    for text in _marked(document, console.width):
+    for text in _marked(cells, console.width):
         console.print(Text(text, palette.QUIET), soft_wrap=True, highlight=False)
     if not stored:
         return
@@ -55,9 +55,9 @@ def show_closing(
         console.print(Text(text), soft_wrap=True, highlight=False)
 
 
-def _marked(document: RunDocument, width: int) -> list[str]:
+def _marked(cells: Iterable[Cell], width: int) -> list[str]:
     """How many measured cells have a mark of their witness, and the signs by how often they were seen."""
-    marked = [cell.witness for cell in document.cells if cell.outcome == "measured" and cell.witness is not None]
+    marked = [cell.witness for cell in cells if cell.outcome == "measured" and cell.witness is not None]
     signs = Counter(sign for seen in marked for sign in seen.signs)
     if not signs:
         return []

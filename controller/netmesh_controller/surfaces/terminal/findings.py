@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from netmesh_controller.mesh.document import Finding, Matrix, RunDocument
+from netmesh_controller.mesh.document import Finding
 from netmesh_controller.mesh.findings.places import LEAST_NODES
+from netmesh_controller.mesh.table import Table
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.words import count, wrapped
 
@@ -17,14 +18,14 @@ _SHOWN = 20
 _REMARKS = ("cpu_bound", "contention")
 
 
-def show_findings(console: Console, document: RunDocument) -> None:
-    """Prints the findings; says so where there are none, and where a mesh is too small to tell."""
-    # The document of a large mesh is without its cells.
-    sources = {cell.source for cell in document.cells if cell.outcome == "measured" and cell.source != cell.target}
-    nodes = len(sources) or _measured_nodes(document.matrices)
+def show_findings(console: Console, findings: Sequence[Finding], tables: Iterable[Table]) -> None:
+    """Prints the findings; says so where there are none, and where the mesh of `tables` is too small to tell."""
+    nodes = len(
+        {table.sources[row] for table in tables for row in (table.known & table.remote).any(axis=1).nonzero()[0]}
+    )
     if not nodes:
         return
-    found = without_twins(document.findings)
+    found = without_twins(findings)
     if not found:
         small = "" if nodes >= LEAST_NODES else f"; slow nodes and pairs are told apart from {LEAST_NODES} nodes on"
         console.print(Text.assemble(("findings", "bold"), f": none{small}"), soft_wrap=True, highlight=False)
@@ -44,20 +45,6 @@ def show_findings(console: Console, document: RunDocument) -> None:
         more = count(len(found) - _SHOWN, "further finding")
         console.print(Text(f"  and {more}, in the run document"), soft_wrap=True, highlight=False)
     console.print()
-
-
-def _measured_nodes(matrices: Iterable[Matrix]) -> int:
-    """How many nodes have a number to another place; no more than `LEAST_NODES` are counted."""
-    found: set[str] = set()
-    for matrix in matrices:
-        for source, numbers in zip(matrix.sources, matrix.values, strict=True):
-            if any(
-                number is not None and source != target for target, number in zip(matrix.targets, numbers, strict=True)
-            ):
-                found.add(source)
-                if len(found) == LEAST_NODES:
-                    return LEAST_NODES
-    return len(found)
 
 
 def without_twins(findings: Sequence[Finding]) -> list[Finding]:

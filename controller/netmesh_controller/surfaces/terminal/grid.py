@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -22,28 +22,42 @@ class Entry:
     local: bool = False
 
 
-def grid(names: Sequence[str], rows: Sequence[Sequence[Entry]], width: int) -> list[Text] | None:
+def grid(
+    names: Sequence[str], rows: Sequence[Sequence[Entry]], width: int, targets: Sequence[str] | None = None
+) -> list[Text] | None:
     """The lines of the matrix, None where it is wider than `width`; names are shortened only where that makes it fit.
 
-    Local entries stand in brackets; a line says which parts of names were left out.
+    `targets` are the columns where they are not the same as the rows. Local entries stand in brackets; a line says
+    which parts of names were left out.
     """
-    cut = shorten(names)
-    numbers = tuple(str(position) for position in range(1, len(names) + 1))
-    numbered = tuple(f"{number}  {name}" for number, name in zip(numbers, names, strict=True))
-    numbered_cut = tuple(f"{number}  {name}" for number, name in zip(numbers, cut.names, strict=True))
-    note = cut.note()
-    by_number = "columns have the numbers of the rows"
-    for heads, columns, said in (
-        (tuple(names), tuple(names), None),
-        (tuple(names), cut.names, note and f"columns: {note}"),
-        (cut.names, cut.names, note),
-        (numbered, numbers, by_number),
-        (numbered_cut, numbers, f"{by_number}; {note}" if note else by_number),
-    ):
+    for heads, columns, said in _namings(tuple(names), tuple(targets if targets is not None else names)):
         lines = _lines(heads, columns, rows, width)
         if lines is not None and (said is None or len(_INDENT + said) <= width):
             return lines if said is None else [*lines, Text(_INDENT + said, QUIET)]
     return None
+
+
+def _namings(
+    names: tuple[str, ...], targets: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], str | None]]:
+    """Heads of rows and of columns, each shorter than the one before, and what is said of them."""
+    cut = shorten(names)
+    note = cut.note()
+    yield names, targets, None
+    if targets != names:
+        yield cut.names, targets, note
+        numbers = tuple(str(position) for position in range(1, len(targets) + 1))
+        columns = ", ".join(f"{number} {name}" for number, name in zip(numbers, targets, strict=True))
+        yield names, numbers, f"columns: {columns}"
+        yield cut.names, numbers, "; ".join(filter(None, (f"columns: {columns}", note)))
+        return
+    numbers = tuple(str(position) for position in range(1, len(names) + 1))
+    by_number = "columns have the numbers of the rows"
+    yield names, cut.names, note and f"columns: {note}"
+    yield cut.names, cut.names, note
+    yield tuple(f"{number}  {name}" for number, name in zip(numbers, names, strict=True)), numbers, by_number
+    numbered = tuple(f"{number}  {name}" for number, name in zip(numbers, cut.names, strict=True))
+    yield numbered, numbers, f"{by_number}; {note}" if note else by_number
 
 
 def _lines(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from netmesh_controller.mesh.catalogue import MORE_IS_BETTER
-from netmesh_controller.mesh.document import Matrix
+from netmesh_controller.mesh.table import Table
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.names import shorten
 from netmesh_controller.surfaces.terminal.view import View, spread
@@ -28,9 +28,12 @@ _KEY = (
 )
 
 
-def map_lines(matrix: Matrix, seen: View, width: int) -> list[Text]:
-    """The lines of the map and its key; none where it is wider than `width`, too high, or has no number."""
+def map_lines(matrix: Table, seen: View, width: int) -> list[Text]:
+    """The lines of the map and its key; none where it is wider than `width`, too high, or has no number, or leads
+    out of the mesh."""
     found = spread(seen.remote)
+    if matrix.sources != matrix.targets:
+        return []
     names = shorten(matrix.sources).names
     head = max(map(len, names))
     room = width - len(_INDENT) - head - 2
@@ -39,11 +42,12 @@ def map_lines(matrix: Matrix, seen: View, width: int) -> list[Text]:
     gutter = " " if 2 * len(matrix.targets) <= room else ""
     more = matrix.value in MORE_IS_BETTER
     lines = []
-    for name, source, numbers, reasons in zip(names, matrix.sources, matrix.values, matrix.reasons, strict=True):
+    for row, (name, source) in enumerate(zip(names, matrix.sources, strict=True)):
         line = Text(_INDENT)
         line.append(name.rjust(head), "bold")
         line.append(" ")
-        for target, number, reason in zip(matrix.targets, numbers, reasons, strict=True):
+        for column, target in enumerate(matrix.targets):
+            number, reason = matrix.number(row, column), matrix.reason(row, column)
             letter, style = _letter(number, reason, found.middle, more=more, local=source == target)
             line.append(gutter + letter, style)
         line.rstrip()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
 from netmesh_controller.mesh.catalogue import MORE_IS_BETTER, TESTS
-from netmesh_controller.mesh.document import Cell, Matrix, RunDocument
-from netmesh_controller.mesh.matrix import Series
+from netmesh_controller.mesh.document import Cell, Node
+from netmesh_controller.mesh.statistics.arrays import median_of
+from netmesh_controller.mesh.table import Series, Table
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.grid import Entry, grid
 from netmesh_controller.surfaces.terminal.map import map_lines
@@ -36,19 +39,25 @@ from netmesh_controller.surfaces.terminal.words import (
 )
 
 
-def show_matrices(console: Console, document: RunDocument, values: Collection[str] = ()) -> None:
+def show_matrices(
+    console: Console,
+    nodes: Sequence[Node],
+    tables: Iterable[Table],
+    cells: Iterable[Cell] = (),
+    values: Collection[str] = (),
+) -> None:
     """Prints the matrices of a run, sources in rows.
 
     Each test's first value is shown in full, and so is each of the further `values` (names of the catalogue); the
-    others take one line each.
+    others take one line each. `cells` give the sentences that explain gaps, where the run is not too large for them.
     """
-    examples = _examples(document.cells)
-    plain = without_domain([node.name for node in document.nodes])
-    shown_as = {node.name: name for node, name in zip(document.nodes, plain.names, strict=True)}
-    zones = {shown_as[node.name]: node.zone for node in document.nodes}
+    examples = _examples(cells)
+    plain = without_domain([node.name for node in nodes])
+    shown_as = {node.name: name for node, name in zip(nodes, plain.names, strict=True)}
+    zones = {shown_as[node.name]: node.zone for node in nodes}
     if note := plain.note():
         _print(console, [Text(line, palette.QUIET) for line in wrapped(f"node {note}", console.width)])
-    for series, group in groupby(document.matrices, key=_series):
+    for series, group in groupby(tables, key=lambda table: table.series):
         of_test = [_renamed(matrix, shown_as) for matrix in group]
         first = TESTS[series.test].headline_by(series.parameters.instrument)
         in_full = [m for m in of_test if m.value == first or m.value in values]
@@ -68,17 +77,9 @@ def show_matrices(console: Console, document: RunDocument, values: Collection[st
         console.print()
 
 
-def _series(matrix: Matrix) -> Series:
-    return Series(matrix.path, matrix.test, matrix.parameters)
-
-
-def _renamed(matrix: Matrix, shown_as: Mapping[str, str]) -> Matrix:
-    return matrix.model_copy(
-        update={
-            "sources": [shown_as[name] for name in matrix.sources],
-            "targets": [shown_as[name] for name in matrix.targets],
-        }
-    )
+def _renamed(matrix: Table, shown_as: Mapping[str, str]) -> Table:
+    sources, targets = (tuple(shown_as.get(name, name) for name in names) for names in (matrix.sources, matrix.targets))
+    return replace(matrix, sources=sources, targets=targets)
 
 
 def _examples(cells: Iterable[Cell]) -> dict[tuple[Series, str], Cell]:
@@ -96,37 +97,40 @@ def _print(console: Console, lines: Iterable[Text]) -> None:
         console.print(line, soft_wrap=True, highlight=False)
 
 
-def _scale(console: Console, matrix: Matrix, seen: View) -> Scale:
-    numbers = [figure.number for figure in seen.peers]
+def _scale(console: Console, matrix: Table, seen: View) -> Scale:
+    sizes = np.abs(seen.peers.numbers)
+    sizes = sizes[sizes > 0]
+    # The median alone says as much as all of them.
+    numbers = [median_of(sizes)] if len(sizes) else []
     return scale_for(matrix.value, matrix.unit, numbers, ascii_only=console.options.ascii_only)
 
 
 def _block(
     console: Console,
-    matrix: Matrix,
+    matrix: Table,
     zones: Mapping[str, str | None],
     examples: Mapping[tuple[Series, str], Cell],
     shown_as: Mapping[str, str],
 ) -> list[Text]:
     seen, width = view(matrix), console.width
     scale = _scale(console, matrix, seen)
-    measured = bool(seen.peers)
+    measured = len(seen.peers) > 0
     unit = f", {scale.unit}" if measured and scale.unit else ""
-    title = f"{matrix.test}, {label(matrix.value)}{unit}"
-    about = f"{matrix.path}, {parameters_in_words(matrix.parameters)}, from row to column"
+    title = f"{matrix.series.test}, {label(matrix.value)}{unit}"
+    about = f"{matrix.series.path}, {parameters_in_words(matrix.series.parameters)}, from row to column"
     lines = [Text(line, "bold") for line in wrapped(title, width)]
     if len(title) + 2 + len(about) <= width:
         lines[-1].append("  " + about, palette.QUIET)
     else:
         lines += [Text(line, palette.QUIET) for line in wrapped(about, width)]
-    if measured and not seen.remote and seen.remote_gaps.keys() <= {"not_scheduled", "not_applicable"}:
+    if measured and not len(seen.remote) and seen.remote_gaps.keys() <= {"not_scheduled", "not_applicable"}:
         # Only the diagonal is measured: a list says it shorter than a matrix.
         listed = ", ".join(f"{figure.source} {scale.text(figure.number)}" for figure in seen.local)
         lines += [Text(line) for line in wrapped(f"same node: {listed}", width, "  ")]
         return lines + _legend(matrix, seen.local_gaps, examples, shown_as, width, lines)
     # A column takes two characters at least: of a million cells nothing is made that cannot be drawn.
     entries = _entries(matrix, seen, scale) if 2 * len(matrix.targets) <= width else []
-    drawn = grid(matrix.sources, entries, width) if entries else None
+    drawn = grid(matrix.sources, entries, width, matrix.targets) if entries else None
     if drawn is not None:
         lines += drawn
         lines += spread_lines(seen, scale, width)
@@ -144,27 +148,29 @@ def _block(
     return lines + _legend(matrix, seen.gaps, examples, shown_as, width, lines)
 
 
-def _entries(matrix: Matrix, seen: View, scale: Scale) -> list[list[Entry]]:
+def _entries(matrix: Table, seen: View, scale: Scale) -> list[list[Entry]]:
     more = matrix.value in MORE_IS_BETTER
     found = spread(seen.peers)
     rows: list[list[Entry]] = []
-    for source, numbers, reasons in zip(matrix.sources, matrix.values, matrix.reasons, strict=True):
+    for place, source in enumerate(matrix.sources):
         row: list[Entry] = []
-        for target, number, reason in zip(matrix.targets, numbers, reasons, strict=True):
-            local = source == target
+        for column, target in enumerate(matrix.targets):
+            local, number = source == target, matrix.number(place, column)
             if number is None or found is None:
-                row.append(gap_entry(reason or "", local=local))
+                row.append(gap_entry(matrix.reason(place, column) or "", local=local))
                 continue
             worst = (found.lowest if more else found.highest).number
             # What stays on a node is another thing than what leaves it: it has no part in the comparison.
-            style = palette.QUIET if local and seen.remote else palette.style(number, found.middle, worst, more=more)
+            style = (
+                palette.QUIET if local and len(seen.remote) else palette.style(number, found.middle, worst, more=more)
+            )
             row.append(Entry(scale.text(number), style, local))
         rows.append(row)
     return rows
 
 
 def _legend(
-    matrix: Matrix,
+    matrix: Table,
     gaps: Counter[str],
     examples: Mapping[tuple[Series, str], Cell],
     shown_as: Mapping[str, str],
@@ -176,9 +182,9 @@ def _legend(
     for code, number in gaps.most_common():
         brief = short(code)
         name = f"{brief} = {code}" if brief != code and any(brief in line.plain for line in above) else code
-        cell = examples.get((_series(matrix), code))
+        cell = examples.get((matrix.series, code))
         if cell is not None and cell.reason is not None:
-            pair = " -> ".join(dict.fromkeys((shown_as[cell.source], shown_as[cell.target])))
+            pair = " -> ".join(dict.fromkeys(shown_as.get(end, end) for end in (cell.source, cell.target)))
             said = cell.reason.message if number == 1 else f"for example {pair}: {cell.reason.message}"
         else:
             said = sentence(code) or ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from rich.text import Text
 
 from netmesh_controller.mesh.catalogue import MORE_IS_BETTER
@@ -13,7 +14,7 @@ from netmesh_controller.mesh.statistics import median
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.grid import Entry, grid
 from netmesh_controller.surfaces.terminal.units import Scale
-from netmesh_controller.surfaces.terminal.view import Figure, View, spread
+from netmesh_controller.surfaces.terminal.view import Figures, View, medians, spread
 from netmesh_controller.surfaces.terminal.words import QUIET_CODES, joined, short, wrapped
 
 WORST_PAIRS = 10
@@ -40,13 +41,13 @@ def spread_lines(seen: View, scale: Scale, width: int) -> list[Text]:
     return lines
 
 
-def worst_lines(figures: Sequence[Figure], scale: Scale, value: str, width: int) -> list[Text]:
+def worst_lines(figures: Figures, scale: Scale, value: str, width: int) -> list[Text]:
     """The worst pairs, worst first, each with how far it is from the median."""
     more = value in MORE_IS_BETTER
     found = spread(figures)
     if found is None or found.lowest.number == found.highest.number:
         return []
-    ordered = sorted(figures, key=lambda figure: figure.number, reverse=not more)[:WORST_PAIRS]
+    ordered = figures.first(WORST_PAIRS, highest=not more)
     worst = ordered[0].number
     lines = [Text(f"  worst {len(ordered)} pairs", "bold")]
     for figure in ordered:
@@ -60,23 +61,22 @@ def worst_lines(figures: Sequence[Figure], scale: Scale, value: str, width: int)
     return lines
 
 
-def node_lines(figures: Sequence[Figure], scale: Scale, value: str, width: int) -> list[Text]:
+def node_lines(figures: Figures, scale: Scale, value: str, width: int) -> list[Text]:
     """The nodes whose median, of what they send or of what they receive, is clearly worse than that of all pairs."""
     found = spread(figures)
     if found is None:
         return []
     more = value in MORE_IS_BETTER
     lines: list[Text] = []
-    for head, end in (("sends", "source"), ("receives", "target")):
-        by_node: dict[str, list[float]] = defaultdict(list)
-        for figure in figures:
-            by_node[getattr(figure, end)].append(figure.number)
+    ends = (("sends", figures.sources, figures.rows), ("receives", figures.targets, figures.columns))
+    for head, names, places in ends:
+        by_node = medians(figures.numbers, places)
         if len(by_node) < LEAST_NODES:
             return []
-        medians = sorted(((median(numbers), name) for name, numbers in by_node.items()), reverse=not more)
+        ordered = sorted(((number, names[place]) for place, number in by_node.items()), reverse=not more)
         told = [
             f"{name} {scale.text(number)}{_beside(number, found.middle)}"
-            for number, name in medians[:WORST_NODES]
+            for number, name in ordered[:WORST_NODES]
             if palette.worse_by(number, found.middle, more=more) >= palette.NOTABLE
         ]
         lines += [Text(line) for line in joined(told, width, f"  {head:<8} ")] if told else []
@@ -94,18 +94,15 @@ def zone_lines(seen: View, zones: Mapping[str, str | None], scale: Scale, value:
     names = sorted({zone for zone in zones.values() if zone}, key=natural)
     if len(names) < 2:
         return []
-    by_zones: dict[tuple[str | None, str | None], list[float]] = defaultdict(list)
-    for figure in seen.remote:
-        by_zones[zones.get(figure.source), zones.get(figure.target)].append(figure.number)
-    medians = {pair: median(numbers) for pair, numbers in by_zones.items() if pair[0] and pair[1]}
-    if not medians:
+    by_zones = _by_zones(seen.remote, zones, names)
+    if not by_zones:
         return []
     more = value in MORE_IS_BETTER
-    middle = median(medians.values())
-    worst = (min if more else max)(medians.values())
+    middle = median(by_zones.values())
+    worst = (min if more else max)(by_zones.values())
 
     def entry(source: str, target: str) -> Entry:
-        number = medians.get((source, target))
+        number = by_zones.get((source, target))
         if number is None:
             return Entry("none", palette.GAP)
         return Entry(scale.text(number), palette.style(number, middle, worst, more=more))
@@ -115,13 +112,30 @@ def zone_lines(seen: View, zones: Mapping[str, str | None], scale: Scale, value:
     drawn = grid(names, rows, width)
     if drawn is not None:
         return [title, *drawn]
-    ordered = sorted(medians.items(), key=lambda item: item[1], reverse=not more)[:WORST_PAIRS]
-    lines = [Text(f"  worst {len(ordered)} of {len(medians)} pairs of zones, by median", "bold")]
+    ordered = sorted(by_zones.items(), key=lambda item: item[1], reverse=not more)[:WORST_PAIRS]
+    lines = [Text(f"  worst {len(ordered)} of {len(by_zones)} pairs of zones, by median", "bold")]
     for (source, target), number in ordered:
         line = Text(f"  {scale.text(number):>9}  {source} -> {target}")
         line.truncate(width, overflow="ellipsis")
         lines.append(line)
     return lines
+
+
+def _by_zones(figures: Figures, zones: Mapping[str, str | None], names: Sequence[str]) -> dict[tuple[str, str], float]:
+    """The median of each pair of zones, in the order in which the matrix has them."""
+    place: dict[str | None, int] = {name: number for number, name in enumerate(names)}
+    rows, columns = (
+        np.array([place.get(zones.get(node), -1) for node in nodes], dtype=np.intp)[places]
+        for nodes, places in ((figures.sources, figures.rows), (figures.targets, figures.columns))
+    )
+    there = np.flatnonzero((rows >= 0) & (columns >= 0))
+    groups = rows[there] * len(names) + columns[there]
+    by_group = medians(figures.numbers[there], groups)
+    kinds, begins = np.unique(groups, return_index=True)
+    return {
+        (names[group // len(names)], names[group % len(names)]): by_group[group]
+        for group in kinds[np.argsort(begins)].tolist()
+    }
 
 
 def other_lines(others: Sequence[tuple[str, View, Scale]], known: Counter[str], width: int) -> list[Text]:
@@ -132,7 +146,7 @@ def other_lines(others: Sequence[tuple[str, View, Scale]], known: Counter[str], 
     if not others:
         return []
     head = max(len("also, remote"), *(len(name) for name, _, _ in others))
-    kind = "also, remote" if any(seen.remote for _, seen, _ in others) else "also"
+    kind = "also, remote" if any(len(seen.remote) for _, seen, _ in others) else "also"
     lines = [Text(f"  {kind:<{head}}  {'min':>8}  {'median':>8}  {'max':>8}", "bold")]
     without: dict[tuple[str, ...], list[str]] = {}
     for name, seen, scale in others:
@@ -143,7 +157,7 @@ def other_lines(others: Sequence[tuple[str, View, Scale]], known: Counter[str], 
         ends = (scale.text(found.lowest.number), scale.text(found.middle), scale.text(found.highest.number))
         row = f"  {name:<{head}}  " + "  ".join(f"{text:>8}" for text in ends)
         tail = [scale.unit] if scale.unit else []
-        tail += _reasons((seen.remote_gaps if seen.remote else seen.local_gaps) - known)
+        tail += _reasons((seen.remote_gaps if len(seen.remote) else seen.local_gaps) - known)
         lines += [Text(line) for line in (joined(tail, width, row + "  ") if tail else [row])]
     if len(lines) == 1:
         # No number stands below the heads.
