@@ -22,7 +22,8 @@ from tests.support.peak import own_peak, peak_of
 
 from bench.answers import NODES, lines
 from netmesh_controller.clients.store import Store, open_store
-from netmesh_controller.engines.exchange import RunArrays, export_run, import_run, load_arrays
+from netmesh_controller.engines.arrays import RunArrays
+from netmesh_controller.engines.exchange import export_run, import_run, load_arrays
 from netmesh_controller.mesh.comparison import Comparison, Side, compare
 from netmesh_controller.mesh.findings import find
 from netmesh_controller.mesh.matrix import tables

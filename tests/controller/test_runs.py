@@ -57,10 +57,13 @@ async def test_what_is_found_at_the_end_is_stored_and_shown_again(tmp_path: Path
             "started_at": None,
         }
     )
-    earlier = runs.history_of([StoredRun(a_run(str(number)), found, cells_of(mesh)) for number in range(3)])
-    prepared = runs.Prepared(a_run(), Survey(found, {}, {}, (), False), plan, plan, alone, history=earlier)
+    run = a_run(facts={runs.HISTORY: ["0", "1", "2"]})
+    prepared = runs.Prepared(run, Survey(found, {}, {}, (), False), plan, plan, alone)
     store = await open_store(tmp_path)
     try:
+        for number in range(3):
+            await store.begin_run(a_run(str(number)), found)
+            await store.put_cells(str(number), cells_of(mesh))
         await runs.begin(prepared, store)
         await store.put_cells(prepared.run.id, cells_of(mesh))
         ended = await runs.finish(prepared, store)
@@ -92,6 +95,11 @@ async def test_earlier_runs_of_the_store_tell_what_has_become_worse(tmp_path: Pa
             ended = await runs.finish(prepared, store)
             assert {finding.kind for finding in ended.findings} == kinds
             assert {finding.where["node"] for finding in ended.findings} == {slow}
+            # What is resumed has them again: here nothing is left to be measured.
+            resumed = runs.prepare_resume(await store.load(run.id), ASK, Survey(found, {}, {}, (), False))
+            await runs.begin(resumed, store)
+            again = await runs.finish(resumed, store)
+            assert again.findings == ended.findings
     finally:
         await store.close()
 

@@ -23,6 +23,7 @@ from netmesh_controller.lab import Lab
 from netmesh_controller.mesh.document import RunDocument
 
 WAIT_SECONDS = 60
+SAMPLES = Path(__file__).parents[1] / "samples/run"
 
 
 @pytest.fixture
@@ -242,10 +243,22 @@ def test_a_lab_and_its_tools_end_with_a_controller_that_is_killed(controller: Co
     assert not its_own()
 
 
-def test_a_resume_in_a_lab_needs_no_word_of_where_it_was(controller: Controller, lab: Callable[[str], Lab]) -> None:
+def test_a_resume_in_a_lab_needs_no_word_of_where_it_was(
+    controller: Controller, lab: Callable[[str], Lab], tmp_path: Path
+) -> None:
+    """Nor of the earlier runs that it is compared with, which may come in files."""
+    earlier = [tmp_path / f"{number}.json" for number in range(3)]
+    for number, file in enumerate(earlier):
+        document = json.loads((SAMPLES / "run-1.json").read_text())
+        file.write_text(json.dumps({**document, "run": {**document["run"], "id": f"earlier-{number}"}}))
     running = lab("nodes: 2")
-    done = controller("sweep", "--lab", running.name, "--duration", "1s", "--omit", "0s", "--tests", "tcp-latency")
+    quick = ("--lab", running.name, "--duration", "1s", "--omit", "0s", "--tests", "tcp-latency")
+    same = controller("sweep", *quick, "--history", f"{earlier[0]},{earlier[0]},earlier-0,{tmp_path}/0.json")
+    assert same.code == 2
+    assert "it takes at least 3" in one_sentence(same)
+    done = controller("sweep", *quick, "--history", ",".join(map(str, earlier)))
     assert done.code == 0, done.stderr
     again = controller("sweep", "--resume", "latest", "--format", "json")
     assert again.code == 0, again.stderr
     assert len(again.document().cells) == 4
+    assert again.document().run.facts["history"] == ["earlier-0", "earlier-1", "earlier-2"]

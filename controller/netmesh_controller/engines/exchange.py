@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 
 from netmesh_controller.clients.runfile import (
@@ -21,22 +20,10 @@ from netmesh_controller.clients.runfile import (
 from netmesh_controller.clients.store import RunInfo, RunNotFoundError, Store, StoredRun
 from netmesh_controller.clients.store.rows import CellRow, block_of
 from netmesh_controller.engines import runs
+from netmesh_controller.engines.arrays import RunArrays, stored_arrays
 from netmesh_controller.mesh.columns import Columns
-from netmesh_controller.mesh.document import Cell, Finding, Node, Run, RunDocument
-from netmesh_controller.mesh.gather import Gathered
-from netmesh_controller.mesh.lines import Batch, LineReader, uncollected
-from netmesh_controller.mesh.table import Series
-
-
-@dataclass(frozen=True, slots=True)
-class RunArrays:
-    """A run in arrays: what compares, finds and shows reads, however many cells there are."""
-
-    run: Run
-    nodes: tuple[Node, ...]
-    findings: tuple[Finding, ...]
-    series: dict[Series, Gathered]
-    cells: int
+from netmesh_controller.mesh.document import Cell, RunDocument
+from netmesh_controller.mesh.lines import Batch, uncollected
 
 
 async def load_run(store: Store, reference: str) -> StoredRun:
@@ -56,12 +43,17 @@ async def stored_run(store: Store, reference: str) -> StoredRun:
 
     A run that is stored already goes on from there, whatever the file has.
     """
+    return await store.load(await stored_id(store, reference))
+
+
+async def stored_id(store: Store, reference: str) -> str:
+    """The id of the stored run that a RUN means; a run file that is not stored yet is put into the store."""
     if not is_run_file(reference):
-        return await store.load(await _found(store, reference))
+        return await _found(store, reference)
     run_id = RunFile(Path(reference)).run.id
     if await _info(store, run_id) is None:
         await import_run(store, Path(reference))
-    return await store.load(run_id)
+    return run_id
 
 
 async def load_arrays(store: Store, reference: str) -> RunArrays:
@@ -72,12 +64,7 @@ async def load_arrays(store: Store, reference: str) -> RunArrays:
         for batch in file.batches():
             columns.add_batch(batch)
         return RunArrays(file.run, tuple(file.nodes), tuple(file.head.findings), columns.gathered(), columns.count)
-    about = await store.info(await _found(store, reference))
-    reader, columns = LineReader([node.name for node in about.nodes]), Columns(about.nodes)
-    async with aclosing(store.texts(about.run.id)) as parts:
-        async for texts in parts:
-            columns.add_batch(reader.batch(texts))
-    return RunArrays(about.run, about.nodes, about.findings, columns.gathered(), columns.count)
+    return await stored_arrays(store, await _found(store, reference))
 
 
 async def import_run(store: Store, path: Path, *, replace: bool = False) -> RunInfo:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from netmesh_controller.clients.store import RunNotFoundError, Store, StoredRun
 from netmesh_controller.engines.alone import Alone
+from netmesh_controller.engines.arrays import stored_arrays
 from netmesh_controller.engines.servicepaths import ServicePaths
 from netmesh_controller.engines.survey import Survey
 from netmesh_controller.engines.sweep import Sweep
@@ -51,8 +52,8 @@ class Prepared:
     """A run that is ready to start: its record, its plan, and the plan of what is still to do.
 
     `alone` takes up what is measured again before findings are stated, `repeating` decides what is repeated beyond
-    the plan, `history` has the tables of earlier runs of the same mesh. `began`: when a run that is new did, on the
-    monotonic clock.
+    the plan. The ids of earlier runs of the same mesh stand in the run's facts (`HISTORY`). `began`: when a run that is
+    new did, on the monotonic clock.
     """
 
     run: Run
@@ -61,7 +62,6 @@ class Prepared:
     todo: Plan
     alone: Alone
     repeating: Repeating | None = None
-    history: History = ()
     began: float | None = None
 
 
@@ -217,10 +217,8 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
     state: RunState = interrupted or ("complete" if whole else "partial")
     run = prepared.run.model_copy(update={"state": state, "finished_at": utc_now(), "facts": facts})
     await store.put_run(run, nodes)
-    earlier = prepared.history
-    if not earlier:
-        # Their matrices are made again, which takes as long as those of this run.
-        earlier = await asyncio.to_thread(history_of, await _earlier(store, run.facts.get(HISTORY, ())))
+    # Made at the end only, where they take as long as this run's own: a resumed run has them too.
+    earlier = await _earlier(store, run.facts.get(HISTORY, ()))
     found = await asyncio.to_thread(_found, run, nodes, series, earlier, signs=signs)
     await store.put_findings(run.id, found)
     return Ended(run, nodes, found, series, expected, outcomes)
@@ -288,18 +286,16 @@ def document(stored: StoredRun, expected: Mapping[Series, Mapping[Pair, int]] | 
     )
 
 
-async def _earlier(store: Store, ids: Iterable[str]) -> list[StoredRun]:
+async def _earlier(store: Store, ids: Iterable[str]) -> History:
+    """The matrices of earlier runs, as findings are told from them."""
     found = []
     for run_id in ids:
         # One that was deleted meanwhile is one less to compare with.
         with suppress(RunNotFoundError):
-            found.append(await store.load(run_id))
+            one = await stored_arrays(store, run_id)
+            made = await asyncio.to_thread(tables, one.nodes, one.series)
+            found.append({(table.series, table.value): table for table in made})
     return found
-
-
-def history_of(earlier: Iterable[StoredRun]) -> History:
-    """The matrices of earlier runs, as findings are told from them."""
-    return [{(table.series, table.value): table for table in stored_tables(stored)} for stored in earlier]
 
 
 def _found(

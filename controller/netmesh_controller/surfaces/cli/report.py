@@ -13,7 +13,8 @@ from rich.console import Console
 from netmesh_controller.clients.runfile import RunFile, is_run_file
 from netmesh_controller.clients.store import StoredRun, open_store
 from netmesh_controller.engines import runs
-from netmesh_controller.engines.exchange import RunArrays, load_arrays, load_run
+from netmesh_controller.engines.arrays import RunArrays
+from netmesh_controller.engines.exchange import load_arrays, load_run
 from netmesh_controller.mesh.alone import ALONE, measured_again
 from netmesh_controller.mesh.findings import find
 from netmesh_controller.mesh.matrix import tables

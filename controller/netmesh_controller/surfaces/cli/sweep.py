@@ -20,7 +20,7 @@ from netmesh_controller.clients.reach import controller_at, may_have_cluster
 from netmesh_controller.clients.runfile import LINES, MOST_CELLS_OF_A_DOCUMENT
 from netmesh_controller.clients.store import RunNotFoundError, Store, StoredRun, open_store
 from netmesh_controller.engines import runs
-from netmesh_controller.engines.exchange import export_run, stored_run
+from netmesh_controller.engines.exchange import export_run, stored_id, stored_run
 from netmesh_controller.engines.survey import survey
 from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.inventory.source import Source
@@ -197,7 +197,7 @@ def sweep(
             ask_from(asked)
             command = _Command(asked, None, name, tuple(output or ()), output_format == "json", dry_run, expectations)
             raise typer.Exit(asyncio.run(command.run_there(controller, resume, named)))
-        earlier = asyncio.run(_earlier(named)) if named else ()
+        earlier = asyncio.run(_earlier(named))
         asked = _asked(given, plan, stored)
         # What is wrong is told before a lab is built.
         ask_from(asked)
@@ -226,13 +226,16 @@ def _named(history: str | None) -> list[str]:
     return named
 
 
-async def _earlier(named: Sequence[str]) -> runs.History:
-    """The matrices of earlier runs of this machine's store, or of files."""
+async def _earlier(named: Sequence[str]) -> list[str]:
+    """The ids of earlier runs of this machine's store; those of files are put into it first."""
     store = await open_store()
     try:
-        return runs.history_of([await stored_run(store, reference) for reference in named])
+        ids = list(dict.fromkeys([await stored_id(store, reference) for reference in named]))
     finally:
         await store.close()
+    if 0 < len(ids) < LEAST_RUNS:
+        raise BadUsageError(f"--history: {', '.join(named)} are {len(ids)} runs; it takes at least {LEAST_RUNS}")
+    return ids
 
 
 async def _check_store() -> None:
@@ -284,7 +287,7 @@ class _Command:
     json: bool
     dry_run: bool
     expectations: tuple[str, ...]
-    history: runs.History = ()
+    history: Sequence[str] = ()
 
     async def run(self, source: Source) -> ExitCode:
         async with source.running():
@@ -314,7 +317,9 @@ class _Command:
                 )
             else:
                 prepared = runs.prepare_resume(self.stored, ask, found)
-            prepared = replace(prepared, history=self.history)
+            if self.history:
+                # The run keeps their ids: where it is resumed, they are compared with again.
+                prepared.run.facts[runs.HISTORY] = list(self.history)
             for sentence in found.remarks:
                 console.print(sentence, highlight=False, soft_wrap=True)
             show_estimate(console, outline_of(prepared.todo))
