@@ -56,6 +56,7 @@ def test_mistakes_are_told_in_one_sentence(controller: Controller, run: Path, tm
     for arguments, said in (
         (["--output", tmp_path / "x.csv", "--path", "pod-to-moon"], "the run has no path 'pod-to-moon'"),
         (["--output", tmp_path / "x.xml"], "give --expect"),
+        (["--by", "rack"], "--by: no node has 'rack'; there are no labels and no zones"),
         (["--output", tmp_path / "x.csv", "--statistic", "p33"], "--statistic: there is no 'p33'; there are mean"),
         (["--output", tmp_path / "x.csv", "--csv", "wide", "--statistic", "p999"], "no value has 'p999'"),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -16,10 +17,12 @@ from netmesh_controller.engines import runs
 from netmesh_controller.engines.arrays import RunArrays
 from netmesh_controller.engines.exchange import load_arrays, load_run
 from netmesh_controller.mesh.alone import ALONE, measured_again
+from netmesh_controller.mesh.derived import groups_of
+from netmesh_controller.mesh.document import Node
 from netmesh_controller.mesh.findings import find
 from netmesh_controller.mesh.matrix import tables
 from netmesh_controller.mesh.table import Table
-from netmesh_controller.surfaces.cli.errors import ExitCode, one_sentence
+from netmesh_controller.surfaces.cli.errors import BadUsageError, ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.expectations import expected, show_expected
 from netmesh_controller.surfaces.cli.outputs import check_outputs, too_large, write_outputs
 from netmesh_controller.surfaces.reports.content import LARGE_MESH, Source
@@ -43,6 +46,9 @@ def report(
     test: Annotated[list[str] | None, typer.Option(help="Only this test. [all]")] = None,
     value: Annotated[list[str] | None, typer.Option(help="Only this value, such as loss_ratio. [all]")] = None,
     statistic: Annotated[str, typer.Option(help="The statistic of pictures and wide CSV.")] = "mean",
+    by: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="On the terminal, medians by a label of the nodes, or by zone.")
+    ] = None,
     csv: Annotated[CsvLayout, typer.Option(help="A row a pair and value, or a matrix a section.")] = "long",
     expect: Annotated[
         list[str] | None,
@@ -64,8 +70,9 @@ def report(
     with one_sentence():
         check_outputs(output or ())
         wanted = asyncio.run(_wanted(run, choice))
+        _check_label(wanted.source.nodes, by)
         if not output:
-            _show(wanted, stored=not is_run_file(run))
+            _show(wanted, by, stored=not is_run_file(run))
         write_outputs(wanted, output or ())
         for file in output or ():
             typer.echo(f"{file} is written.")
@@ -113,7 +120,17 @@ def _tables(run: RunArrays) -> list[Table]:
     ]
 
 
-def _show(wanted: Wanted, *, stored: bool) -> None:
+def _check_label(nodes: Sequence[Node], by: str | None) -> None:
+    """BadUsageError where no node has the label that the terminal is to group by."""
+    if by is None or groups_of(nodes, None if by == "zone" else by):
+        return
+    there = sorted({label for node in nodes for label in node.labels})
+    if any(node.zone for node in nodes):
+        there.append("zone")
+    raise BadUsageError(f"--by: no node has '{by}'; there are {', '.join(there) or 'no labels and no zones'}")
+
+
+def _show(wanted: Wanted, by: str | None, *, stored: bool) -> None:
     console = Console()
     source = wanted.source
     show_run(
@@ -124,5 +141,6 @@ def _show(wanted: Wanted, *, stored: bool) -> None:
         source.findings,
         chosen=wanted.tables,
         values=wanted.choice.values,
+        by=by,
     )
     show_closing(console, source.run, source.cells, outcomes=source.outcomes, stored=stored)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from netmesh_controller.mesh.catalogue import MORE_IS_BETTER, TESTS
+from netmesh_controller.mesh.derived import groups_of
 from netmesh_controller.mesh.document import Cell, Node
 from netmesh_controller.mesh.statistics.arrays import median_of
 from netmesh_controller.mesh.table import Series, Table
@@ -21,11 +22,12 @@ from netmesh_controller.surfaces.terminal.map import map_lines
 from netmesh_controller.surfaces.terminal.names import without_domain
 from netmesh_controller.surfaces.terminal.overview import (
     gap_entry,
+    group_lines,
+    line_rate_lines,
     node_lines,
     other_lines,
     spread_lines,
     worst_lines,
-    zone_lines,
 )
 from netmesh_controller.surfaces.terminal.units import Scale, scale_for
 from netmesh_controller.surfaces.terminal.view import View, spread, view
@@ -45,16 +47,19 @@ def show_matrices(
     tables: Iterable[Table],
     cells: Iterable[Cell] = (),
     values: Collection[str] = (),
+    by: str | None = None,
 ) -> None:
     """Prints the matrices of a run, sources in rows.
 
     Each test's first value is shown in full, and so is each of the further `values` (names of the catalogue); the
     others take one line each. `cells` give the sentences that explain gaps, where the run is not too large for them.
+    `by` is a label, or `zone`: medians between the groups that it makes stand below each matrix in full; else those
+    between zones do where the matrix does not fit.
     """
     examples = _examples(cells)
     plain = without_domain([node.name for node in nodes])
     shown_as = {node.name: name for node, name in zip(nodes, plain.names, strict=True)}
-    zones = {shown_as[node.name]: node.zone for node in nodes}
+    named = [node.model_copy(update={"name": shown_as[node.name]}) for node in nodes]
     if note := plain.note():
         _print(console, [Text(line, palette.QUIET) for line in wrapped(f"node {note}", console.width)])
     for series, group in groupby(tables, key=lambda table: table.series):
@@ -64,7 +69,7 @@ def show_matrices(
         for number, matrix in enumerate(in_full):
             if number:
                 console.print()
-            _print(console, _block(console, matrix, zones, examples, shown_as))
+            _print(console, _block(console, matrix, named, examples, shown_as, by))
         shown = {matrix.value for matrix in in_full}
         # Gaps of the first value are explained below its matrix.
         known = view(in_full[0]).gaps if in_full else Counter()
@@ -108,9 +113,10 @@ def _scale(console: Console, matrix: Table, seen: View) -> Scale:
 def _block(
     console: Console,
     matrix: Table,
-    zones: Mapping[str, str | None],
+    nodes: Sequence[Node],
     examples: Mapping[tuple[Series, str], Cell],
     shown_as: Mapping[str, str],
+    by: str | None,
 ) -> list[Text]:
     seen, width = view(matrix), console.width
     scale = _scale(console, matrix, seen)
@@ -134,14 +140,19 @@ def _block(
     if drawn is not None:
         lines += drawn
         lines += spread_lines(seen, scale, width)
+        lines += line_rate_lines(matrix, nodes, width)
     else:
         said = f"The matrix of {len(matrix.sources)} nodes is wider than {width} columns; in short:"
         lines += [Text(line, palette.QUIET) for line in wrapped(said, width, "  ")]
         lines += map_lines(matrix, seen, width)
         lines += spread_lines(seen, scale, width)
+        lines += line_rate_lines(matrix, nodes, width)
         lines += worst_lines(seen.remote, scale, matrix.value, width)
         lines += node_lines(seen.remote, scale, matrix.value, width)
-        lines += zone_lines(seen, zones, scale, matrix.value, width)
+    if by not in (None, "zone"):
+        lines += group_lines(seen, groups_of(nodes, by), f"label {by}", scale, matrix.value, width, least=1)
+    elif by is not None or drawn is None:
+        lines += group_lines(seen, groups_of(nodes), "zones", scale, matrix.value, width)
     coloured = any(entry.style and entry.style not in (palette.QUIET, palette.GAP) for row in entries for entry in row)
     if drawn is not None and coloured and palette.has_colour(console):
         lines += [Text(line, palette.QUIET) for line in wrapped(palette.NOTE, width, "  ")]

@@ -9,12 +9,15 @@ import numpy as np
 from rich.text import Text
 
 from netmesh_controller.mesh.catalogue import MORE_IS_BETTER
+from netmesh_controller.mesh.derived import share_of_line_rate
+from netmesh_controller.mesh.document import Node
 from netmesh_controller.mesh.natural import natural
 from netmesh_controller.mesh.statistics import median
+from netmesh_controller.mesh.table import Table
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.grid import Entry, grid
-from netmesh_controller.surfaces.terminal.units import Scale
-from netmesh_controller.surfaces.terminal.view import Figures, View, medians, spread
+from netmesh_controller.surfaces.terminal.units import Scale, digits
+from netmesh_controller.surfaces.terminal.view import Figures, View, medians, spread, view
 from netmesh_controller.surfaces.terminal.words import QUIET_CODES, joined, short, wrapped
 
 WORST_PAIRS = 10
@@ -89,31 +92,51 @@ def _beside(number: float, middle: float) -> str:
     return f" ({number / middle:.2f})" if middle else ""
 
 
-def zone_lines(seen: View, zones: Mapping[str, str | None], scale: Scale, value: str, width: int) -> list[Text]:
-    """Medians between zones, sources in rows; the diagonal is between nodes of one zone. Empty without two zones."""
-    names = sorted({zone for zone in zones.values() if zone}, key=natural)
-    if len(names) < 2:
+def line_rate_lines(matrix: Table, nodes: Sequence[Node], width: int) -> list[Text]:
+    """What part of the line rate the pairs of nodes reach; empty where it is not known, or the rate was asked for."""
+    if matrix.value != "bits_per_second" or matrix.series.parameters.offered_bits_per_second is not None:
         return []
-    by_zones = _by_zones(seen.remote, zones, names)
-    if not by_zones:
+    found = spread(view(share_of_line_rate(matrix, nodes)).remote)
+    if found is None:
+        return []
+    parts = [
+        f"min {digits(found.lowest.number * 100)} % {found.lowest.pair}",
+        f"median {digits(found.middle * 100)} %",
+        f"max {digits(found.highest.number * 100)} % {found.highest.pair}",
+    ]
+    return [Text(line) for line in joined(parts if found.count > 1 else parts[:1], width, "  of the line rate: ")]
+
+
+def group_lines(
+    seen: View, groups: Mapping[str, str], what: str, scale: Scale, value: str, width: int, least: int = 2
+) -> list[Text]:
+    """Medians between groups of nodes, sources in rows; the diagonal is between nodes of one group.
+
+    `groups` is by node, and `what` says what they are ("zones"). Empty with fewer than `least` groups.
+    """
+    names = sorted(set(groups.values()), key=natural)
+    if len(names) < least:
+        return []
+    by_group = _by_groups(seen.remote, groups, names)
+    if not by_group:
         return []
     more = value in MORE_IS_BETTER
-    middle = median(by_zones.values())
-    worst = (min if more else max)(by_zones.values())
+    middle = median(by_group.values())
+    worst = (min if more else max)(by_group.values())
 
     def entry(source: str, target: str) -> Entry:
-        number = by_zones.get((source, target))
+        number = by_group.get((source, target))
         if number is None:
             return Entry("none", palette.GAP)
         return Entry(scale.text(number), palette.style(number, middle, worst, more=more))
 
     rows = [[entry(source, target) for target in names] for source in names]
-    title = Text("  median by zones, from row to column", "bold")
+    title = Text(f"  median by {what}, from row to column", "bold")
     drawn = grid(names, rows, width)
     if drawn is not None:
         return [title, *drawn]
-    ordered = sorted(by_zones.items(), key=lambda item: item[1], reverse=not more)[:WORST_PAIRS]
-    lines = [Text(f"  worst {len(ordered)} of {len(by_zones)} pairs of zones, by median", "bold")]
+    ordered = sorted(by_group.items(), key=lambda item: item[1], reverse=not more)[:WORST_PAIRS]
+    lines = [Text(f"  worst {len(ordered)} of {len(by_group)} pairs of {what}, by median", "bold")]
     for (source, target), number in ordered:
         line = Text(f"  {scale.text(number):>9}  {source} -> {target}")
         line.truncate(width, overflow="ellipsis")
@@ -121,20 +144,20 @@ def zone_lines(seen: View, zones: Mapping[str, str | None], scale: Scale, value:
     return lines
 
 
-def _by_zones(figures: Figures, zones: Mapping[str, str | None], names: Sequence[str]) -> dict[tuple[str, str], float]:
-    """The median of each pair of zones, in the order in which the matrix has them."""
-    place: dict[str | None, int] = {name: number for number, name in enumerate(names)}
+def _by_groups(figures: Figures, groups: Mapping[str, str], names: Sequence[str]) -> dict[tuple[str, str], float]:
+    """The median of each pair of groups, in the order in which the matrix has them."""
+    place = {name: number for number, name in enumerate(names)}
     rows, columns = (
-        np.array([place.get(zones.get(node), -1) for node in nodes], dtype=np.intp)[places]
+        np.array([place[groups[node]] if node in groups else -1 for node in nodes], dtype=np.intp)[places]
         for nodes, places in ((figures.sources, figures.rows), (figures.targets, figures.columns))
     )
     there = np.flatnonzero((rows >= 0) & (columns >= 0))
-    groups = rows[there] * len(names) + columns[there]
-    by_group = medians(figures.numbers[there], groups)
-    kinds, begins = np.unique(groups, return_index=True)
+    pairs = rows[there] * len(names) + columns[there]
+    by_pair = medians(figures.numbers[there], pairs)
+    kinds, begins = np.unique(pairs, return_index=True)
     return {
-        (names[group // len(names)], names[group % len(names)]): by_group[group]
-        for group in kinds[np.argsort(begins)].tolist()
+        (names[pair // len(names)], names[pair % len(names)]): by_pair[pair]
+        for pair in kinds[np.argsort(begins)].tolist()
     }
 
 

@@ -25,13 +25,14 @@ def show_run(
     *,
     chosen: Sequence[Table] | None = None,
     values: Collection[str] = (),
+    by: str | None = None,
 ) -> None:
     """Prints all of it, or of its tables the `chosen` ones alone, and their further `values` in full.
 
-    `tables` are those of the mean; `cells` may be none where a run is too large for them.
+    `tables` are those of the mean; `cells` may be none where a run is too large for them. `by`: see `show_matrices`.
     """
     shown = tables if chosen is None else chosen
-    show_matrices(console, nodes, shown, cells, values)
+    show_matrices(console, nodes, shown, cells, values, by)
     show_curves(console, curves(shown))
     show_shares(console, shares(shown, cells))
     show_findings(console, findings, tables)
