@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pytest
 from tests.controller.mesh.findings.faults import name, node_fault, nodes_of, put
 from tests.controller.mesh.findings.healthy import Mesh, healthy
 from tests.controller.mesh.simulate import nodes
@@ -13,9 +15,10 @@ from tests.support.stored import a_cell, a_run
 from netmesh_controller.clients.store import StoredRun, open_store
 from netmesh_controller.engines import runs
 from netmesh_controller.engines.alone import Alone
+from netmesh_controller.engines.arrays import stored_arrays
 from netmesh_controller.engines.survey import Survey
 from netmesh_controller.mesh.ask import ask_from
-from netmesh_controller.mesh.document import Cell, Summary
+from netmesh_controller.mesh.document import Cell, PlanRecord, Summary
 from netmesh_controller.mesh.plan import make_plan
 
 ASK = ask_from({"tests": "tcp-bandwidth"})
@@ -102,6 +105,30 @@ async def test_earlier_runs_of_the_store_tell_what_has_become_worse(tmp_path: Pa
             assert again.findings == ended.findings
     finally:
         await store.close()
+
+
+@pytest.mark.parametrize("state", ["partial", "complete"])
+async def test_arrays_of_the_store_make_the_matrices_of_the_document(
+    tmp_path: Path, state: Literal["partial", "complete"]
+) -> None:
+    """Also the reasons of pairs without a cell: some were not reached, others the plan left out."""
+    asked = {"tests": "tcp-bandwidth"}
+    mesh = nodes(5)
+    mesh[4] = mesh[4].model_copy(update={"facts": {"control_plane": True}})
+    plan = make_plan(ask_from(asked), mesh)
+    keys = list(plan.keys)[:4] if state == "partial" else list(plan.keys)
+    run = a_run(state=state, plan=PlanRecord(asked=asked, resolved=plan.ask.model_dump(mode="json")))
+    store = await open_store(tmp_path)
+    try:
+        await store.put_run(run, mesh)
+        await store.put_cells(run.id, [a_cell(one.source, one.target, parameters=one.parameters) for one in keys])
+        document = runs.stored_document(await store.load(run.id))
+        made = runs.tables_of(await stored_arrays(store, run.id))
+    finally:
+        await store.close()
+    assert [table.document() for table in made] == document.matrices
+    reasons = {code for row in document.matrices[0].reasons for code in row}
+    assert reasons == ({None, "cancelled", "not_scheduled"} if state == "partial" else {None, "not_scheduled"})
 
 
 def test_the_worst_cells_are_asked_for_once_more() -> None:

@@ -20,7 +20,7 @@ from pydantic_core import from_json
 
 from netmesh_common.errors import BadUsageError
 from netmesh_controller.mesh.chunks import MOST_LINE_BYTES, ZSTANDARD, TooLargeError, lines_of, unpacked
-from netmesh_controller.mesh.document import SCHEMA, Node, Run, RunDocument
+from netmesh_controller.mesh.document import SCHEMA, Cell, Finding, Matrix, Node, Run, RunDocument
 from netmesh_controller.mesh.lines import Batch, Line, LineError, LineReader, first_wrong
 
 # Above this many cells a run travels as lines.
@@ -202,3 +202,25 @@ def written(path: Path) -> Iterator[IO[bytes]]:
 def head_line(document: RunDocument) -> bytes:
     """The first line of a file of lines: the document without its cells, and without what follows from them."""
     return document.model_dump_json(by_alias=True, exclude={"cells"}).encode() + b"\n"
+
+
+def document_parts(
+    head: RunDocument, cells: Iterable[Cell], matrices: Iterable[Matrix], findings: Iterable[Finding]
+) -> Iterator[bytes]:
+    """A `.json` in pieces, a cell and a matrix a line: its text is never in memory as a whole.
+
+    Of the `head` only the run and its nodes are taken.
+    """
+    begin = head.model_dump_json(by_alias=True, include={"schema_", "run", "nodes"})
+    yield begin[:-1].encode()
+    yield from _array("cells", (cell.model_dump_json() for cell in cells))
+    yield from _array("matrices", (matrix.model_dump_json() for matrix in matrices))
+    yield from _array("findings", (finding.model_dump_json() for finding in findings))
+    yield b"\n}\n"
+
+
+def _array(name: str, items: Iterable[str]) -> Iterator[bytes]:
+    yield f',\n"{name}":['.encode()
+    for number, item in enumerate(items):
+        yield (",\n" if number else "\n").encode() + item.encode()
+    yield b"]"

@@ -13,6 +13,7 @@ from netmesh_controller.clients.runfile import (
     MOST_CELLS_OF_A_DOCUMENT,
     RunFile,
     RunFileError,
+    document_parts,
     head_line,
     is_run_file,
     written,
@@ -115,7 +116,8 @@ async def export_run(store: Store, run_id: str, path: Path) -> int:
     if path.name.endswith(DOCUMENT):
         document = runs.stored_document(await store.load(run_id))
         with written(path) as file:
-            file.write(document.model_dump_json(by_alias=True, indent=1).encode() + b"\n")
+            for part in document_parts(document, document.cells, document.matrices, document.findings):
+                file.write(part)
         return about.cells
     head = RunDocument(run=about.run, nodes=list(about.nodes), cells=[], matrices=[], findings=list(about.findings))
     with written(path) as file:

@@ -7,8 +7,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TypeVar
 
-from netmesh_controller.clients.store import Store, StoredRun
+from netmesh_controller.clients.store import Store
 from netmesh_controller.engines import runs
+from netmesh_controller.engines.arrays import stored_arrays
 from netmesh_controller.mesh.document import RunDocument
 from netmesh_controller.mesh.table import Table
 
@@ -49,8 +50,8 @@ class Results:
         async with self._one_at_a_time:
             if (kept := _kept(self._tables, kind)) is not None:
                 return kept
-            stored: StoredRun = await self._store.load(run_id)
-            return _keep(self._tables, kind, await asyncio.to_thread(runs.stored_tables, stored))
+            read = await stored_arrays(self._store, run_id)
+            return _keep(self._tables, kind, await asyncio.to_thread(runs.tables_of, read))
 
     def forget(self, run_id: str) -> None:
         """Lets go of what is kept of a run."""

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from netmesh_controller.clients.store import RunNotFoundError, Store, StoredRun
 from netmesh_controller.engines.alone import Alone
-from netmesh_controller.engines.arrays import stored_arrays
+from netmesh_controller.engines.arrays import RunArrays, stored_arrays
 from netmesh_controller.engines.servicepaths import ServicePaths
 from netmesh_controller.engines.survey import Survey
 from netmesh_controller.engines.sweep import Sweep
@@ -255,9 +255,11 @@ def stored_document(stored: StoredRun) -> RunDocument:
     return document(stored, expected_of(stored))
 
 
-def stored_tables(stored: StoredRun) -> list[Table]:
-    """The matrices of a run out of the store, as arrays; gaps as in `stored_document`."""
-    return tables(stored.nodes, stored.cells, expected_of(stored))
+def tables_of(run: RunArrays) -> list[Table]:
+    """The matrices of a run that was read as arrays; gaps as in `stored_document`."""
+    # Who was to be measured matters only where somebody was not: of a million pairs it takes seconds to say.
+    expected = None if run.run.state == "complete" else expected_of(StoredRun(run.run, run.nodes, ()))
+    return tables(run.nodes, run.series, expected)
 
 
 def expected_of(stored: StoredRun) -> Mapping[Series, Mapping[Pair, int]]:

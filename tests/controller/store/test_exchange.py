@@ -17,6 +17,7 @@ from netmesh_controller.clients.runfile import RunFile, RunFileError
 from netmesh_controller.clients.store import RunNotFoundError, Store, open_store
 from netmesh_controller.clients.store.rows import row_of
 from netmesh_controller.engines.exchange import export_run, import_run, load_arrays, load_run, stored_run
+from netmesh_controller.engines.runs import stored_document
 from netmesh_controller.mesh.document import Node, RunDocument
 
 SAMPLES = Path(__file__).parents[2] / "samples/run"
@@ -41,6 +42,8 @@ async def test_a_run_goes_out_and_comes_back(store: Store, tmp_path: Path, endin
     await store.put_cells(a_run().id, cells)
     path = tmp_path / f"run{ending}"
     assert await export_run(store, a_run().id, path) == 2400
+    if ending == ".json":
+        assert RunDocument.model_validate_json(path.read_text()) == stored_document(await store.load(a_run().id))
     other = await open_store(f"sqlite:///{tmp_path / 'other.sqlite'}")
     try:
         await import_run(other, path)

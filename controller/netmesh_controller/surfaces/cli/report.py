@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ import typer
 from rich.console import Console
 
 from netmesh_controller.clients.runfile import RunFile, is_run_file
-from netmesh_controller.clients.store import StoredRun, open_store
+from netmesh_controller.clients.store import open_store
 from netmesh_controller.engines import runs
 from netmesh_controller.engines.arrays import RunArrays
 from netmesh_controller.engines.exchange import load_arrays, load_run
@@ -20,8 +19,6 @@ from netmesh_controller.mesh.alone import ALONE, measured_again
 from netmesh_controller.mesh.derived import groups_of
 from netmesh_controller.mesh.document import Node
 from netmesh_controller.mesh.findings import find
-from netmesh_controller.mesh.matrix import tables
-from netmesh_controller.mesh.table import Table
 from netmesh_controller.surfaces.cli.errors import BadUsageError, ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.expectations import expected, show_expected
 from netmesh_controller.surfaces.cli.outputs import check_outputs, too_large, write_outputs
@@ -96,7 +93,7 @@ async def _wanted(reference: str, choice: Choice) -> Wanted:
 
 def _of_arrays(run: RunArrays, choice: Choice) -> Wanted:
     """A mesh of a million pairs: means and reasons, and no object a cell."""
-    found = _tables(run)
+    found = runs.tables_of(run)
     findings = find(
         run.nodes,
         run.series,
@@ -106,18 +103,6 @@ def _of_arrays(run: RunArrays, choice: Choice) -> Wanted:
     measured = sum(one.measured for one in run.series.values())
     outcomes = {"measured": measured, "failed": run.cells - measured}
     return Wanted(Source(run.run, run.nodes, findings, found, (), outcomes), too_large, choice)
-
-
-def _tables(run: RunArrays) -> list[Table]:
-    """Who was to be measured matters only where somebody was not; a plan of all pairs left nobody out."""
-    if run.run.state == "complete":
-        return tables(run.nodes, run.series)
-    if run.run.plan.resolved.get("pairs") != "all":
-        return tables(run.nodes, run.series, runs.expected_of(StoredRun(run.run, run.nodes, ())))
-    return [
-        replace(table, codes=tuple("cancelled" if code == "not_scheduled" else code for code in table.codes))
-        for table in tables(run.nodes, run.series)
-    ]
 
 
 def _check_label(nodes: Sequence[Node], by: str | None) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 
 import yaml
 import zstandard
 
-from netmesh_controller.clients.runfile import LINES, MOST_CELLS_OF_A_DOCUMENT, head_line
+from netmesh_controller.clients.runfile import LINES, MOST_CELLS_OF_A_DOCUMENT, document_parts, head_line
 from netmesh_controller.surfaces.reports.content import Source
 from netmesh_controller.surfaces.reports.formats import Format, ReportError, Wanted
 
@@ -40,20 +40,8 @@ def render(wanted: Wanted, ending: str) -> Iterator[bytes]:
 
 def as_json(whole: Source) -> Iterator[bytes]:
     """The document in pieces, a cell and a matrix at a time: a matrix of a thousand nodes has a million places."""
-    head = whole.head
-    begin = head.model_dump_json(by_alias=True, include={"schema_", "run", "nodes"})
-    yield begin[:-1].encode()
-    yield from _array("cells", (cell.model_dump_json() for cell in whole.cells))
-    yield from _array("matrices", (table.document().model_dump_json() for table in whole.tables))
-    yield from _array("findings", (finding.model_dump_json() for finding in whole.findings))
-    yield b"\n}\n"
-
-
-def _array(name: str, items: Iterable[str]) -> Iterator[bytes]:
-    yield f',\n"{name}":['.encode()
-    for number, item in enumerate(items):
-        yield (",\n" if number else "\n").encode() + item.encode()
-    yield b"]"
+    matrices = (table.document() for table in whole.tables)
+    yield from document_parts(whole.head, whole.cells, matrices, whole.findings)
 
 
 def _lines(whole: Source, *, packed: bool) -> Iterator[bytes]:
