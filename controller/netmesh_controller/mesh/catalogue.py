@@ -149,9 +149,17 @@ UNITS: dict[str, str] = {
     **dict.fromkeys(COST_VALUES, COST_UNIT),
 }
 
+# What reports show beside a bandwidth: each pair against its way back, its hosts and its line. In no document.
+THERE_OVER_BACK = "there_over_back_ratio"
+OF_THE_HOSTS = "share_of_hosts_ratio"
+OF_THE_LINE = "share_of_line_rate_ratio"
+RELATIONS: frozenset[str] = frozenset({THERE_OVER_BACK, OF_THE_HOSTS, OF_THE_LINE})
+
 # Values of which more is better; of all others less is.
-MORE_IS_BETTER: frozenset[str] = frozenset(
-    {name for name, unit in UNITS.items() if unit in {"bit/s", "1/s"}} | {"mtu_bytes", "available_memory_bytes"}
+MORE_IS_BETTER: frozenset[str] = (
+    frozenset(name for name, unit in UNITS.items() if unit in {"bit/s", "1/s"})
+    | RELATIONS
+    | {"mtu_bytes", "available_memory_bytes"}
 )
 
 REASONS: frozenset[str] = frozenset(

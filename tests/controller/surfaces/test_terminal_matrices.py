@@ -216,16 +216,6 @@ def test_worst_latency_is_the_longest() -> None:
     assert re.fullmatch(r" +9000  90\.00 of the median +node-3 -> node-2", lines[lines.index("  worst 10 pairs") + 1])
 
 
-def test_what_is_reached_of_the_line_rate_is_told_where_it_is_known() -> None:
-    shown = document(4, lambda s, t: 30e9 if s == t else 9.5e9 if s else 4e9)
-    facts = [{"line_rate_bits_per_second": rate} for rate in (25e9, 10e9, 10e9, None)]
-    nodes = [node.model_copy(update={"facts": one}) for node, one in zip(shown.nodes, facts, strict=True)]
-    (line,) = [one for one in rendered(shown.model_copy(update={"nodes": nodes})).splitlines() if "line rate" in one]
-    # By the slower of the two nodes; nothing with node-4, whose rate nobody knows, and nothing of what stays on a node.
-    assert line == "  of the line rate: min 40.0 % node-1 -> node-2, median 95.0 %,"
-    assert "line rate" not in rendered(shown)
-
-
 def test_medians_by_a_label_stand_below_the_matrix() -> None:
     shown = document(4, lambda s, t: 1e9 if (s < 2) == (t < 2) else 4e8, zones=2)
     racks = ("r1", "r1", "r2", None)

@@ -420,7 +420,7 @@ class _Command:
                 typer.echo(part, nl=False)
         source = wanted.source
         if not self.json:
-            show_run(console, source.nodes, source.tables, source.cells, source.findings)
+            show_run(console, source.nodes, source.tables, source.cells, source.findings, chosen=wanted.tables)
         held = show_expected(console, wanted)
         written = ", ".join(map(str, outputs)) or None
         show_closing(console, source.run, source.cells, planned, written, outcomes=source.outcomes)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
+from netmesh_controller.mesh.catalogue import RELATIONS
 from netmesh_controller.mesh.document import Parameters
 from netmesh_controller.mesh.table import Table
-from netmesh_controller.surfaces.reports.content import STATISTICS, Content, SeriesContent
+from netmesh_controller.surfaces.reports.content import STATISTICS, SeriesContent
 from netmesh_controller.surfaces.reports.formats import Format, ReportError, Wanted
 
 _PARAMETERS: tuple[str, ...] = tuple(Parameters.model_fields)
@@ -25,7 +26,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def render(wanted: Wanted, _ending: str) -> Iterator[bytes]:
     """The rows, a piece at a time."""
-    rows = _wide(wanted) if wanted.choice.csv == "wide" else _long(wanted.content)
+    rows = _wide(wanted) if wanted.choice.csv == "wide" else _long(wanted)
     held = io.StringIO(newline="")
     writer = csv.writer(held)  # lines end in CRLF
     for number, row in enumerate(rows, start=1):
@@ -42,7 +43,8 @@ def guarded(one: object) -> object:
     return f"'{one}" if isinstance(one, str) and one.startswith(_FORMULA) else one
 
 
-def _long(content: Content) -> Iterator[Iterable[object]]:
+def _long(wanted: Wanted) -> Iterator[Iterable[object]]:
+    content = wanted.content
     zones = {node.name: node.zone or "" for node in content.nodes}
     yield (
         *("path", "test", *_PARAMETERS, "source", "source_zone", "target", "target_zone", "value", "unit"),
@@ -51,7 +53,7 @@ def _long(content: Content) -> Iterator[Iterable[object]]:
     )
     for one in content.series:
         parameters = [_plain(getattr(one.series.parameters, name)) for name in _PARAMETERS]
-        for value, tables in one.tables.items():
+        for value, tables in _values(wanted, one):
             mean = tables["mean"]
             for row, source in enumerate(mean.sources):
                 for column, target in enumerate(mean.targets):
@@ -64,6 +66,13 @@ def _long(content: Content) -> Iterator[Iterable[object]]:
                     )
 
 
+def _values(wanted: Wanted, one: SeriesContent) -> Iterator[tuple[str, Mapping[str, Table]]]:
+    """The values of a series: of those that follow from others only what was asked for."""
+    for value, tables in one.tables.items():
+        if value not in RELATIONS or value in wanted.choice.values:
+            yield value, tables
+
+
 def _message(one: SeriesContent, row: int, column: int, reason: str | None) -> str:
     return one.messages.get((row, column), "") if reason is not None else ""
 
@@ -74,7 +83,7 @@ def _wide(wanted: Wanted) -> Iterator[Iterable[object]]:
     if not any(statistic in tables for one in wanted.content.series for tables in one.tables.values()):
         raise ReportError(f"--statistic: no value has '{statistic}' here")
     for one in wanted.content.series:
-        for value, tables in one.tables.items():
+        for value, tables in _values(wanted, one):
             table = tables.get(statistic)
             if table is None:
                 continue

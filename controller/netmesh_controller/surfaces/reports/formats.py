@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from netmesh_common.errors import BadUsageError
+from netmesh_controller.mesh.catalogue import RELATIONS
 from netmesh_controller.mesh.document import RunDocument
+from netmesh_controller.mesh.relations import with_relations
 from netmesh_controller.mesh.table import Table
 from netmesh_controller.surfaces import reports
-from netmesh_controller.surfaces.reports.content import STATISTICS, Content, Source, content_of
+from netmesh_controller.surfaces.reports.content import LARGE_MESH, STATISTICS, Content, Source, content_of
 
 CsvLayout = Literal["long", "wide"]
 
@@ -58,8 +60,11 @@ class Wanted:
 
     @cached_property
     def tables(self) -> list[Table]:
-        """The chosen tables alone; ReportError where there is none of a name."""
+        """The chosen tables alone, those of relations included; ReportError where there is none of a name."""
         choice, tables = self.choice, list(self.source.tables)
+        if len(self.source.nodes) <= LARGE_MESH or RELATIONS & set(choice.values):
+            # Of a large mesh each is a million numbers more, in a page that nobody may ask for them.
+            tables = with_relations(tables, self.source.nodes)
         if choice.statistic not in ("mean", *STATISTICS):
             known = ", ".join(("mean", *STATISTICS))
             raise ReportError(f"--statistic: there is no '{choice.statistic}'; there are {known}")

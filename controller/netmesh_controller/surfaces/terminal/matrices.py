@@ -23,7 +23,6 @@ from netmesh_controller.surfaces.terminal.names import without_domain
 from netmesh_controller.surfaces.terminal.overview import (
     gap_entry,
     group_lines,
-    line_rate_lines,
     node_lines,
     other_lines,
     spread_lines,
@@ -140,13 +139,11 @@ def _block(
     if drawn is not None:
         lines += drawn
         lines += spread_lines(seen, scale, width)
-        lines += line_rate_lines(matrix, nodes, width)
     else:
         said = f"The matrix of {len(matrix.sources)} nodes is wider than {width} columns; in short:"
         lines += [Text(line, palette.QUIET) for line in wrapped(said, width, "  ")]
         lines += map_lines(matrix, seen, width)
         lines += spread_lines(seen, scale, width)
-        lines += line_rate_lines(matrix, nodes, width)
         lines += worst_lines(seen.remote, scale, matrix.value, width)
         lines += node_lines(seen.remote, scale, matrix.value, width)
     if by not in (None, "zone"):

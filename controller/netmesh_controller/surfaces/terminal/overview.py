@@ -9,15 +9,12 @@ import numpy as np
 from rich.text import Text
 
 from netmesh_controller.mesh.catalogue import MORE_IS_BETTER
-from netmesh_controller.mesh.derived import share_of_line_rate
-from netmesh_controller.mesh.document import Node
 from netmesh_controller.mesh.natural import natural
 from netmesh_controller.mesh.statistics import median
-from netmesh_controller.mesh.table import Table
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.grid import Entry, grid
-from netmesh_controller.surfaces.terminal.units import Scale, digits
-from netmesh_controller.surfaces.terminal.view import Figures, View, medians, spread, view
+from netmesh_controller.surfaces.terminal.units import Scale
+from netmesh_controller.surfaces.terminal.view import Figures, View, medians, spread
 from netmesh_controller.surfaces.terminal.words import QUIET_CODES, joined, short, wrapped
 
 WORST_PAIRS = 10
@@ -90,21 +87,6 @@ def node_lines(figures: Figures, scale: Scale, value: str, width: int) -> list[T
 
 def _beside(number: float, middle: float) -> str:
     return f" ({number / middle:.2f})" if middle else ""
-
-
-def line_rate_lines(matrix: Table, nodes: Sequence[Node], width: int) -> list[Text]:
-    """What part of the line rate the pairs of nodes reach; empty where it is not known, or the rate was asked for."""
-    if matrix.value != "bits_per_second" or matrix.series.parameters.offered_bits_per_second is not None:
-        return []
-    found = spread(view(share_of_line_rate(matrix, nodes)).remote)
-    if found is None:
-        return []
-    parts = [
-        f"min {digits(found.lowest.number * 100)} % {found.lowest.pair}",
-        f"median {digits(found.middle * 100)} %",
-        f"max {digits(found.highest.number * 100)} % {found.highest.pair}",
-    ]
-    return [Text(line) for line in joined(parts if found.count > 1 else parts[:1], width, "  of the line rate: ")]
 
 
 def group_lines(

@@ -27,7 +27,7 @@ def show_run(
     values: Collection[str] = (),
     by: str | None = None,
 ) -> None:
-    """Prints all of it, or of its tables the `chosen` ones alone, and their further `values` in full.
+    """Prints all of it, or in place of its tables the `chosen` ones, and their further `values` in full.
 
     `tables` are those of the mean; `cells` may be none where a run is too large for them. `by`: see `show_matrices`.
     """

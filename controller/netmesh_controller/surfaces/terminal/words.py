@@ -15,6 +15,9 @@ _LABELS: dict[str, str] = {
     "messages_per_second": "messages",
     "retransmits": "retransmits",
     "out_of_order_packets": "out of order",
+    "there_over_back_ratio": "there over back",
+    "share_of_hosts_ratio": "share of host-to-host",
+    "share_of_line_rate_ratio": "share of the line rate",
     "loss_ratio": "loss",
     "round_trip_seconds": "round trip",
     "network_round_trip_seconds": "network round trip",
@@ -62,7 +65,7 @@ QUIET_CODES: frozenset[str] = frozenset({"not_scheduled", "not_applicable", "not
 
 # Reasons that a matrix gives by itself: no cell has a sentence for them.
 _SENTENCES: dict[str, str] = {
-    "not_supported": "the tool does not give this value",
+    "not_supported": "the tool, or the node, does not give this value",
     "shared_host": "another test ran on the same kernel in the window, so the host's CPU is not this test's alone",
     "starved": "the process that timed it was held up by its CPU limit or its hypervisor",
     "too_small": "the cost is smaller than what can be told from the host's own noise, or from ticks of 10 ms",
