@@ -73,6 +73,7 @@ async def test_what_is_found_at_the_end_is_stored_and_shown_again(tmp_path: Path
         # The cell that was measured again alone was as fast as the others' are.
         assert [(finding.kind, finding.where["node"]) for finding in ended.findings] == [("contention", slow)]
         shown = runs.stored_document(await store.load(prepared.run.id))
+        assert runs.findings_of(await stored_arrays(store, prepared.run.id)) == ended.findings
     finally:
         await store.close()
     assert shown.findings == ended.findings

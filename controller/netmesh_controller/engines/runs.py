@@ -262,6 +262,11 @@ def tables_of(run: RunArrays) -> list[Table]:
     return tables(run.nodes, run.series, expected)
 
 
+def findings_of(run: RunArrays) -> list[Finding]:
+    """Those that were stored at the run's end, which know its cells; else those of its matrices."""
+    return list(run.findings) or _found(run.run, run.nodes, run.series)
+
+
 def expected_of(stored: StoredRun) -> Mapping[Series, Mapping[Pair, int]]:
     """The pairs that a stored run was to measure; none where its plan cannot be made again, as by another version."""
     asked = {key: value for key, value in stored.run.plan.asked.items() if key.replace("-", "_") != "max_traffic"}

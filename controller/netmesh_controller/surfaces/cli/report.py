@@ -15,10 +15,8 @@ from netmesh_controller.clients.store import open_store
 from netmesh_controller.engines import runs
 from netmesh_controller.engines.arrays import RunArrays
 from netmesh_controller.engines.exchange import load_arrays, load_run
-from netmesh_controller.mesh.alone import ALONE, measured_again
 from netmesh_controller.mesh.derived import groups_of
 from netmesh_controller.mesh.document import Node
-from netmesh_controller.mesh.findings import find
 from netmesh_controller.surfaces.cli.errors import BadUsageError, ExitCode, one_sentence
 from netmesh_controller.surfaces.cli.expectations import expected, show_expected
 from netmesh_controller.surfaces.cli.outputs import check_outputs, too_large, write_outputs
@@ -93,16 +91,11 @@ async def _wanted(reference: str, choice: Choice) -> Wanted:
 
 def _of_arrays(run: RunArrays, choice: Choice) -> Wanted:
     """A mesh of a million pairs: means and reasons, and no object a cell."""
-    found = runs.tables_of(run)
-    findings = find(
-        run.nodes,
-        run.series,
-        duration_seconds=float(run.run.plan.resolved.get("duration", 1)),
-        again=measured_again(run.run.facts.get(ALONE, ())),
-    )
     measured = sum(one.measured for one in run.series.values())
     outcomes = {"measured": measured, "failed": run.cells - measured}
-    return Wanted(Source(run.run, run.nodes, findings, found, (), outcomes), too_large, choice)
+    return Wanted(
+        Source(run.run, run.nodes, runs.findings_of(run), runs.tables_of(run), (), outcomes), too_large, choice
+    )
 
 
 def _check_label(nodes: Sequence[Node], by: str | None) -> None:
