@@ -81,6 +81,15 @@ def test_every_cell_of_the_heatmap_is_the_documents(browser: Browser, file: Path
                 for number, truth in zip(shown, told, strict=True):
                     assert (number is None) == (truth is None)
                     assert truth is None or math.isclose(number, truth * scale.factor, rel_tol=1e-6)
+        # What follows from two matrices is in per cent.
+        choose(seen, path="pod-to-pod", test="tcp-bandwidth, iperf3", value="share of host-to-host")
+        pods, hosts = (matrix_of(document, path, "bits_per_second").values for path in ("pod-to-pod", "host-to-host"))
+        for shown, ours, theirs in zip(seen(PLOTTED), pods, hosts, strict=True):
+            for number, one, other in zip(shown, ours, theirs, strict=True):
+                if one is None or other is None:
+                    assert number is None
+                else:
+                    assert math.isclose(number, 100 * one / other, rel_tol=1e-6)
 
 
 def test_other_statistics_and_the_fixed_scale(browser: Browser, file: Path, document: RunDocument) -> None:

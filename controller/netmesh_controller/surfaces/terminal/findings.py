@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
@@ -20,9 +21,8 @@ _REMARKS = ("cpu_bound", "contention")
 
 def show_findings(console: Console, findings: Sequence[Finding], tables: Iterable[Table]) -> None:
     """Prints the findings; says so where there are none, and where the mesh of `tables` is too small to tell."""
-    nodes = len(
-        {table.sources[row] for table in tables for row in (table.known & table.remote).any(axis=1).nonzero()[0]}
-    )
+    rows = [(table, np.flatnonzero(np.any(table.known & table.remote, axis=1)).tolist()) for table in tables]
+    nodes = len({table.sources[row] for table, there in rows for row in there})
     if not nodes:
         return
     found = without_twins(findings)
