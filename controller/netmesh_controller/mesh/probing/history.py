@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from netmesh_controller.mesh.probing import scale
 from netmesh_controller.mesh.probing.live import CODES, NO_STAMPS, Standing, reasons_of
-from netmesh_controller.mesh.probing.windows import PeerReport, Window, empty, take
+from netmesh_controller.mesh.probing.windows import Counts, PeerReport, Window, empty, take
 
 MINUTE, TEN_MINUTES, HOUR = 60, 600, 3600
 KEPT_SECONDS = {MINUTE: 24 * HOUR, TEN_MINUTES: 7 * 24 * HOUR}
@@ -104,13 +104,18 @@ def patch_of_report(base: int, source: str, nodes: Sequence[str], report: PeerRe
 
 def _figures(window: Window, known: NDArray[np.bool_]) -> dict[str, Numbers]:
     columns = {
-        "sent": np.minimum(window.sent, 65535).astype(np.uint16),
-        "lost": np.minimum(window.lost, 65535).astype(np.uint16),
+        "sent": _within(window.sent),
+        "lost": _within(window.lost),
         "min": coarse(window.shortest),
         "p50": coarse(window.middle),
         "max": coarse(window.longest),
     }
     return {name: np.where(known, column, np.uint16(0)).astype(np.uint16) for name, column in columns.items()}
+
+
+def _within(counts: Counts) -> Numbers:
+    # An ended window's counts may be bytes, beside which numpy takes no larger number.
+    return np.minimum(counts, np.uint32(65535)).astype(np.uint16)
 
 
 def merged(block: Block | None, patches: Sequence[Patch]) -> Block:

@@ -15,13 +15,14 @@ from netmesh_controller.mesh.probing.history import (
     nodes_of,
     packed,
     patch_of_report,
+    patch_of_window,
     points,
     stacked,
     tens,
     unpacked,
 )
-from netmesh_controller.mesh.probing.live import CODES
-from netmesh_controller.mesh.probing.windows import PeerReport
+from netmesh_controller.mesh.probing.live import CODES, Standing
+from netmesh_controller.mesh.probing.windows import PeerReport, RollingWindows
 
 NAMES = ("a", "b", "c")
 
@@ -42,6 +43,19 @@ def test_times_are_off_by_the_stated_error_at_most(times: list[float]) -> None:
     assert np.abs(read / times - 1).max() <= history.RELATIVE_ERROR
     assert history.RELATIVE_ERROR < 0.0105
     assert np.isnan(history.seconds_of(history.coarse(scale.encode([np.nan])))).all()
+
+
+@pytest.mark.parametrize("each", [1, 10, 50, 3000, 20_000])
+def test_a_minute_has_the_counts_of_its_windows_however_wide_they_are_kept(each: int) -> None:
+    windows = RollingWindows(NAMES, 0)
+    for _ in range(6):
+        for counts in (windows.filling.sent, windows.filling.lost):
+            counts[~np.eye(3, dtype=bool)] = each
+        ended = windows.close()
+    standing = Standing(NAMES, (None,) * 3, ~np.eye(3, dtype=bool), {})
+    values = patch_of_window(ended[60], standing).values
+    # More than a column holds is told as the most that it does.
+    assert (values["sent"][0, 1], values["lost"][2, 0], values["sent"][1, 1]) == (*[min(6 * each, 65535)] * 2, 0)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12))
