@@ -67,21 +67,24 @@ def _draw(content: Content, panels: list[Table]) -> Figure:
     # The same as above: what needs matplotlib is imported where a picture is drawn.
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    from netmesh_controller.surfaces.reports.drawing.panel import Panel, panel_inches  # noqa: PLC0415
+    from netmesh_controller.surfaces.reports.drawing.panel import Panel, left_out, panel_inches  # noqa: PLC0415
 
     sizes = [panel_inches(table) for table in panels]
     width, height = max(size[0] for size in sizes), max(size[1] for size in sizes)
     columns = min(len(panels), max(1, int(_WIDEST // width)))
     rows = math.ceil(len(panels) / columns)
+    # Four are two by two, not three and one.
+    columns = math.ceil(len(panels) / rows)
     # A narrow picture still has room for its title.
     figure = Figure(figsize=(max(columns * width, 6.0), rows * height + 0.8), layout="constrained")
     figure.suptitle(_title(content), fontsize=12, fontweight="bold", x=0.01, ha="left")
     zones = {node.name: node.zone for node in content.nodes}
     for number, table in enumerate(panels, start=1):
         Panel(table, zones).draw(figure.add_subplot(rows, columns, number))
+    notes = dict.fromkeys(note for table in panels for note in left_out(table))
     figure.supxlabel(
         f"Rows send to columns; darker is worse; [in brackets]: within a node; hatched: a gap.  "
-        f"netmesh {content.run.netmesh_version}, run {content.run.id}",
+        f"{''.join(f'{note}.  ' for note in notes)}netmesh {content.run.netmesh_version}, run {content.run.id}",
         fontsize=7,
         color="#59616b",
         x=0.01,

@@ -73,6 +73,20 @@ def test_many_names_are_thinned() -> None:
     assert 40 <= len(numbers) / 2 <= 60
 
 
+def test_four_pictures_stand_two_by_two_and_say_what_names_are_without() -> None:
+    svg = drawn(24, ".svg", Choice(), zones=0, histograms=False)
+    panels = re.findall(r'<g id="axes_(\d+)">', svg.decode())
+    titles = [text for text in words(svg) if text.startswith(("pod-to-pod: ", "host-to-host: "))]
+    assert len(titles) == 4
+    assert len(panels) == 8, "each with its colour bar"
+    width, height = (
+        float(side) for side in re.findall(r'<svg [^>]*?width="([0-9.]+)pt" height="([0-9.]+)pt"', svg.decode())[0]
+    )
+    assert 0.6 < width / height < 1.7
+    assert any("Names without 'worker-' in front." in text for text in words(svg))
+    assert not any("Names without" in text for text in words(drawn(4, ".svg")))
+
+
 def test_the_same_run_is_the_same_file() -> None:
     assert drawn(3, ".svg") == drawn(3, ".svg")
 

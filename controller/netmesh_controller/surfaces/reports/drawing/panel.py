@@ -167,10 +167,19 @@ class Panel:
         ]
 
 
+def left_out(table: Table) -> list[str]:
+    """What the names on the axes are without, for whoever reads the picture alone."""
+    found = [shorten(names).note() for names in (table.sources, table.targets) if not _whole(names)]
+    return [f"{note[0].upper()}{note[1:]}" for note in dict.fromkeys(found) if note]
+
+
 def _labels(names: Sequence[str]) -> list[str]:
     """Names for an axis: without what all share where there are many or they are long."""
-    few = len(names) <= _TEXT_UP_TO and max(map(len, names)) <= 12
-    return [_cut(name) for name in (names if few else shorten(names).names)]
+    return [_cut(name) for name in (names if _whole(names) else shorten(names).names)]
+
+
+def _whole(names: Sequence[str]) -> bool:
+    return len(names) <= _TEXT_UP_TO and max(map(len, names)) <= 12
 
 
 def _cut(name: str) -> str:
