@@ -24,6 +24,7 @@ from .processes import end_cgroup, make_cgroup, members, run, started_at, wait_u
 from .settings import API_PORT, CGROUP, CONTROL_PLANE_V4, PROXY_MODES, ClusterError, NodeAddresses, state_folder
 
 NODES = (1, 2, 3)
+LOCK_SECONDS = 3.0
 
 
 class Cluster:
@@ -273,10 +274,21 @@ def _remove(folder: Path) -> bool:
 
 @contextmanager
 def _lock() -> Iterator[None]:
-    """Nobody else makes or ends the cluster meanwhile."""
+    """Nobody else makes or ends the cluster meanwhile.
+
+    A command that was killed holds it a moment longer: until what it was just starting has become another program.
+    """
     with Path("/run/lock/netmesh-kube").open("w") as file:
+
+        def taken() -> bool:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            wait_until("The lock is free", taken, LOCK_SECONDS, 0.05)
+        except ClusterError:
             raise ClusterError("Another command is making or ending the cluster right now.") from None
         yield

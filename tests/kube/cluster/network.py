@@ -77,10 +77,11 @@ def plug(node: NodeAddresses, *, up: bool) -> None:
 
 def remove() -> None:
     """Removes all namespaces and devices of the cluster, also of one that was left."""
-    for name in sorted(Path("/run/netns").glob(f"{PREFIX}-*")):
-        run("ip", "netns", "delete", name.name)
+    # First, since it goes by itself a moment after the namespace that its other end is in.
     if Path(f"/sys/class/net/{OUTSIDE}").exists():
         run("ip", "link", "delete", OUTSIDE)
+    for name in sorted(Path("/run/netns").glob(f"{PREFIX}-*")):
+        run("ip", "netns", "delete", name.name)
 
 
 def _plug(namespace: str, port: str, v4: str, v6: str) -> None:
