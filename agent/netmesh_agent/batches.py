@@ -7,7 +7,7 @@ import math
 from netmesh.v1 import agent_pb2
 from netmesh_agent.errors import Refused
 
-MOST_SECONDS = 5.0
+MOST_SECONDS = 10.0
 # The kernel tells CPU time in hundredths of a second (USER_HZ).
 TICKS = 100
 

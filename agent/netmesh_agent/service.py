@@ -180,13 +180,16 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         events = self._jobs.run(request.group, spec, instrument, request.target_address, ports)
         try:
             async for event in events:
-                sample = batch.last() if isinstance(event, Finished) else None
                 if isinstance(event, agent_pb2.HostSample):
                     sample = batch.add(event)
-                if sample is not None:
-                    yield agent_pb2.RunTestEvent(host=sample)
-                if not isinstance(event, agent_pb2.HostSample):
-                    yield _event_to_message(event, spec)
+                    if sample is not None:
+                        yield agent_pb2.RunTestEvent(host=sample)
+                    continue
+                message = _event_to_message(event, spec)
+                last = batch.last() if isinstance(event, Finished) else None
+                if last is not None:
+                    message.last.MergeFrom(last)
+                yield message
         finally:
             await events.aclose()
 

@@ -28,6 +28,7 @@ BAD = [
     (hostile.chatters, "tool_output"),
     (hostile.huge, "tool_output"),
     (hostile.twisted, "tool_output"),
+    (hostile.twisted_last, "tool_output"),
     (hostile.no_number, "tool_output"),
     (hostile.no_count, "tool_output"),
     (hostile.twice, "tool_output"),

@@ -166,13 +166,10 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
                 )
             )
             seen = began - SAMPLE_SECONDS
-            while True:
+            while (left := began + takes - self._clock()) > 0:
                 if (taken := self._batch(seen)) is not None:
                     seen = taken.monotonic_nanoseconds / 1e9
                     yield agent_pb2.RunTestEvent(host=taken)
-                left = began + takes - self._clock()
-                if left <= 0:
-                    break
                 await asyncio.sleep(min(left, request.batch_seconds or SAMPLE_SECONDS) / world.factor)
             ended = await self._hub.ask(flow, what="end", test=spec.test)
         finally:
@@ -188,7 +185,7 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
             outcome.failure.code, outcome.failure.message = "tool_failed", "the other side ended in mid-test"
         else:
             self._read(outcome.reading, spec, ended)
-        yield agent_pb2.RunTestEvent(outcome=outcome)
+        yield agent_pb2.RunTestEvent(outcome=outcome, last=self._batch(seen))
 
     def _read(self, reading: agent_pb2.Reading, spec: agent_pb2.Spec, ended: dict[str, Any]) -> None:
         if spec.test == "tcp-bandwidth":

@@ -80,6 +80,14 @@ async def twisted() -> Events:
     yield outcome()
 
 
+async def twisted_last() -> Events:
+    """The same of those that come with the outcome."""
+    yield ACCEPTED
+    event = outcome()
+    event.last.MergeFrom(sample(1, earlier=[agent_pb2.HostSample(ticks_less=[1, 2, 3])]))
+    yield event
+
+
 async def no_number() -> Events:
     """A figure that is none."""
     yield ACCEPTED

@@ -194,7 +194,7 @@ class AgentClient:
         """Runs the client side: Accepted first, host samples as it goes, Side last. Closing it ends the test.
 
         AgentError(`tool_output`) where the agent says more, or else, than a test has to say.
-        Samples of `batch_seconds` travel together; where that is 0, each by itself.
+        Samples of `batch_seconds` travel together, the last ones with the outcome; where that is 0, each by itself.
         """
         request = agent_pb2.RunTestRequest(
             term=self._term,
@@ -210,7 +210,7 @@ class AgentClient:
         try:
             while (event := await call.read()) is not _EOF:
                 with self._hearing():
-                    allowance.take(event, 1 + len(event.host.earlier))
+                    allowance.take(event, 2 + len(event.host.earlier) + len(event.last.earlier))
                     if ended:
                         raise HeardError("goes on after the outcome of its test")
                 match event.WhichOneof("event"):
@@ -226,6 +226,10 @@ class AgentClient:
                         ended = True
                         with self._hearing():
                             side = _side(event.outcome)
+                            check_sample(event.last)
+                        if event.HasField("last"):
+                            for sample in samples_from(event.last):
+                                yield sample
                         yield side
         except grpc.aio.AioRpcError as error:
             raise _translated(error, self.address) from error

@@ -24,8 +24,9 @@ from netmesh_controller.mesh.paths import PATHS, Path, is_local, roles
 from netmesh_controller.mesh.plan import Measurement
 
 WATCH_SECONDS = 0.1
-# So many seconds of samples travel in a message: one of each sample would cost the controller most of its CPU.
-BATCH_SECONDS = 5.0
+# So many seconds of samples travel in a message, those of a test of usual length with its outcome: one of each sample
+# would cost the controller most of its CPU.
+BATCH_SECONDS = 10.0
 # Beyond a test's own seconds: its tool's overhead at the agent (5 s for a tool that hangs), and the calls around it.
 LEASE_MARGIN_SECONDS = 15.0
 CALL_MARGIN_SECONDS = 16.0

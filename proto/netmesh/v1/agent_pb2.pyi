@@ -503,7 +503,7 @@ class RunTestRequest(_message.Message):
     target_address: _builtins.str
     """an IP address, never a name"""
     batch_seconds: _builtins.float
-    """host samples travel together, a message in so long, at most 5; 0: each by itself"""
+    """host samples travel together, a message in so long, at most 10; 0: each by itself"""
     @_builtins.property
     def spec(self) -> Global___Spec: ...
     @_builtins.property
@@ -538,6 +538,7 @@ class RunTestEvent(_message.Message):
     ACCEPTED_FIELD_NUMBER: _builtins.int
     HOST_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accepted(self) -> Global___Accepted: ...
     @_builtins.property
@@ -548,16 +549,21 @@ class RunTestEvent(_message.Message):
     def outcome(self) -> Global___Outcome:
         """the last event"""
 
+    @_builtins.property
+    def last(self) -> Global___HostSample:
+        """beside the outcome: those that had not travelled yet, one that carries the others"""
+
     def __init__(
         self,
         *,
         accepted: Global___Accepted | None = ...,
         host: Global___HostSample | None = ...,
         outcome: Global___Outcome | None = ...,
+        last: Global___HostSample | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "event", b"event", "host", b"host", "outcome", b"outcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "event", b"event", "host", b"host", "last", b"last", "outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "event", b"event", "host", b"host", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "event", b"event", "host", b"host", "last", b"last", "outcome", b"outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["accepted", "host", "outcome"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
