@@ -37,6 +37,8 @@ def guarded_task(coroutine: Coroutine[Any, Any, None], *, name: str) -> asyncio.
 
     task = asyncio.create_task(guard(), name=name)
     task.add_done_callback(_retrieve)
+    # One that is cancelled before its first step has never come to what it was to do.
+    task.add_done_callback(lambda _: coroutine.close())
     return task
 
 
