@@ -83,6 +83,9 @@ async def running(settings: Settings, source: Source) -> AsyncIterator[None]:
         store = await open_store()
         stack.push_async_callback(store.close)
         sweeps = Sweeps(store, source)
+        # Who leads is known once there is somebody to be led.
+        roster = Roster(source, lambda: leading().term)
+        sweeps.on_survey = roster.saw
         monitor: Monitor | None = None
         background: Background | None = None
 
@@ -95,7 +98,7 @@ async def running(settings: Settings, source: Source) -> AsyncIterator[None]:
         if settings.monitors:
             monitor = Monitor(source, progress=own_tests, checks=settings.checks)
             if settings.background is not None:
-                background = Background(store, source, sweeps, standing, settings.background)
+                background = Background(store, source, roster, sweeps, standing, settings.background)
         keeping = Keeping(store, monitor) if monitor is not None else None
 
         async def lead(term: int) -> None:
@@ -126,7 +129,7 @@ async def running(settings: Settings, source: Source) -> AsyncIterator[None]:
                 return Leading(lease.leading, lease.leader, lease.term)
 
             await stack.enter_async_context(
-                _serving(settings, source, store, sweeps, keeping, background, token, leading)
+                _serving(settings, store, roster, sweeps, keeping, background, token, leading)
             )
             # Last in, first out: the sweep stops and the Lease is given back before readers are sent away.
             task = guarded_task(lease.run(lead, stand_by), name="election")
@@ -134,20 +137,23 @@ async def running(settings: Settings, source: Source) -> AsyncIterator[None]:
         else:
             if settings.token is None:
                 raise ValueError("a controller outside of Kubernetes is given its token")
-            alone = Leading(leading=True, leader=None, term=0)
+
+            def leading() -> Leading:
+                return Leading(leading=True, leader=None, term=0)
+
             await stack.enter_async_context(
-                _serving(settings, source, store, sweeps, keeping, background, settings.token, lambda: alone)
+                _serving(settings, store, roster, sweeps, keeping, background, settings.token, leading)
             )
             stack.push_async_callback(stand_by)
-            await lead(alone.term)
+            await lead(leading().term)
         yield
 
 
 @asynccontextmanager
 async def _serving(
     settings: Settings,
-    source: Source,
     store: Store,
+    roster: Roster,
     sweeps: Sweeps,
     keeping: Keeping | None,
     background: Background | None,
@@ -161,8 +167,6 @@ async def _serving(
         registry.register(MeshMetrics(keeping, per_pair=settings.pair_metrics))
     if background is not None:
         registry.register(BackgroundMetrics(background))
-    roster = Roster(source, lambda: leading().term)
-    sweeps.on_survey = roster.saw
     services = Services(
         store=store,
         sweeps=sweeps,

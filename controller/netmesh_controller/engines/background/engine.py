@@ -67,6 +67,7 @@ class Background:
         self,
         store: Store,
         source: Source,
+        roster: Roster,
         sweeps: Sweeps,
         standing: Callable[[], Standing | None],
         allowance: Allowance,
@@ -79,7 +80,7 @@ class Background:
         self.waiting = ""
         self._source, self._sweeps, self._standing = source, sweeps, standing
         self._record = Record(store, source, allowance)
-        self._roster = Roster(source, lambda: self._term)
+        self._roster = roster
         self._term = 0
         self._figures = Figures()
         self._nodes: dict[str, Node] = {}
