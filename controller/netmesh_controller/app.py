@@ -166,7 +166,7 @@ async def _serving(
     if keeping is not None:
         registry.register(MeshMetrics(keeping, per_pair=settings.pair_metrics))
     if background is not None:
-        registry.register(BackgroundMetrics(background))
+        registry.register(BackgroundMetrics(background, per_pair=settings.pair_metrics))
     services = Services(
         store=store,
         sweeps=sweeps,

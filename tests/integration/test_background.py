@@ -17,6 +17,9 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from tests.support.browser import chromium, chromium_within
+from tests.support.browser import watched as a_page
+from tests.support.cli import Controller
 from tests.support.lab import run_in
 from tests.support.serving import TOKEN, fetched, serving_inside
 
@@ -38,6 +41,9 @@ OPTIONS = (
     # The lab's nodes share this machine's cores, on which others may be at work.
     *("--background-rest", "1s", "--background-pause-if", "cpu > 100 %"),
 )
+# The figures of the page's heatmap, row by row; null is a gap.
+PLOTTED = """() => document.getElementById("mesh-heatmap").data[1].z.flatMap(
+    (row) => Array.from(row, (number) => Number.isNaN(number) ? null : number))"""
 # Sends 48 Mbit/s of datagrams to where nobody listens.
 BLAST = """
 import socket, sys, time
@@ -54,23 +60,23 @@ class Watched:
     """A controller in a lab, asked over HTTP."""
 
     def __init__(self, lab: Lab, url: str) -> None:
-        self._lab, self._url = lab, url
+        self.lab, self.url = lab, url
 
     def get(self, path: str) -> Any:
-        return json.loads(fetched(self._lab, f"{self._url}/api/v1/{path}"))
+        return json.loads(fetched(self.lab, f"{self.url}/api/v1/{path}"))
 
     def post(self, path: str, body: Any) -> Any:
         headers = {"X-Netmesh-Token": TOKEN, "Content-Type": "application/json"}
-        request = Request(f"{self._url}/api/v1/{path}", data=json.dumps(body).encode(), headers=headers)  # noqa: S310
+        request = Request(f"{self.url}/api/v1/{path}", data=json.dumps(body).encode(), headers=headers)  # noqa: S310
 
         def ask() -> Any:
             with urlopen(request, timeout=60) as answer:  # noqa: S310
                 return json.loads(answer.read())
 
-        return namespaces.inside(fabric_namespace(self._lab.name), ask)
+        return namespaces.inside(fabric_namespace(self.lab.name), ask)
 
     def metric(self, name: str) -> float:
-        page = fetched(self._lab, f"{self._url}/metrics").decode()
+        page = fetched(self.lab, f"{self.url}/metrics").decode()
         found = re.search(rf"^{re.escape(name)} (.+)$", page, re.MULTILINE)
         return 0.0 if found is None else float(found[1])
 
@@ -139,6 +145,7 @@ def test_pairs_are_refreshed_in_turn_truly_and_in_nobodys_way(tmp_path: Path) ->
             told = watched.cells()
             figures_are_true(watched, told)
             in_turn(watched, told)
+            shown_on_the_terminal(watched, tmp_path)
             assert watched.get("events")["events"] == []
             assert [one["own_traffic"] for one in watched.get("mesh?window=1m")["nodes"]] == [True] * 3
         sent = sent_bytes(lab) - before
@@ -147,6 +154,7 @@ def test_pairs_are_refreshed_in_turn_truly_and_in_nobodys_way(tmp_path: Path) ->
             wait(lambda: bool(again.metric('netmesh_background_pairs{state="measured"}')), again.cells)
             kept_within_its_bytes(again, sent)
             assert again.cells().keys() == told.keys()
+            drawn_in_a_browser(again, tmp_path)
 
 
 def swept_while_nothing_ran(watched: Watched) -> None:
@@ -190,8 +198,63 @@ def figures_are_true(watched: Watched, told: dict[tuple[str, str], Any]) -> None
             host = cell["hosts"]["target"]
             carried = 8 * host["device"]["received_bytes"] / host["window_seconds"]
             assert value == pytest.approx(carried, rel=0.1), (source, target)
+    told_in_metrics(watched)
     if all(one["outcome"] == "measured" for one in told.values()):
         assert max(max(filter(None, row)) for row in mesh["values"]) > SLOW, "all are as slow as one's link"
+
+
+def told_in_metrics(watched: Watched) -> None:
+    """The series of a pair has what its cell has, and a pair without a figure has none."""
+    name = r'netmesh_worst_pair_bandwidth_bytes_per_second\{source="(.+)",target="(.+)"\}'
+
+    def series() -> dict[tuple[str, str], float]:
+        page = fetched(watched.lab, f"{watched.url}/metrics").decode()
+        return {(source, target): float(text) for source, target, text in re.findall(rf"{name} (.+)", page)}
+
+    def cells() -> dict[tuple[str, str], float]:
+        measured = {pair: one for pair, one in watched.cells().items() if one["outcome"] == "measured"}
+        return {pair: one["values"]["bits_per_second"]["mean"] / 8 for pair, one in measured.items()}
+
+    # A test may end between the two.
+    wait(lambda: series() == cells(), lambda: (series(), cells()))
+
+
+def shown_on_the_terminal(watched: Watched, folder: Path) -> None:
+    command = Controller(folder)
+    argv = ["nsenter", f"--net={namespaces.FOLDER / fabric_namespace(watched.lab.name)}", "--"]
+    argv += command.argv("monitor", "--controller", watched.url, "--format", "json", "--every", "1s")
+    lines = subprocess.Popen(argv, env=command.environment(NETMESH_TOKEN=TOKEN), stdout=subprocess.PIPE, text=True)
+    assert lines.stdout is not None
+    try:
+        told = next(one for one in map(json.loads, lines.stdout) if one["what"] == "window")["bandwidth"]
+    finally:
+        lines.terminate()
+        lines.wait(30)
+        lines.stdout.close()
+    assert told["measured_pairs"] + sum(told["gaps"].values()) + told["untested_pairs"] == len(PAIRS)
+    assert (told["untested_pairs"], told["offered_bits_per_second"]) == (0, OFFERED)
+    assert len(told["slowest"]) == min(5, told["measured_pairs"])
+    assert all(0 < one["bits_per_second"] <= 1.5 * OFFERED for one in told["slowest"])
+
+
+def drawn_in_a_browser(again: Watched, folder: Path) -> None:
+    """The page's heatmap of bandwidth is what the API says, of cells that were stored before it started."""
+    executable = chromium_within(folder, namespaces.FOLDER / fabric_namespace(again.lab.name))
+    with chromium(executable) as browser, a_page(browser) as seen:
+        seen.page.goto(f"{again.url}/#mesh?test=tcp-bandwidth")
+        seen.page.fill("#token-text", TOKEN)
+        seen.page.click("#token button")
+        seen.page.wait_for_selector("#mesh-heatmap[data-drawn]")
+
+        def same() -> bool:
+            told = again.get("mesh?test=tcp-bandwidth")["values"]
+            return bool(seen(PLOTTED) == pytest.approx([one and one / MBIT for row in told for one in row]))
+
+        # A pair may be tested between the two, and it is drawn again every 5 s.
+        wait(same, lambda: seen(PLOTTED))
+        title = seen.page.inner_text("#mesh-title")
+        assert title.startswith("pod-to-pod: TCP bandwidth, the last test of each pair"), title
+        assert "Each test is offered 100 Mbit/s" in seen.page.inner_text("main")
 
 
 def in_turn(watched: Watched, told: dict[tuple[str, str], Any]) -> None:

@@ -19,6 +19,11 @@ from netmesh_controller import lab as labs
 from netmesh_controller.lab import Lab
 from netmesh_controller.lab.addressing import fabric_namespace
 
+# A node rests long, so that most windows of the probe are beside no test.
+BACKGROUND = (
+    *("--background-bandwidth", "9000G", "--background-rate", "10M", "--background-share", "50%"),
+    *("--background-rest", "10s", "--background-pause-if", "cpu > 100 %"),
+)
 COMPONENT = Path(__file__).parents[2] / "deploy" / "components" / "prometheus"
 AGENTS = "netmesh/netmesh-agents"
 # What is there only while something happens, with what that is. A metric in a query stands for the query.
@@ -28,6 +33,9 @@ ONLY_AT_TIMES = {
     "netmesh_worst_pair_loss_ratio": "a pair loses",
     "netmesh_agent_check_failed_total": "a check fails",
     "netmesh_agent_check_total": "checks are configured",
+    # See `test_bandwidth_in_the_background_has_its_series`.
+    "netmesh_worst_pair_bandwidth_bytes_per_second": "a test in the background left a figure",
+    "netmesh_background_median_bytes_per_second": "a test in the background left a figure",
     # The kernel or its control groups may not have them: then the agents do not tell them.
     "netmesh_agent_throttled_seconds_total": "the agent has a limit",
     "netmesh_agent_cpu_pressure_seconds_total": "the kernel has PSI",
@@ -61,7 +69,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             "static_configs": [{"targets": ["127.0.0.1:9412"]}],
         }
         with (
-            serving_inside(folder / "controller", lab) as url,
+            serving_inside(folder / "controller", lab, "--pair-metrics", *BACKGROUND) as url,
             prometheus(folder, fabric_namespace(lab.name), [agents, controller], rules) as running,
         ):
             yield Watched(lab, url, running)
@@ -128,3 +136,22 @@ def test_rules_are_evaluated_and_ask_for_metrics_that_are_there(watched: Watched
 
     # Rules are evaluated before anything has been scraped, too.
     watched.prometheus.wait(lambda: not missing(), "metrics that are not there", missing)
+
+
+def test_bandwidth_in_the_background_has_its_series(watched: Watched) -> None:
+    """As many as docs/monitoring.md says, and none for a pair without a figure: a busy machine may have left none."""
+
+    def tested() -> bool:
+        return bool(watched.prometheus.query('netmesh_background_pairs{state="untested"} < 2'))
+
+    watched.prometheus.wait(tested, "no test has ended", lambda: watched.prometheus.query("netmesh_background_pairs"))
+    # All of one expression are of one scrape.
+    measured = 'sum(netmesh_background_pairs{state="measured"})'
+    for name in ("netmesh_worst_pair_bandwidth_bytes_per_second", "netmesh_pair_bandwidth_bytes_per_second"):
+        assert watched.prometheus.query(f"({measured} == (count({name}) or vector(0)))"), name
+    median = "(count(netmesh_background_median_bytes_per_second) or vector(0))"
+    assert watched.prometheus.query(f"clamp_max({measured}, 1) == {median}")
+    for pair in watched.prometheus.query("netmesh_worst_pair_bandwidth_bytes_per_second"):
+        assert {pair["metric"]["source"], pair["metric"]["target"]} == {"node-1", "node-2"}
+        # What was offered, half as much again where it was held up.
+        assert 0 < 8 * float(pair["value"][1]) <= 15e6

@@ -24,15 +24,23 @@ OPTIONS = (
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(executable: Path = CHROMIUM) -> Iterator[Browser]:
     """A browser without a window; it ends with all its processes."""
     assert CHROMIUM.exists(), "there is no Chromium: scripts/install test installs it"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(OPTIONS))
+        browser = playwright.chromium.launch(executable_path=str(executable), args=list(OPTIONS))
         try:
             yield browser
         finally:
             browser.close()
+
+
+def chromium_within(folder: Path, namespace: Path) -> Path:
+    """What starts it in a network namespace."""
+    executable = folder / "chromium-within"
+    executable.write_text(f'#!/bin/sh\nexec nsenter --net={namespace} -- {CHROMIUM} "$@"\n')
+    executable.chmod(0o755)
+    return executable
 
 
 @dataclass

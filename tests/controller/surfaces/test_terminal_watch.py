@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from netmesh_controller.surfaces.terminal.watch import lines
+from netmesh_controller.surfaces.terminal.watch.bandwidths import Bandwidths, bandwidths_of
 from netmesh_controller.surfaces.terminal.watch.picture import Screen, percent, picture
 from netmesh_controller.surfaces.terminal.watch.seen import Seen, moment, seen
-from netmesh_controller.surfaces.terminal.watch.squares import BAD, GAP, NOTHING, USUAL, VERY_BAD, ranks
+from netmesh_controller.surfaces.terminal.watch.squares import BAD, GAP, NOTHING, USUAL, VERY_BAD, ranks, slowness
 
 ENDED = "2026-11-25T20:01:00Z"
 
@@ -162,3 +163,95 @@ def test_checks_that_failed_are_told_with_why() -> None:
 @pytest.mark.parametrize(("ratio", "text"), [(0.0, "0 %"), (1e-6, "0.0001 %"), (0.012, "1.2 %"), (0.5, "50 %")])
 def test_what_is_lost_is_never_shown_as_nothing(ratio: float, text: str) -> None:
     assert percent(ratio) == text
+
+
+def bandwidths(size: int) -> Bandwidths:
+    """10 Gbit/s within a zone, 1 Gbit/s between two, a tenth of it from node 1 to node 2; node 1 to itself, node 2 to 1
+    and all of the last node have none.
+    """
+    order = sorted(range(size), key=lambda place: f"node-{place + 1}")
+
+    def reason(row: int, column: int) -> str | None:
+        if row == column:
+            return "not_applicable"
+        if size - 1 in (row, column):
+            return "not_scheduled"
+        return "tool_failed" if (row, column) == (1, 0) else None
+
+    def value(row: int, column: int) -> float | None:
+        if reason(row, column) is not None:
+            return None
+        return 1e8 if (row, column) == (0, 1) else 1e10 if row % 3 == column % 3 else 1e9
+
+    def age(row: int, column: int) -> int | None:
+        return None if reason(row, column) in ("not_applicable", "not_scheduled") else 60 + row
+
+    return bandwidths_of(
+        {
+            "nodes": [{"name": f"node-{place + 1}", "zone": "abc"[place % 3]} for place in order],
+            "values": [[value(row, column) for column in order] for row in order],
+            "reasons": [[reason(row, column) for column in order] for row in order],
+            "ages": [[age(row, column) for column in order] for row in order],
+            "parameters": {"offered_bits_per_second": 10_000_000_000},
+        },
+        moment(ENDED),
+    )
+
+
+def test_bandwidth_is_told_with_its_gaps_its_slowest_pair_and_its_age() -> None:
+    one = bandwidths(7)
+    assert one.nodes[:4] == ("node-1", "node-4", "node-7", "node-2")
+    levels = ranks_of(one)
+    assert (levels["node-1", "node-2"], levels["node-1", "node-4"], levels["node-1", "node-5"]) == (
+        VERY_BAD,
+        USUAL,
+        USUAL,
+    )
+    assert (levels["node-2", "node-1"], levels["node-7", "node-1"]) == (GAP, NOTHING)
+    assert (one.measured, one.gaps, one.to_come) == (29, {"tool_failed": 1}, 12)
+    assert one.oldest_seconds(moment(ENDED) + 5) == 70
+    told = json.loads(lines.window_as_json(mesh(7), 0, (), one))["bandwidth"]
+    assert told["slowest"][0] == {
+        "source": "node-1",
+        "target": "node-2",
+        "bits_per_second": 1e8,
+    }
+    assert (told["measured_pairs"], told["untested_pairs"], told["oldest_seconds"]) == (29, 12, 65)
+    said = "TCP bandwidth: 29 pairs measured, 1 gap (tool_failed), 12 not yet, median 1.00 Gbit/s, slowest "
+    said += "node-1 -> node-2 0.100 Gbit/s, offered 10.0 Gbit/s, oldest 1 min 05 s"
+    assert said in lines.window_in_words(mesh(7), 0, (), one)
+    assert json.loads(lines.window_as_json(mesh(7), 0))["bandwidth"] is None
+
+
+def ranks_of(one: Bandwidths) -> dict[tuple[str, str], int]:
+    levels = slowness(one)
+    return {
+        (source, target): int(levels[row, column])
+        for row, source in enumerate(one.nodes)
+        for column, target in enumerate(one.nodes)
+    }
+
+
+@pytest.mark.parametrize("size", [3, 7, 90])
+@pytest.mark.parametrize(("width", "height"), [(40, 12), (80, 24), (120, 40)])
+def test_a_matrix_of_bandwidth_fits_its_screen(size: int, width: int, height: int) -> None:
+    screen = Screen("here", shown="bandwidth", seen=mesh(size), tested=bandwidths(size))
+    drawn = picture(screen, width, height, moment(ENDED) + 5)
+    assert len(drawn) == height
+    assert max(line.cell_len for line in drawn) <= width
+    plain = "\n".join(line.plain for line in drawn)
+    assert "TCP bandwidth: " in plain
+    if height >= 24:
+        assert "TCP bandwidth, the last test of each pair" in plain
+        assert ("blank: not tested yet" in plain) == (size == 90)
+        assert "slowest, TCP bandwidth" in plain
+
+
+def test_where_no_bandwidth_is_tested_the_screen_says_how_to_have_it() -> None:
+    drawn = picture(Screen("here", shown="bandwidth", seen=mesh(3)), 120, 24, moment(ENDED))
+    plain = "\n".join(line.plain for line in drawn)
+    assert "serve --background-bandwidth" in plain
+    assert "network round trip, p50" in plain
+    assert "TCP bandwidth" not in "\n".join(
+        line.plain for line in picture(Screen("here", seen=mesh(3)), 120, 24, moment(ENDED))
+    )

@@ -34,7 +34,8 @@ def monitor(
         Path | None, typer.Option(help="Folder with the controller's ca.crt, tls.crt, tls.key (with --agents).")
     ] = None,
     statistic: Annotated[
-        Literal["p50", "min", "max", "loss"], typer.Option(help="What the matrix shows; the key s changes it.")
+        Literal["p50", "min", "max", "loss", "bandwidth"],
+        typer.Option(help="What the matrix shows, bandwidth as tested in the background; the key s changes it."),
     ] = "p50",
     window: Annotated[
         Literal["10s", "1m", "10m", "1h"], typer.Option(help="Over how long; the key w changes it.")

@@ -19,11 +19,12 @@ from rich.live import Live
 
 from netmesh_controller.clients.controller import ControllerClient, ControllerError
 from netmesh_controller.surfaces.terminal.watch import lines
+from netmesh_controller.surfaces.terminal.watch.bandwidths import Bandwidths, bandwidths_of
 from netmesh_controller.surfaces.terminal.watch.picture import Screen, picture
 from netmesh_controller.surfaces.terminal.watch.seen import Seen, moment, same_window, seen
 
 WindowName = Literal["10s", "1m", "10m", "1h"]
-_STATISTICS = ("p50", "max", "min", "loss")
+_STATISTICS = ("p50", "max", "min", "loss", "bandwidth")
 _WINDOWS: tuple[WindowName, ...] = get_args(WindowName)
 _DRAW_SECONDS = 1.0
 _CALL_SECONDS = 20.0
@@ -31,6 +32,8 @@ _CALL_SECONDS = 20.0
 _TRIES = 3
 _LATELY_SECONDS = 3600.0
 _PAGE = 100
+# A pair is tested in the background once in seconds at most, and a million of them take a while to tell of.
+_TESTED_SECONDS = 15.0
 
 
 @dataclass(slots=True)
@@ -82,7 +85,9 @@ def _pressed(key: str, watching: _Watching, end: asyncio.Event) -> None:
         case "q" | "Q":
             end.set()
         case "s":
-            wanted.statistic = _STATISTICS[(_STATISTICS.index(wanted.statistic) + 1) % len(_STATISTICS)]
+            there = _STATISTICS if screen.tested is not None else _STATISTICS[:-1]
+            at = there.index(wanted.statistic) if wanted.statistic in there else -1
+            wanted.statistic = there[(at + 1) % len(there)]
         case "w":
             wanted.window = _WINDOWS[(_WINDOWS.index(wanted.window) + 1) % len(_WINDOWS)]
         case "?":
@@ -113,6 +118,7 @@ class _Watching:
         self._told: dict[str, str] = {}
         self._begun = False
         self._last = 0.0
+        self._tested_until = 0.0
 
     async def run(self, end: asyncio.Event) -> None:
         try:
@@ -139,6 +145,7 @@ class _Watching:
             now = await self._mesh()
             opened, closed = await self._events()
             checks = await self._checks()
+            bandwidths = await self._tested()
         except ControllerError as error:
             if not error.is_passing or (self.screen.answered == 0.0 and error.status == 0):
                 raise
@@ -147,6 +154,7 @@ class _Watching:
         screen = self.screen
         screen.away, screen.answered, screen.seen = "", time.time(), now
         screen.shown, screen.events, screen.closed, screen.checks = self.wanted.statistic, opened, closed, checks
+        screen.tested = bandwidths
         self._write(now, opened, closed)
 
     def _failed(self, error: ControllerError) -> None:
@@ -164,7 +172,7 @@ class _Watching:
     async def _mesh(self) -> Seen:
         """The window that is wanted, its times and its losses."""
         wanted = self.wanted
-        time_of = "p50" if wanted.statistic == "loss" else wanted.statistic
+        time_of = "p50" if wanted.statistic in ("loss", "bandwidth") else wanted.statistic
         for _ in range(_TRIES):
             times, losses = await asyncio.gather(
                 *(
@@ -197,6 +205,21 @@ class _Watching:
         found: list[dict[str, Any]] = answer["checks"]
         return found
 
+    async def _tested(self) -> Bandwidths | None:
+        """Bandwidth in the background; None where there is none."""
+        now = time.monotonic()
+        if now < self._tested_until:
+            return self.screen.tested
+        query = {"test": "tcp-bandwidth"}
+        try:
+            answer = await self._client.call("GET", "mesh", query=query, seconds=_CALL_SECONDS)
+        except ControllerError as error:
+            if error.code not in ("no_background", "no_window"):
+                raise
+            return None
+        self._tested_until = now + _TESTED_SECONDS
+        return await asyncio.to_thread(bandwidths_of, answer, time.time())
+
     def _write(self, now: Seen, opened: list[dict[str, Any]], closed: list[dict[str, Any]]) -> None:
         if self._console is None:
             return
@@ -213,7 +236,7 @@ class _Watching:
         if now.ended != self._last:
             self._last = now.ended
             write = lines.window_as_json if as_json else lines.window_in_words
-            self._say(write(now, len(opened), self.screen.checks))
+            self._say(write(now, len(opened), self.screen.checks, self.screen.tested))
 
     def _say(self, line: str) -> None:
         print(line, flush=True)  # the command's answer

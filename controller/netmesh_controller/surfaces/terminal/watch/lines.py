@@ -8,14 +8,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from netmesh_controller.surfaces.terminal.units import scale_for
-from netmesh_controller.surfaces.terminal.watch.picture import failing, percent
+from netmesh_controller.surfaces.terminal.watch.bandwidths import Bandwidths
+from netmesh_controller.surfaces.terminal.watch.picture import bandwidth, failing, percent
 from netmesh_controller.surfaces.terminal.watch.seen import Seen, Worst
 from netmesh_controller.surfaces.terminal.words import clean, count
 
 _WORST = 5
 
 
-def window_in_words(seen: Seen, opened: int, checks: Sequence[dict[str, Any]] = ()) -> str:
+def window_in_words(
+    seen: Seen, opened: int, checks: Sequence[dict[str, Any]] = (), tested: Bandwidths | None = None
+) -> str:
     """A window in one line."""
     words = [count(len(seen.nodes), "node"), f"{count(seen.measured, 'pair')} measured"]
     if seen.gaps:
@@ -30,7 +33,11 @@ def window_in_words(seen: Seen, opened: int, checks: Sequence[dict[str, Any]] = 
     words += [f"most {one.source} -> {one.target} {percent(one.number)}" for one in lossy]
     if checks:
         words.append(f"{len(failing(checks))} of {count(len(checks), 'check')} failing")
-    return f"{stamp(seen.ended)}  {', '.join(words)}; {count(opened, 'open event') if opened else 'no event is open'}"
+    said = [", ".join(words)]
+    if tested is not None:
+        said.append(bandwidth(tested, tested.asked_at))
+    said.append(count(opened, "open event") if opened else "no event is open")
+    return f"{stamp(seen.ended)}  {'; '.join(said)}"
 
 
 def event_in_words(event: dict[str, Any], what: str) -> str:
@@ -40,7 +47,9 @@ def event_in_words(event: dict[str, Any], what: str) -> str:
     return f"{event[at]}  {what.upper()} {event['kind']}{cause}: {clean(event['finding']['sentence'])}"
 
 
-def window_as_json(seen: Seen, opened: int, checks: Sequence[dict[str, Any]] = ()) -> str:
+def window_as_json(
+    seen: Seen, opened: int, checks: Sequence[dict[str, Any]] = (), tested: Bandwidths | None = None
+) -> str:
     """A window as one line of JSON: seconds and ratios, null where nothing is known."""
     return json.dumps(
         {
@@ -64,6 +73,7 @@ def window_as_json(seen: Seen, opened: int, checks: Sequence[dict[str, Any]] = (
                 {name: one[name] for name in ("node", "check", "count", "failed", "reason", "message")}
                 for one in failing(checks)
             ],
+            "bandwidth": None if tested is None else _bandwidth(tested),
         }
     )
 
@@ -83,6 +93,19 @@ def away(now: float, why: str, *, as_json: bool) -> str:
 def stamp(at: float) -> str:
     """RFC 3339, UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _bandwidth(tested: Bandwidths) -> dict[str, Any]:
+    return {
+        "at": stamp(tested.asked_at),
+        "measured_pairs": tested.measured,
+        "gaps": dict(tested.gaps),
+        "untested_pairs": tested.to_come,
+        "offered_bits_per_second": tested.offered,
+        "median_bits_per_second": tested.median,
+        "oldest_seconds": tested.oldest_seconds(tested.asked_at),
+        "slowest": [_pair(one, "bits_per_second") for one in tested.slowest(_WORST)],
+    }
 
 
 def _pair(one: Worst, unit: str) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from rich.text import Text
 from netmesh_common.units import format_duration
 from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.units import scale_for
+from netmesh_controller.surfaces.terminal.watch.bandwidths import Bandwidths
 from netmesh_controller.surfaces.terminal.watch.seen import Seen, Worst, moment
-from netmesh_controller.surfaces.terminal.watch.squares import matrix_lines
+from netmesh_controller.surfaces.terminal.watch.squares import matrix_lines, square_of
 from netmesh_controller.surfaces.terminal.words import clean, count, wrapped
 
 KEYS = "q quit   s statistic   w window   ? the reasons of gaps"
@@ -28,7 +29,7 @@ class Screen:
     """What there is to show. `away` says why the controller does not answer, `answered` when it last did.
 
     `events` are as the API tells them, the open ones; `closed` those that closed lately; `checks` are those beside the
-    probe.
+    probe; `tested` is bandwidth in the background, None where there is none.
     """
 
     where: str
@@ -38,6 +39,7 @@ class Screen:
     events: list[dict[str, Any]] = field(default_factory=list)
     closed: list[dict[str, Any]] = field(default_factory=list)
     checks: list[dict[str, Any]] = field(default_factory=list)
+    tested: Bandwidths | None = None
     away: str = ""
     answered: float = 0.0
     gaps: bool = False
@@ -63,11 +65,17 @@ def picture(screen: Screen, width: int, height: int, now: float) -> list[Text]:
     lines += _events(screen, width, max(3, room // 3), now)
     lines += _agents(seen, width, 3)
     lines += _checks(screen.checks, width, 3)
+    if screen.tested is not None:
+        told = wrapped(bandwidth(screen.tested, now), width, "", "  ")
+        lines += [_cut(Text(one, palette.QUIET), width) for one in told[:3]]
+    elif screen.shown == "bandwidth":
+        said = f"bandwidth is not tested there (serve --background-bandwidth): the matrix shows {seen.statistic}"
+        lines.append(_cut(Text(said, palette.BAD), width))
     if screen.gaps:
         lines += _reasons(seen, width)
-    lines += _worst(seen, width, min(_WORST, max(1, (height - len(lines)) // 5)))
+    lines += _worst(screen, seen, width, min(_WORST, max(1, (height - len(lines)) // 5)))
     left = height - len(lines) - 2
-    drawn = matrix_lines(seen, screen.shown, width, left)
+    drawn = matrix_lines(square_of(seen, screen.shown, screen.tested), width, left)
     lines += [Text(""), *drawn] if drawn else []
     return _framed(lines, width, height)
 
@@ -177,18 +185,42 @@ def failing(checks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted((one for one in checks if one["failed"]), key=lambda one: one["failed"] / one["count"], reverse=True)
 
 
+def bandwidth(tested: Bandwidths, now: float) -> str:
+    """Bandwidth in the background, in one line."""
+    words = [f"{count(tested.measured, 'pair')} measured"]
+    if tested.gaps:
+        words.append(f"{count(tested.gaps.total(), 'gap')} ({', '.join(sorted(tested.gaps))})")
+    if tested.to_come:
+        words.append(f"{tested.to_come} not yet")
+    middle = tested.median
+    if middle is not None:
+        scale = scale_for("", "bit/s", [middle])
+        words.append(f"median {scale.full(middle)}")
+        words += [f"slowest {one.source} -> {one.target} {scale.full(one.number)}" for one in tested.slowest(1)]
+    if tested.offered is not None:
+        words.append(f"offered {scale_for('', 'bit/s', [tested.offered]).full(tested.offered)}")
+    oldest = tested.oldest_seconds(now)
+    if oldest is not None:
+        words.append(f"oldest {_ago(oldest)}")
+    return f"TCP bandwidth: {', '.join(words)}"
+
+
 def _reasons(seen: Seen, width: int) -> list[Text]:
     if not seen.gaps:
         return [Text("no pair is without a figure", palette.QUIET)]
     return [_cut(Text(f"  {code}: {count(number, 'pair')}"), width) for code, number in seen.gaps.most_common()]
 
 
-def _worst(seen: Seen, width: int, room: int) -> list[Text]:
+def _worst(screen: Screen, seen: Seen, width: int, room: int) -> list[Text]:
     """Two lists side by side, one below the other where the screen is narrow."""
-    slow = seen.worst(seen.times, room)
+    if screen.shown == "bandwidth" and screen.tested is not None:
+        slow, title = screen.tested.slowest(room), "slowest, TCP bandwidth"
+        scale = scale_for("", "bit/s", [one.number for one in slow])
+    else:
+        slow, title = seen.worst(seen.times, room), f"slowest, {seen.statistic}"
+        scale = scale_for("", "s", [one.number for one in slow])
     lossy = seen.worst(seen.losses, room, above=0.0)
-    scale = scale_for("", "s", [one.number for one in slow])
-    left = _list(f"slowest, {seen.statistic}", slow, scale.full)
+    left = _list(title, slow, scale.full)
     right = _list("most lost", lossy, percent) if lossy else [Text("nothing lost", palette.QUIET)]
     half = width // 2 - 1
     if max(line.cell_len for line in (*left, *right)) > half:
@@ -205,7 +237,11 @@ def _worst(seen: Seen, width: int, room: int) -> list[Text]:
 
 def _list(title: str, pairs: Sequence[Worst], text: Callable[[float], str]) -> list[Text]:
     lines = [Text(title if pairs else f"{title}: no figure", "bold")]
-    return lines + [Text(f"  {text(one.number):>9}  {one.source} -> {one.target}") for one in pairs]
+    texts = [text(one.number) for one in pairs]
+    room = max([9, *map(len, texts)])
+    return lines + [
+        Text(f"  {said:>{room}}  {one.source} -> {one.target}") for said, one in zip(texts, pairs, strict=True)
+    ]
 
 
 def percent(ratio: float) -> str:

@@ -20,7 +20,7 @@ QUIET = ("not_applicable", "not_scheduled")
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """A pair and its figure: seconds or a ratio."""
+    """A pair and its figure: seconds, a ratio, or bit/s."""
 
     source: str
     target: str
@@ -64,16 +64,7 @@ class Seen:
     @property
     def usual(self) -> Floats:
         """What a pair's time is held against: the median between its two zones, NaN where there is none."""
-        result = np.full(self.times.shape, np.nan)
-        names = list(dict.fromkeys(self.zones))
-        places = {zone: np.array([n for n, of in enumerate(self.zones) if of == zone]) for zone in names}
-        for first in names:
-            for second in names:
-                block = np.ix_(places[first], places[second])
-                known = self.times[block][np.isfinite(self.times[block])]
-                if known.size:
-                    result[block] = np.median(known)
-        return result
+        return usual_between(self.zones, self.times)
 
     @property
     def median_seconds(self) -> float | None:
@@ -102,17 +93,12 @@ class Seen:
 
 def seen(times: Mapping[str, Any], losses: Mapping[str, Any]) -> Seen:
     """Of two answers of `GET /mesh`: one of a time, one of the loss, over the same window and nodes."""
-    listed = times["nodes"]
-    order = sorted(
-        range(len(listed)), key=lambda place: (natural(listed[place]["zone"] or ""), natural(listed[place]["name"]))
-    )
-    size = len(order)
-    both = np.ix_(order, order)
+    nodes, both = in_order(times["nodes"])
+    size = len(nodes)
 
     def numbers(rows: Sequence[Sequence[float | None]]) -> Floats:
         return np.array(rows, dtype=np.float64).reshape(size, size)[both]
 
-    nodes = [listed[place] for place in order]
     reasons = [[code or "" for code in row] for row in losses["reasons"]]
     return Seen(
         nodes=tuple(one["name"] for one in nodes),
@@ -129,6 +115,28 @@ def seen(times: Mapping[str, Any], losses: Mapping[str, Any]) -> Seen:
         started=moment(times["window_started_at"]),
         ended=moment(times["window_ended_at"]),
     )
+
+
+def in_order(nodes: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], tuple[NDArray[np.intp], ...]]:
+    """Nodes as people read them, and the indices that bring a matrix of them into that order."""
+    order = sorted(
+        range(len(nodes)), key=lambda place: (natural(nodes[place]["zone"] or ""), natural(nodes[place]["name"]))
+    )
+    return [nodes[place] for place in order], np.ix_(order, order)
+
+
+def usual_between(zones: Sequence[str | None], values: Floats) -> Floats:
+    """The median between the two zones of each pair, NaN where there is none."""
+    result = np.full(values.shape, np.nan)
+    names = list(dict.fromkeys(zones))
+    places = {zone: np.array([n for n, of in enumerate(zones) if of == zone]) for zone in names}
+    for first in names:
+        for second in names:
+            block = np.ix_(places[first], places[second])
+            known = values[block][np.isfinite(values[block])]
+            if known.size:
+                result[block] = np.median(known)
+    return result
 
 
 def same_window(times: Mapping[str, Any], losses: Mapping[str, Any]) -> bool:
