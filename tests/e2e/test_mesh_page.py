@@ -135,6 +135,17 @@ def test_pages_fit_and_say_what_to_do_where_there_is_nothing(
             assert seen("() => document.documentElement.scrollWidth") <= width, page
 
 
+def test_a_page_goes_on_by_itself_when_the_controller_answers_again(browser: Browser, controller: None) -> None:
+    with opened(browser, "events") as seen:
+        seen.page.wait_for_selector("#events-list")
+        seen.page.context.set_offline(True)
+        seen.page.wait_for_selector("#problem:has-text('It is asked again')")
+        seen.page.context.set_offline(False)
+        seen.page.wait_for_selector("#problem", state="hidden")
+        assert [one for one in seen.complaints if "ERR_INTERNET_DISCONNECTED" not in one] == []
+        seen.complaints.clear()
+
+
 def test_a_sweep_is_started_and_watched_to_its_end(browser: Browser, controller: None) -> None:
     with opened(browser, "sweep") as seen:
         seen.page.wait_for_selector("#sweep-form")
@@ -145,6 +156,9 @@ def test_a_sweep_is_started_and_watched_to_its_end(browser: Browser, controller:
         seen.page.click("#start")
         seen.page.wait_for_selector("main:has-text('complete: 9 of 9 cells measured')", timeout=90_000)
         assert "tcp-connect" in seen.page.inner_text("#sweep-cells")
+        # Its mesh, and what there is to take along, without another page.
+        seen.page.wait_for_selector("#heatmap[data-drawn^='pod-to-pod/tcp-connect']")
+        seen.page.wait_for_selector("#run-about:has-text('cells: 9 measured')")
         assert ask("runs/latest")["outcomes"] == {"measured": 9}
 
 

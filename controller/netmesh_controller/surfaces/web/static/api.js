@@ -4,9 +4,13 @@
 
   const PACKED = "application/vnd.netmesh.matrix";
   const KEY = "netmesh-token";
+  const STARTING_MILLISECONDS = 60000;
 
   /** The token is missing or wrong. */
   class Refused extends Error {}
+
+  /** Nobody answers. */
+  class Away extends Error {}
 
   /** What the controller says is in the way; `code` is stable. */
   class Problem extends Error {
@@ -15,6 +19,12 @@
       Object.assign(this, { status, code: problem.code, field: problem.field, run: problem.run });
     }
   }
+
+  const FOR_GOOD = ["not_monitoring", "no_background"];
+
+  /** Whether it may be otherwise in a moment: nobody answers, nobody leads, or the store is away. */
+  const passes = (error) => error instanceof Away ||
+    (error instanceof Problem && [502, 503, 504].includes(error.status) && !FOR_GOOD.includes(error.code));
 
   async function ask(path, { accept = "application/json", method = "GET", body, signal, headers = {} } = {}) {
     const token = sessionStorage.getItem(KEY);
@@ -27,7 +37,7 @@
       });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new Error("The controller does not answer. Is it running, and is its port forwarded?");
+      throw new Away("The controller does not answer. Is it running, and is its port forwarded?");
     }
     if (response.status === 401) throw new Refused();
     if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
@@ -53,12 +63,14 @@
   const matrix = async (path, word) => unpacked(await (await ask(path, { accept: PACKED })).arrayBuffer(), word);
 
   /** Server-sent events by fetch, since EventSource sends no header. Goes on after a lost connection, until an event
-   * `finished` or until `signal` is aborted. `told(kind, data)`. */
+   * `finished` or until `signal` is aborted. `told(kind, data)`; of a connection that is lost `told("lost", {})`. */
   async function events(path, told, signal) {
     let last = null;
+    let lost = null;
     while (!signal.aborted) {
       try {
         const response = await ask(path, { accept: "text/event-stream", signal, headers: last ? { "Last-Event-ID": last } : {} });
+        lost = null;
         const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
         let rest = "";
         for (;;) {
@@ -76,13 +88,16 @@
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (error instanceof Refused || error instanceof Problem) throw error;
+        // A controller that was started again takes up what ran, and does not know of it at once.
+        const starting = last !== null && ["no_sweep", "no_diagnosis"].includes(error.code) && Date.now() - (lost ??= Date.now()) < STARTING_MILLISECONDS;
+        if ((error instanceof Refused || error instanceof Problem) && !passes(error) && !starting) throw error;
       }
+      told("lost", {});
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
   }
 
   const keep = (token) => sessionStorage.setItem(KEY, token);
 
-  netmesh.api = { ask, json, send, matrix, events, keep, Refused, Problem };
+  netmesh.api = { ask, json, send, matrix, events, keep, passes, Refused, Problem };
 })((window.netmesh = window.netmesh || {}));

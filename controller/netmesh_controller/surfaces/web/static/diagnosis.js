@@ -64,6 +64,7 @@
         steps.append(made("li", { value: data.number }, data.title));
       }
       if (kind === "reset") steps.replaceChildren();
+      if (kind === "lost") told.textContent = dom.LOST;
       if (kind === "finished") ended(data.state, data.diagnosis);
     }, here.signal);
   }

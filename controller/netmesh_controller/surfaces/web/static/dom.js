@@ -47,5 +47,8 @@
     return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} days`;
   }
 
-  netmesh.dom = { made, table, choice, button, link, moment, lasting };
+  /** What a page says while nobody tells it what happens. */
+  const LOST = "The controller does not answer. It is asked again all the time; what stands here is older.";
+
+  netmesh.dom = { LOST, made, table, choice, button, link, moment, lasting };
 })((window.netmesh = window.netmesh || {}));

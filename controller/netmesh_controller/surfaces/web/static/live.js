@@ -18,6 +18,7 @@
     no_run: "The page Runs has all that there are.",
     no_diagnosis: "The page Runs has all that there are.",
   };
+  const AGAIN_MILLISECONDS = 2000;
   let current = null;
 
   /** One visit to a page: what it may use, and whether it is still the one that is shown. */
@@ -27,11 +28,17 @@
     const here = {
       query, signal: leaving.signal, words: { values: {}, reasons: {} }, view: element("view"),
       alive: () => !leaving.signal.aborted,
-      /** Does something after a while, unless the page is left by then; a tab that nobody sees waits. */
-      later: (milliseconds, work) => timers.push(setTimeout(() => {
-        if (document.hidden) return here.later(1000, work);
-        return here.guarded(work);
+      /** Does something after a while, unless the page is left by then; a tab that nobody sees waits. Where the
+       * controller is away it is tried again: a page that stays open goes on by itself. */
+      later: (milliseconds, work) => timers.push(setTimeout(async () => {
+        if (document.hidden) here.later(1000, work);
+        else await here.kept(work);
       }, milliseconds)),
+      kept: async (work) => {
+        if (!(await here.guarded(work))) return;
+        element("problem").append(" It is asked again all the time.");
+        here.later(AGAIN_MILLISECONDS, work);
+      },
       guarded: (work) => guarded(here, work),
       pair: ([source, target]) => `#pair/${encodeURIComponent(source)}/${encodeURIComponent(target)}`,
       leave: () => {
@@ -46,18 +53,20 @@
     return `${message.charAt(0).toUpperCase()}${message.slice(1).replace(/\.$/, "")}. ${ADVICE[code] || ""}`.trim();
   }
 
-  /** Does it, and says in the page what went wrong: a token that is missing, or a sentence. */
+  /** Does it, and says in the page what went wrong: a token that is missing, or a sentence. Whether it may go well later. */
   async function guarded(here, work) {
     try {
       await work();
       if (here.alive()) element("problem").hidden = true;
+      return false;
     } catch (error) {
-      if (!here.alive() || error.name === "AbortError") return;
+      if (!here.alive() || error.name === "AbortError") return false;
       const refused = error instanceof api.Refused;
       element("token").hidden = !refused;
       element("problem").hidden = false;
       element("problem").textContent = refused ? "The token is missing, or is not this controller's." : sentence(error);
       if (refused) element("token-text").focus();
+      return api.passes(error);
     }
   }
 
@@ -73,8 +82,8 @@
       if (link.getAttribute("href") === `#${name}`) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    guarded(here, async () => {
-      here.words = await (await fetch("pages/words")).json();
+    here.kept(async () => {
+      here.words = await (await api.ask("pages/words")).json();
       await netmesh.pages[name](here, ...names.map(decodeURIComponent));
     });
   }

@@ -37,8 +37,9 @@
     const show = () => here.guarded(() => draw(here, base, matrices, zones));
     for (const name of ["path", "test", "value", "scale"]) element(name).onchange = show;
     element("as-table").ontoggle = show;
+    element("run").classList.toggle("empty", !matrices.length);
     if (matrices.length) await draw(here, base, matrices, zones);
-    else element("matrix-title").textContent = "No cell is measured yet.";
+    else element("matrix-title").textContent = about.run.state === "running" ? "No cell is measured yet." : "No cell was measured.";
     if (about.run.state === "running") here.later(AGAIN_MILLISECONDS, () => run(here, id));
   }
 

@@ -7,6 +7,8 @@
   const TESTS = ["tcp-bandwidth", "udp-bandwidth", "tcp-latency", "udp-latency", "tcp-connect", "path-mtu"];
   const PATHS = ["pod-to-pod", "pod-to-service", "host-to-host"];
   const LAST_CELLS = 12;
+  // Of more the matrices take the controller a while, which it has no time for now: they are behind the link.
+  const MOST_DRAWN = 10000;
 
   const bytes = (count) => (count === null ? "not known" : units.full(count, units.scaleFor("bytes", "B", [count])));
 
@@ -24,16 +26,28 @@
     const box = (name, value, checked) => made("label", { class: "check" }, made("input", { type: "checkbox", name, value, checked }), value);
     const field = (name, label, value) => made("label", {}, label, made("input", { name, value, size: 8, autocomplete: "off" }));
     const told = made("div", { role: "status" });
+    // Agents are asked first, which takes a while: nothing is started twice meanwhile.
+    const doing = (words, work) => here.guarded(async () => {
+      const buttons = [...form.querySelectorAll("button")];
+      buttons.forEach((one) => { one.disabled = true; });
+      told.replaceChildren(made("p", { class: "muted" }, words));
+      try {
+        await work();
+      } finally {
+        buttons.forEach((one) => { one.disabled = false; });
+        if (told.firstChild && told.firstChild.textContent === words) told.replaceChildren();
+      }
+    });
     const form = made("form", { id: "sweep-form" },
       made("fieldset", {}, made("legend", {}, "Paths"), PATHS.map((path) => box("paths", path, path === "pod-to-pod"))),
       made("fieldset", {}, made("legend", {}, "Tests"), TESTS.map((test) => box("tests", test, test.startsWith("tcp-bandwidth") || test === "tcp-latency"))),
       made("div", { class: "controls" }, field("duration", "each lasts", "5s"), field("repeat", "repeats", "1"), field("rate", "rate, such as 100M", ""),
         field("name", "name", "")),
-      made("p", {}, dom.button("What would it do?", () => here.guarded(() => dry(here, form, told))), " ",
+      made("p", {}, dom.button("What would it do?", () => doing("The agents are asked.", () => dry(here, form, told))), " ",
         made("button", { id: "start" }, "Start")));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      here.guarded(async () => {
+      doing("The agents are asked, then it starts.", async () => {
         const { options, name } = asked(form);
         const started = await api.send("POST", "api/v1/sweeps", { options, ...(name ? { name } : {}) });
         location.hash = `#sweep/${encodeURIComponent(started.run)}`;
@@ -65,26 +79,50 @@
     const where = `api/v1/sweeps/${encodeURIComponent(run)}`;
     const about = await api.json(where);
     if (!here.alive()) return;
-    const cells = [];
+    const seen = { cells: 0, last: [], gaps: new Map() };
     const parts = {
       bar: made("progress", { max: about.planned, value: 0, "aria-label": "cells that ended" }), told: made("p", { role: "status" }),
-      running: made("div"), cells: made("div", { id: "sweep-cells" }),
-      cancel: dom.button("Cancel; what is measured is kept", () => here.guarded(() => api.send("DELETE", where)), { id: "cancel" }),
+      running: made("div"), gaps: made("ul", { id: "sweep-gaps", class: "notes" }), cells: made("div", { id: "sweep-cells" }),
+      mesh: dom.link("its mesh so far", `#run/${encodeURIComponent(about.run)}`),
+      cancel: dom.button("Cancel; what is measured is kept", () => here.guarded(async () => {
+        await api.send("DELETE", where);
+        ending();
+      }), { id: "cancel" }),
     };
+    const ending = () => Object.assign(parts.cancel, { disabled: true, textContent: "It is being cancelled" });
+    if (about.cancelling) ending();
     here.view.replaceChildren(made("h2", {}, about.name || about.run), outlined(about.outline, about.remarks),
-      made("p", {}, parts.bar), parts.told, made("p", {}, parts.cancel, " ", dom.link("its mesh so far", `#run/${encodeURIComponent(about.run)}`)),
-      parts.running, parts.cells);
+      made("p", {}, parts.bar), parts.told, made("p", {}, parts.cancel, " ", parts.mesh), parts.gaps, parts.running, parts.cells);
     here.view.hidden = false;
     const drawn = () => {
-      parts.cells.replaceChildren(dom.table(`The last ${Math.min(LAST_CELLS, cells.length)} of ${cells.length} cells`,
-        ["pair", "test", "figure"], cells.slice(-LAST_CELLS).reverse().map((cell) => [`${cell.source} → ${cell.target}`, `${cell.path}, ${cell.test}`, figure(cell)])));
+      seen.waits = false;
+      parts.gaps.replaceChildren(...[...seen.gaps].map(([code, { count, message }]) => made("li", {},
+        made("span", { class: "bad" }, `${count} without a figure, ${code}: `), message)));
+      parts.cells.replaceChildren(seen.cells ? dom.table(`The last ${seen.last.length} of ${seen.cells} cells`, ["pair", "test", "figure"],
+        seen.last.map((cell) => [`${cell.source} → ${cell.target}`, `${cell.path}, ${cell.test}`, figure(cell)])) : "");
+    };
+    // A page that is opened late is told of thousands of cells at once.
+    const soon = () => {
+      if (!seen.waits) requestAnimationFrame(drawn);
+      seen.waits = true;
+    };
+    // The run's own page, below: it draws itself again while the run is measured.
+    const mesh = async () => {
+      if (about.planned <= MOST_DRAWN) await netmesh.pages.run(here, about.run);
     };
     await api.events(`${where}/events`, (kind, data) => {
       if (!here.alive()) return;
-      if (kind === "reset") cells.length = 0;
+      if (kind === "reset") {
+        Object.assign(seen, { cells: 0, last: [] });
+        seen.gaps.clear();
+      }
+      if (kind === "lost") parts.told.textContent = dom.LOST;
       if (kind === "cell") {
-        cells.push(data);
-        drawn();
+        if (++seen.cells === 1) here.later(1000, mesh);
+        seen.last = [data, ...seen.last].slice(0, LAST_CELLS);
+        // Each message is of one pair: the last one stands for all of its reason.
+        if (data.reason) seen.gaps.set(data.reason.code, { count: (seen.gaps.get(data.reason.code) || { count: 0 }).count + 1, message: data.reason.message });
+        soon();
       }
       if (kind === "progress") {
         Object.assign(parts.bar, { max: data.total, value: data.done });
@@ -96,8 +134,11 @@
       if (kind === "finished") {
         parts.running.replaceChildren();
         parts.cancel.hidden = true;
+        parts.mesh.textContent = "its mesh, findings and reports";
         Object.assign(parts.bar, { max: data.planned, value: data.measured + data.gaps });
         parts.told.textContent = `${data.state}: ${data.measured} of ${data.planned} cells measured, ${data.gaps} gaps.`;
+        drawn();
+        here.kept(mesh);
       }
     }, here.signal);
   }
