@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import yaml
 from tests.sim.hub import Hub, simulated
 from tests.sim.world import World
 
+from netmesh_controller.clients.store.location import FILE_NAME
 from netmesh_controller.engines import monitor
 from netmesh_controller.identity import make_identity
 from netmesh_controller.mesh.probing.peers import ALL_PAIRS_UP_TO, PEERS, peering
@@ -61,7 +64,7 @@ async def _watch(world: World, *, everybody: bool) -> None:
                 process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)  # noqa: ASYNC220
             try:
                 await asyncio.to_thread(_until_it_listens, process, folder / "said")
-                await _told(psutil.Process(process.pid), world, everybody)
+                await _told(psutil.Process(process.pid), world, folder / "data", everybody)
             finally:
                 process.terminate()
                 process.wait(60)
@@ -75,7 +78,7 @@ def _until_it_listens(process: subprocess.Popen[bytes], said: Path) -> None:
         time.sleep(0.2)
 
 
-async def _told(process: psutil.Process, world: World, everybody: bool) -> None:
+async def _told(process: psutil.Process, world: World, data: Path, everybody: bool) -> None:
     await asyncio.sleep(WARM_SECONDS)
     before, began, first = process.cpu_times(), time.monotonic(), await _metrics()
     most = 0
@@ -92,6 +95,8 @@ async def _told(process: psutil.Process, world: World, everybody: bool) -> None:
             print(f"    {name.partition('{')[2].rstrip('}')}: {count:.0f}")
     print(f"  CPU               {used / seconds:8.2f} cores  goal 1")
     print(f"  resident memory   {most / 1e6:8.0f} MB     goal 1,000 MB")
+    events = sum(count for name, count in last.items() if name.startswith("netmesh_events_open"))
+    print(f"  minutes in the history {_minutes(data)}, events open {events:.0f}, /healthz {await _health()}")
     sys.stdout.flush()
 
 
@@ -101,6 +106,17 @@ async def _metrics() -> dict[str, float]:
         text = await answer.text()
     lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
     return {name: float(number) for name, _, number in lines}
+
+
+async def _health() -> int:
+    async with aiohttp.ClientSession() as session, session.get(f"http://{LISTEN}/healthz") as answer:
+        return answer.status
+
+
+def _minutes(data: Path) -> int:
+    """How many minutes of the mesh are stored."""
+    with closing(sqlite3.connect(f"file:{data / FILE_NAME}?mode=ro", uri=True)) as store:
+        return int(store.execute("SELECT count(*) FROM probe_minutes").fetchone()[0])
 
 
 if __name__ == "__main__":

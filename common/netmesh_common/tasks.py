@@ -7,17 +7,28 @@ import logging
 import traceback
 from collections.abc import Coroutine
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from netmesh_common.errors import BadUsageError, CouldNotRunError
 
 log = logging.getLogger(__name__)
 
 
-def guarded_task(coroutine: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+# Of each loop, the lasting tasks that an error has ended.
+_broken: WeakKeyDictionary[asyncio.AbstractEventLoop, list[str]] = WeakKeyDictionary()
+
+
+def guarded_task(coroutine: Coroutine[Any, Any, None], *, name: str, lasting: bool = False) -> asyncio.Task[None]:
     """Starts a named background task; an error that ends it is logged, one that nobody foresaw with its traceback.
 
-    What it had in hand goes with it, however it ended, also where somebody keeps the task.
+    What it had in hand goes with it, however it ended, also where somebody keeps the task. Without a `lasting` one the
+    process does not do its work: where an error ends it, `broken` names it.
     """
+
+    def ends(error: BaseException) -> None:
+        if lasting:
+            _broken.setdefault(asyncio.get_running_loop(), []).append(name)
+        _forget(error)
 
     async def guard() -> None:
         try:
@@ -28,11 +39,11 @@ def guarded_task(coroutine: Coroutine[Any, Any, None], *, name: str) -> asyncio.
         except (BadUsageError, CouldNotRunError) as error:
             # Foreseen, and told in a sentence: where it was raised is nobody's concern.
             log.error("the task %s ended: %s", name, error)  # noqa: TRY400
-            _forget(error)
+            ends(error)
             raise
         except Exception as error:
             log.exception("the task %s ended with an error", name)
-            _forget(error)
+            ends(error)
             raise
 
     task = asyncio.create_task(guard(), name=name)
@@ -69,6 +80,11 @@ async def cancelled(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def broken() -> tuple[str, ...]:
+    """The lasting tasks of the running loop that an error has ended."""
+    return tuple(_broken.get(asyncio.get_running_loop(), ()))
 
 
 def under_way() -> int:

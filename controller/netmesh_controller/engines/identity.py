@@ -42,7 +42,7 @@ class IdentityKeeper:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> IdentityKeeper:
-        self._task = guarded_task(self._keep(), name="identity")
+        self._task = guarded_task(self._keep(), name="identity", lasting=True)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -127,9 +127,9 @@ class Monitor:
         self._begin()
         self._members = Members(self._source, term)
         self._tasks = [
-            guarded_task(self._follow(), name="members of the mesh"),
-            guarded_task(self._close_windows(), name="windows of the mesh"),
-            guarded_task(self._own.watch(), name="own tests"),
+            guarded_task(self._follow(), name="members of the mesh", lasting=True),
+            guarded_task(self._close_windows(), name="windows of the mesh", lasting=True),
+            guarded_task(self._own.watch(), name="own tests", lasting=True),
         ]
 
     def _begin(self) -> None:

@@ -56,7 +56,7 @@ class KubernetesInventory:
         await cancelled(*self._tasks)
 
     def _start(self, coroutine: Coroutine[Any, Any, None], what: str) -> None:
-        self._tasks.append(guarded_task(coroutine, name=f"watch of {what}"))
+        self._tasks.append(guarded_task(coroutine, name=f"watch of {what}", lasting=True))
 
     async def locate(self) -> list[Located]:
         """The agents as they are now; InventoryError where Kubernetes cannot tell, or may not."""

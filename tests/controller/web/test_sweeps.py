@@ -1,5 +1,6 @@
 """Sweeps over HTTP where nothing can be measured: what is wrong is told in a problem that names the field."""
 
+import asyncio
 import io
 from typing import Any
 
@@ -8,6 +9,7 @@ from tests.controller.web.conftest import Api, serving
 from tests.support.agents import Identity
 from tests.support.stored import a_run
 
+from netmesh_common.tasks import guarded_task
 from netmesh_controller.clients.store import RunNotFoundError, Store
 from netmesh_controller.surfaces.web.services import Leading
 
@@ -87,6 +89,20 @@ async def test_a_controller_that_stands_by_says_who_leads(store: Store, identity
         assert problem["code"] == "standby"
         assert "netmesh-controller-7" in problem["detail"]
         assert (await api.get("/api/v1/nodes", 503))["code"] == "standby"
+
+
+async def test_a_controller_that_has_lost_a_part_of_its_work_is_not_healthy(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails() -> None:
+        raise ValueError("nobody foresaw this")
+
+    await asyncio.wait([guarded_task(fails(), name="ask for nodes"), guarded_task(fails(), name="own tests")])
+    assert (await api.get("/healthz"))["status"] == "ok"
+    await asyncio.wait([guarded_task(fails(), name="history", lasting=True)])
+    problem = await api.get("/healthz", 503)
+    assert (problem["code"], problem["detail"].endswith(": history")) == ("broken", True)
+    assert "nobody foresaw this" in caplog.text
 
 
 async def test_resources_and_methods_that_are_not_there(api: Api) -> None:

@@ -100,7 +100,7 @@ class Background:
         """Tests from now on."""
         await self.stand_by()
         self._term = term
-        self._task = guarded_task(self._follow(), name="background bandwidth")
+        self._task = guarded_task(self._follow(), name="background bandwidth", lasting=True)
 
     async def stand_by(self) -> None:
         """Tests no more; a test that runs is ended."""

@@ -55,7 +55,7 @@ class Keeping:
     async def lead(self, term: int) -> None:
         """Takes up what was kept, and watches from now on."""
         await self.stand_by()
-        self._tasks = [guarded_task(self._begin(term), name="monitoring")]
+        self._tasks = [guarded_task(self._begin(term), name="monitoring", lasting=True)]
 
     async def stand_by(self) -> None:
         """Watches no more; what was seen is written."""
@@ -81,7 +81,7 @@ class Keeping:
         self._windows.clear()
         self._parts.clear()
         self.monitor.restore({node: (one.instance, one.window, one.versions) for node, one in cursors.items()})
-        self._tasks.append(guarded_task(self.recorder.run(), name="history"))
+        self._tasks.append(guarded_task(self.recorder.run(), name="history", lasting=True))
         await self.monitor.lead(term)
         while True:
             await self._take(await self._closed.get())

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from aiohttp import web
 
+from netmesh_common.tasks import broken
 from netmesh_controller.surfaces.web.answers import json_answer
 from netmesh_controller.surfaces.web.operations import API, JSON, Answer, Answered, Operation
 from netmesh_controller.surfaces.web.problems import Problem
@@ -29,7 +30,10 @@ class ControllerStatus(Answered):
 
 
 async def healthz(request: web.Request) -> web.StreamResponse:
-    """Alive, leading or not."""
+    """Alive, leading or not, and at all of its work: a process that has lost a part of it has to be started again."""
+    lost = broken()
+    if lost:
+        raise Problem(503, "broken", f"ended with an error, which the log tells: {', '.join(lost)}")
     return json_answer(request, Health(status="ok"))
 
 
@@ -68,6 +72,7 @@ OPERATIONS = (
         (Answer(200, "It is alive.", {JSON: Health}),),
         access="open",
         tag="controller",
+        problems=(503,),
     ),
     Operation(
         "GET",
