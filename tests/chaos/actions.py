@@ -13,11 +13,13 @@ from functools import partial
 import psutil
 from tests.chaos.scene import Scene
 from tests.support.agents import new_identity
+from tests.support.clock import SteppedClock
 
 from netmesh_controller.identity.certificates import AGENT_NAME, issue, pair_from
 
 VICTIM = "node-3"
 _PAUSE_SECONDS = 4.0
+_HOUR = 3600.0
 
 
 def nothing(scene: Scene) -> None:
@@ -102,6 +104,28 @@ def certificates_expired(scene: Scene) -> None:
     # Its time was over before the authority's began: over is over.
     expired = issue(AGENT_NAME, authority, datetime.now(UTC) - timedelta(days=2), timedelta(days=1))
     _certificates(scene, {"tls.crt": expired.certificate_pem, "tls.key": expired.key_pem})
+
+
+def agent_clock_ahead(scene: Scene) -> None:
+    _step(scene, scene.clock, _HOUR)
+
+
+def agent_clock_behind(scene: Scene) -> None:
+    _step(scene, scene.clock, -_HOUR)
+
+
+def controller_clock_ahead(scene: Scene) -> None:
+    _step(scene, scene.controller.clock, _HOUR)
+
+
+def controller_clock_behind(scene: Scene) -> None:
+    _step(scene, scene.controller.clock, -_HOUR)
+
+
+def _step(scene: Scene, clock: SteppedClock, seconds: float) -> None:
+    """The wall clock is set; before a resume it is right again, which is one step more."""
+    clock.step(seconds)
+    scene.undo.append(clock.right)
 
 
 def _certificates(scene: Scene, files: dict[str, bytes]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 from tests.support.cli import Controller
+from tests.support.clock import SteppedClock
 from tests.support.loopback import Mesh
 
 RATE = 50e6
@@ -25,23 +26,26 @@ _NAME = "netmesh-chaos"
 
 @dataclass(frozen=True)
 class NamedController(Controller):
-    """Commands that find names in a file of their own, and no name server."""
+    """Commands that find names in a file of their own, no name server, and a wall clock of their own."""
 
     hosts: Path
+    clock: SteppedClock
 
     def argv(self, *arguments: object) -> list[str]:
         """In a mount namespace in which the file is /etc/hosts; the process is the command's own."""
         bind = 'mount --bind "$0" /etc/hosts && mount --bind /dev/null /etc/resolv.conf && exec "$@"'
-        return ["unshare", "--mount", "sh", "-c", bind, str(self.hosts), *super().argv(*arguments)]
+        named = ["unshare", "--mount", "sh", "-c", bind, str(self.hosts), *super().argv(*arguments)]
+        return self.clock.argv(*named)
 
 
 @dataclass
 class Scene:
-    """What an action may lay hands on; `undo` is done before the run is resumed."""
+    """What an action may lay hands on; `undo` is done before the run is resumed. `clock`: that of the victim's node."""
 
     mesh: Mesh
     controller: NamedController
     sweep: subprocess.Popen[str]
+    clock: SteppedClock
     undo: list[Callable[[], object]] = field(default_factory=list)
 
     def process(self) -> psutil.Process:

@@ -20,6 +20,7 @@ from tests.chaos import actions
 from tests.chaos.scene import CELLS, PHASES, RATE, NamedController, Scene, small_folder
 from tests.support.agents import Identity, new_identity
 from tests.support.cli import Controller
+from tests.support.clock import SteppedClock
 from tests.support.loopback import Mesh, answers
 
 from netmesh_controller.mesh.document import Cell, RunDocument
@@ -29,6 +30,8 @@ LEASE_SECONDS = 90
 # Descriptors that gRPC may keep for itself.
 SPARE = 4
 BEYOND = 1.15
+# A cell on a machine on which all is late, its tool stopped for 4 s too; a clock is set by an hour.
+LONGEST_SECONDS = 120
 NAMES = {number: f"agent-{number}.chaos.example" for number in (1, 2, 3)}
 LOST = {"agent_lost", "unreachable", "timeout"}
 
@@ -60,6 +63,10 @@ TABLE = [
     Row(actions.names_gone, exits=frozenset({0})),
     Row(actions.certificates_swapped, frozenset({*LOST, "refused"})),
     Row(actions.certificates_expired, frozenset({*LOST, "refused"})),
+    Row(actions.agent_clock_ahead, exits=frozenset({0})),
+    Row(actions.agent_clock_behind, exits=frozenset({0})),
+    Row(actions.controller_clock_ahead, exits=frozenset({0})),
+    Row(actions.controller_clock_behind, exits=frozenset({0})),
     Row(actions.no_way_to_the_agent, frozenset(LOST)),
     Row(actions.no_way_back_from_the_agent, frozenset(LOST)),
 ]
@@ -81,9 +88,15 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
 
 
 @pytest.fixture
-def mesh(identity: Identity, tmp_path: Path) -> Iterator[Mesh]:
+def clock(tmp_path: Path) -> SteppedClock:
+    """That of the victim's node."""
+    return SteppedClock(tmp_path / "clock")
+
+
+@pytest.fixture
+def mesh(identity: Identity, tmp_path: Path, clock: SteppedClock) -> Iterator[Mesh]:
     with ExitStack() as stack:
-        made = Mesh(identity, tmp_path, stack)
+        made = Mesh(identity, tmp_path, stack, {3: clock})
         for number in (1, 2, 3):
             made.start(number)
         for agent in made.agents.values():
@@ -96,18 +109,24 @@ def controller(tmp_path: Path) -> Iterator[NamedController]:
     with small_folder(tmp_path / "data") as folder:
         hosts = tmp_path / "hosts"
         hosts.write_text("".join(f"127.0.0.{number} {name}\n" for number, name in NAMES.items()))
-        yield NamedController(folder, hosts)
+        yield NamedController(folder, hosts, SteppedClock(tmp_path / "controller-clock"))
 
 
 @pytest.mark.parametrize(("row", "phase"), list(cases()))
 def test_nothing_is_lost_wrong_or_left(
-    row: Row, phase: str, mesh: Mesh, controller: NamedController, identity: Identity, tmp_path: Path
+    row: Row,
+    phase: str,
+    mesh: Mesh,
+    controller: NamedController,
+    identity: Identity,
+    clock: SteppedClock,
+    tmp_path: Path,
 ) -> None:
     before = held(mesh)
     named = ",".join(f"{NAMES[int(one.address[-1])]}:{one.port}" for one in mesh.agents.values())
     where = ("--agents", named, "--certificates", identity.directory / "controller")
     what = ("--tests", "tcp-bandwidth", "--rate", "50M", "--duration", "1s", "--omit", "0s")
-    scene = Scene(mesh, controller, controller.start("sweep", *where, *what))
+    scene = Scene(mesh, controller, controller.start("sweep", *where, *what), clock)
     PHASES[phase](scene)
     # A seed that is shown when it fails: the moment within the phase.
     seed = int(os.environ.get("NETMESH_CHAOS_SEED", time.time_ns() % 1_000_000))
@@ -125,6 +144,8 @@ def test_nothing_is_lost_wrong_or_left(
     for undo in scene.undo:
         undo()
     # What a controller that is gone had under way keeps its agents busy until it ends.
+    if found is not None and "seconds" in found.run.facts:
+        assert 0 < found.run.facts["seconds"] < CELLS * LONGEST_SECONDS
     mesh.assert_tools_end(LEASE_SECONDS)
     resumed = controller("sweep", "--resume", "latest", "--format", "json")
     assert resumed.code == 0 or found is None or found.run.state == "complete", resumed.stderr
@@ -162,6 +183,9 @@ def looked_at(cells: list[Cell], row: Row) -> None:
             assert one.reason.code in row.reasons, one.reason
             assert row.everywhere or actions.VICTIM in (one.source, one.target), (one.source, one.target, one.reason)
             continue
+        # By a clock that nobody sets: a test of a second, and what is around it.
+        took = one.duration_seconds or 0.0
+        assert 1 <= took < LONGEST_SECONDS, (one.source, one.target, took)
         value = one.values["bits_per_second"]
         assert value is not None
         # A tool that was held up sends less; never more than it was told to, in bursts of its pacing.

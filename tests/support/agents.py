@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from tests.support.clock import SteppedClock
 
 from netmesh_agent import sockets
 from netmesh_common.tls import Certificates
@@ -74,11 +75,14 @@ def running_agent(
     port: int = 9410,
     address: str = "127.0.0.1",
     options: tuple[str, ...] = (),
+    clock: SteppedClock | None = None,
 ) -> Iterator[RunningAgent]:
-    """Starts an agent and ends it, by its process id, with all that it started."""
+    """Starts an agent and ends it, by its process id, with all that it started; with a wall clock of its own."""
     log = folder / f"{node}-{role}-{port}.log"
     command = [sys.executable, "-m", "netmesh_agent.cli", "--node", node, "--role", role]
     command += ["--listen", f"{address}:{port}", "--certificates", str(identity.agent), "--http-port", "0", *options]
+    if clock is not None:
+        command = clock.argv(*command)
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out)
     try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import socket
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 from tests.support.agents import START_SECONDS, Identity, RunningAgent, running_agent
+from tests.support.clock import SteppedClock
 
 TOOLS = {"iperf3", "qperf"}
 
@@ -41,9 +43,13 @@ def answers(agent: RunningAgent) -> None:
 class Mesh:
     """Three agents on addresses of the loopback, started and killed one by one."""
 
-    def __init__(self, identity: Identity, folder: Path, stack: ExitStack) -> None:
+    def __init__(
+        self, identity: Identity, folder: Path, stack: ExitStack, clocks: Mapping[int, SteppedClock] | None = None
+    ) -> None:
         self.identity = identity
         self.agents: dict[str, RunningAgent] = {}
+        # By a node's number: the wall clock of its agents, where it is one of their own.
+        self._clocks = clocks or {}
         self._folder = folder
         self._stack = stack
 
@@ -67,6 +73,7 @@ class Mesh:
                     port=port,
                     address=f"127.0.0.{number}",
                     options=("--tool-ports", f"{first}-{first + 7}", "--max-rate", "1G"),
+                    clock=self._clocks.get(number),
                 )
             )
 
