@@ -116,8 +116,9 @@ def running(folder: Path) -> Iterator[Mesh]:
         finally:
             os.kill(process.pid, signal.SIGTERM)
             code = process.wait(WAIT_SECONDS)
-    assert code == 0, (folder / "serve.log").read_text()
-    assert "Traceback" not in (folder / "serve.log").read_text()
+    said = (folder / "serve.log").read_text()
+    assert code == 0, said
+    assert "Traceback" not in said, said
 
 
 def _answers(mesh: Mesh) -> bool:
