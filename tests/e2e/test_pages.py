@@ -136,8 +136,15 @@ async def test_the_token_is_asked_for_and_an_empty_store_says_what_to_do(tmp_pat
 
 
 async def test_a_runs_mesh_is_what_its_document_says(tmp_path: Path, identity: Identity) -> None:
-    document = generated(5, seed=5)
-    async with opened(tmp_path, identity, document) as seen:
+    document, begun = generated(5, seed=5), generated(3, seed=6)
+    remote = [one for one in begun.cells if one.source != one.target]
+    begun = begun.model_copy(
+        update={
+            "run": begun.run.model_copy(update={"id": "20260103-120000-abcd", "name": "begun", "state": "running"}),
+            "cells": [one for one in begun.cells if (one.source, one.target) != (remote[0].source, remote[0].target)],
+        }
+    )
+    async with opened(tmp_path, identity, document, begun) as seen:
         page = seen.page
         await come_in(seen)
         await page.click(f"#list a:has-text('{document.run.name}')")
@@ -153,6 +160,10 @@ async def test_a_runs_mesh_is_what_its_document_says(tmp_path: Path, identity: I
         async with page.expect_download() as download:
             await page.click("#formats button:has-text('CSV')")
         assert "worker-1" in Path(await (await download.value).path()).read_text()
+        # What a run has not come to is to come, and nobody has cancelled it.
+        await page.goto(f"{seen.api.url}/#run/{begun.run.id}")
+        await page.wait_for_selector("#gaps:has-text('its turn has not come yet')")
+        assert "cancelled" not in await page.inner_text("#run")
 
 
 async def test_hostile_names_are_text(tmp_path: Path, identity: Identity) -> None:

@@ -15,6 +15,7 @@
   const ADVICE = {
     not_monitoring: "Start the controller without --no-monitor to see this; sweeps and their runs need no monitoring.",
     standby: "Its pages show the mesh.",
+    no_sweep: "The page Runs has what is measured of it.",
     no_run: "The page Runs has all that there are.",
     no_diagnosis: "The page Runs has all that there are.",
   };
@@ -50,7 +51,8 @@
   }
 
   function sentence({ message, code }) {
-    return `${message.charAt(0).toUpperCase()}${message.slice(1).replace(/\.$/, "")}. ${ADVICE[code] || ""}`.trim();
+    const said = `${message.charAt(0).toUpperCase()}${message.slice(1)}`;
+    return `${/[.?]$/.test(said) ? said : `${said}.`} ${ADVICE[code] || ""}`.trim();
   }
 
   /** Does it, and says in the page what went wrong: a token that is missing, or a sentence. Whether it may go well later. */

@@ -30,7 +30,7 @@
   }
 
   // Gaps by design: nobody expected a number there.
-  const QUIET = new Set(["not_scheduled", "not_applicable", "not_supported"]);
+  const QUIET = new Set(["not_scheduled", "not_applicable", "not_supported", "not_yet"]);
 
   netmesh.palette = { colours, inkOn, hatch, quiet: (code) => QUIET.has(code) };
 })((window.netmesh = window.netmesh || {}));

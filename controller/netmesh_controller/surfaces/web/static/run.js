@@ -7,6 +7,11 @@
   const FORMATS = ["html", "png", "svg", "csv", "json"];
   const AGAIN_MILLISECONDS = 5000;
 
+  /** Pairs that a run will come to are said to be cancelled where it ends before them: while it runs they are to come. */
+  function toCome(matrix) {
+    matrix.codes = matrix.codes.map((code) => (code === "cancelled" ? "not_yet" : code));
+  }
+
   function options(id, values, wanted) {
     const chosen = values.includes(wanted) ? wanted : values[0];
     element(id).replaceChildren(...values.map((value) => dom.made("option", { value, selected: value === chosen }, value)));
@@ -34,13 +39,14 @@
     element("formats").replaceChildren(...FORMATS.flatMap((format) => [
       dom.button(format.toUpperCase(), () => here.guarded(() => take(`${base}/report?format=${format}`, `${id}.${format}`))), " "]));
     const zones = new Map(about.nodes.map(({ name, zone }) => [name, zone]));
-    const show = () => here.guarded(() => draw(here, base, matrices, zones));
+    const running = about.run.state === "running";
+    const show = () => here.guarded(() => draw(here, base, matrices, zones, running));
     for (const name of ["path", "test", "value", "scale"]) element(name).onchange = show;
     element("as-table").ontoggle = show;
     element("run").classList.toggle("empty", !matrices.length);
-    if (matrices.length) await draw(here, base, matrices, zones);
-    else element("matrix-title").textContent = about.run.state === "running" ? "No cell is measured yet." : "No cell was measured.";
-    if (about.run.state === "running") here.later(AGAIN_MILLISECONDS, () => run(here, id));
+    if (matrices.length) await draw(here, base, matrices, zones, running);
+    else element("matrix-title").textContent = running ? "No cell is measured yet." : "No cell was measured.";
+    if (running) here.later(AGAIN_MILLISECONDS, () => run(here, id));
   }
 
   async function take(path, name) {
@@ -49,7 +55,7 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   }
 
-  async function draw(here, base, matrices, zones) {
+  async function draw(here, base, matrices, zones, running) {
     const word = (value) => here.words.values[value] || { label: value, more: false };
     const shown = element("path").value;
     const path = options("path", [...new Set(matrices.map((one) => one.path))], shown || "pod-to-pod");
@@ -61,6 +67,8 @@
     const head = ofTest.find((one) => word(one.value).label === value);
     const matrix = await api.matrix(`${base}/${head.href}`, word);
     if (!here.alive()) return;
+    if (running) toCome(matrix);
+    const reasons = { ...here.words.reasons, not_yet: "its turn has not come yet" };
     const found = netmesh.matrix.summary(matrix);
     const scale = units.scaleFor(matrix.value, matrix.unit, found.sorted);
     const most = found.sorted.length ? found.sorted[found.sorted.length - 1] : 0;
@@ -72,12 +80,12 @@
         const code = matrix.codes[matrix.reasons[at]];
         const [source, target] = netmesh.matrix.pair(matrix, at);
         const told = `${matrix.label}: ${code || units.full(matrix.numbers[at], scale)}`;
-        return [source === target ? `${source} (same node)` : `${source} → ${target}`, told, ...(code ? [here.words.reasons[code] || ""] : [])];
+        return [source === target ? `${source} (same node)` : `${source} → ${target}`, told, ...(code ? [reasons[code] || ""] : [])];
       },
     });
     element("matrix-title").textContent = `${path}: ${test}, ${matrix.label} (${matrix.statistic})${scale.unit ? `, ${scale.unit}` : ""}`;
     await netmesh.heatmap(element("heatmap"), matrix);
-    netmesh.told({ spread: element("spread"), worst: element("worst"), gaps: element("gaps") }, matrix, found, here.words.reasons, matrix);
+    netmesh.told({ spread: element("spread"), worst: element("worst"), gaps: element("gaps") }, matrix, found, reasons, matrix);
     netmesh.distribution.pairs(element("pairs"), found.sorted, scale, matrix.label);
     if (element("as-table").open) netmesh.table(element("table"), matrix, element("matrix-title").textContent);
     element("heatmap").dataset.drawn = `${path}/${test}/${value}`;
