@@ -15,6 +15,7 @@ from netmesh_controller.mesh.findings.contention import (
     again_of,
     contention,
     said_alone,
+    seen_twice,
     without_contention,
     worst_cells,
 )
@@ -85,7 +86,7 @@ def _of_series(
     # What would be said if nothing had been measured again, so that what recovered is said to have.
     gone = without_contention(one, places(one, alpha), again)[1]
     kept, _ = without_contention(one, places(one, alpha, again), again)
-    made = [contention(one, _finding(one, bad), bad, again) for bad in gone]
+    made = [contention(one, _finding(one, bad), bad, again) for bad in gone if seen_twice(one, bad)]
     made += [said_alone(one, _finding(one, bad), bad, again) for bad in kept.every]
     if not gone:
         made += asymmetric_pairs(one, kept, alpha)

@@ -77,6 +77,11 @@ def recovered(one: Fitted, bad: Bad, again: Floats) -> bool:
     return sum(bool(better[a, b] > bad.size / 2) for a, b in measured) * 2 > len(measured)
 
 
+def seen_twice(one: Fitted, bad: Bad) -> bool:
+    """Whether more than one test was slow: one that is fast the next time may have been held up by anything."""
+    return len(_cells(one, bad)) * one.tests > 1
+
+
 def contention(one: Fitted, instead: Finding, bad: Bad, again: Floats) -> Finding:
     """What is said instead of a finding whose cells recovered."""
     measured = [(a, b) for a, b in _cells(one, bad) if np.isfinite(again[a, b])]

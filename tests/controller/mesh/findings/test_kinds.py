@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.controller.mesh.findings.faults import BANDWIDTH, gathered, name, node_fault, nodes_of, put, said
+from tests.controller.mesh.findings.faults import BANDWIDTH, gathered, name, node_fault, nodes_of, pair_fault, put, said
 from tests.controller.mesh.findings.healthy import Mesh, healthy
 
 from netmesh_controller.mesh.document import Agent, Cell, CpuCores, Finding, Host, Hosts, Node, Parameters
@@ -56,6 +56,24 @@ def test_what_recovers_alone_is_contention() -> None:
     assert finding.where["node"] == fault.where["node"]
     assert finding.evidence["instead_of"] == "slow_node"
     assert finding.evidence["together"] < 0.6 * finding.evidence["alone"]
+
+
+@pytest.mark.parametrize(
+    ("repeats", "direction", "kinds"),
+    [
+        (1, "forward", set()),
+        (1, "both", {"contention"}),
+        (3, "forward", {"contention"}),
+    ],
+)
+def test_one_test_that_was_held_up_is_no_contention(repeats: int, direction: str, kinds: set[str]) -> None:
+    """A single test that is fast the next time may have been held up by anything, which says nothing of a link."""
+    busy = mesh(repeats=repeats)
+    fault = pair_fault(busy, "bandwidth", direction)
+    alone = busy.alone.copy()
+    put(busy, fault, "bandwidth", 0.15)
+    busy.alone[:] = alone
+    assert {finding.kind for finding in said(busy)} == kinds
 
 
 @pytest.mark.parametrize("count", [4, 20, 60])
