@@ -182,8 +182,10 @@ def relay(kubeconfig: Path, folder: Path) -> Iterator[tuple[Path, threading.Even
             except TimeoutError:
                 continue
             far = socket.create_connection((where.hostname, where.port))
-            for one, other in ((near, far), (far, near)):
+            # Both before either begins: whoever of the two ends first closes both.
+            for one in (near, far):
                 one.settimeout(0.2)
+            for one, other in ((near, far), (far, near)):
                 threading.Thread(target=pass_on, args=(one, other), daemon=True).start()
 
     accepting = threading.Thread(target=accept)
