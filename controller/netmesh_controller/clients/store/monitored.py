@@ -136,12 +136,10 @@ class Monitored:
         async with self._store.looking() as connection:
             rows = (await connection.execute(select(minutes).where(inside))).all()
         loose = {int(row.started): bytes(row.block) for row in rows}
-        made = _hour(hour, loose)
+        made = await asyncio.to_thread(_hour, hour, loose)
         async with self._store.changing() as connection:
-            while (one := await asyncio.to_thread(next, made, None)) is not None:
-                for step, block in one.blocks.items():
-                    key = {"step": step, "started": hour, "value": one.value}
-                    await _upsert(connection, hours, key, {"block": block})
+            for (step, value), block in made.items():
+                await _upsert(connection, hours, {"step": step, "started": hour, "value": value}, {"block": block})
             await connection.execute(delete(minutes).where(inside))
 
     # Events.
@@ -209,16 +207,8 @@ def _blocks(
     return sorted(made, key=lambda one: one[0])
 
 
-@dataclass(frozen=True, slots=True)
-class _Packed:
-    """A value's blocks of an hour, by their step in seconds."""
-
-    value: str
-    blocks: Mapping[int, bytes]
-
-
-def _hour(hour: int, loose: Mapping[int, bytes]) -> Iterator[_Packed]:
-    """The blocks of an hour.
+def _hour(hour: int, loose: Mapping[int, bytes]) -> dict[tuple[int, str], bytes]:
+    """The blocks of an hour by step and value.
 
     One value after the other, and a minute at a time: of a thousand nodes an hour of all values is nearly a gigabyte.
     """
@@ -228,14 +218,16 @@ def _hour(hour: int, loose: Mapping[int, bytes]) -> Iterator[_Packed]:
         return (None if one is None else history.unpacked(one, values=values) for one in minutes)
 
     nodes = history.nodes_of(unpacked())
+    made: dict[tuple[int, str], bytes] = {}
     sent = None
     for name in history.VALUES:
         whole = history.stacked(unpacked(name), nodes, len(minutes), (name,))
         tens = history.tens(whole, sent)
         sent = tens.values.get("sent", sent)
-        blocks = {step: history.packed(block, (name,)) for step, block in ((MINUTE, whole), (TEN_MINUTES, tens))}
-        del whole, tens  # the next value's come beside them else
-        yield _Packed(name, blocks)
+        for step, block in ((MINUTE, whole), (TEN_MINUTES, tens)):
+            made[step, name] = history.packed(block, (name,))
+        del whole, tens, block  # the next value's come beside them else
+    return made
 
 
 async def _upsert(
