@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -37,7 +39,7 @@ def test_no_figure_has_the_step_in_it(stepped: str, tmp_path: Path) -> None:
         probe = clock.argv(*probe)
     else:
         reflect = clock.argv(*reflect)
-    with subprocess.Popen(reflect, stdout=subprocess.PIPE) as reflector:
+    with subprocess.Popen(reflect, stdout=subprocess.PIPE) as reflector, ended(reflector):
         until = time.monotonic() + 30
         while not sockets.listening("udp", int(port)):
             assert time.monotonic() < until
@@ -50,8 +52,6 @@ def test_no_figure_has_the_step_in_it(stepped: str, tmp_path: Path) -> None:
                 time.sleep(SECONDS / 5)
                 clock.step(seconds)
             found = json.loads(client.communicate(timeout=60)[0])
-        reflector.terminate()
-        assert reflector.wait(30) == 0
     values = found["values"]
     for name in ("round_trip_seconds", "network_round_trip_seconds", "host_seconds"):
         assert 0 < values[name]["min"] <= values[name]["max"] < LONGEST_SECONDS, (name, values[name])
@@ -65,6 +65,15 @@ def test_no_figure_has_the_step_in_it(stepped: str, tmp_path: Path) -> None:
     else:
         assert found["discarded"] == 0
     assert values["forward_delay_seconds"] is None
+
+
+@contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """It is told to end, whatever becomes of the test."""
+    try:
+        yield
+    finally:
+        process.terminate()
 
 
 def sent_from(process: int, until: float) -> None:
