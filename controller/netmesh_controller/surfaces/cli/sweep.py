@@ -197,7 +197,7 @@ def sweep(
             ask_from(asked)
             command = _Command(asked, None, name, tuple(output or ()), output_format == "json", dry_run, expectations)
             raise typer.Exit(asyncio.run(command.run_there(controller, resume, named)))
-        earlier = asyncio.run(_earlier(named))
+        earlier = asyncio.run(_earlier(named)) if named else []
         asked = _asked(given, plan, stored)
         # What is wrong is told before a lab is built.
         ask_from(asked)
