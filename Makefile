@@ -13,7 +13,7 @@ test:
 	@scripts/install test
 	scripts/test $(ARGS)
 
-# What goes wrong on purpose, once each: faults that `diagnose` has to name, and processes that die in mid-sweep.
+# What goes wrong on purpose: faults that `diagnose` has to name; agents, controllers, databases that die or are hostile.
 test-faults:
 	@scripts/install test
 	scripts/test faults $(ARGS)

@@ -102,7 +102,7 @@ def test_rules_before_a_service_cost_each_new_connection(controller: Controller,
         document = sweep(
             controller,
             lab(text),
-            *("--paths", path, "--tests", "tcp-connect", "--message-rate", "200", "--duration", "2s", "--omit", "1s"),
+            *("--paths", path, "--tests", "tcp-connect", "--message-rate", "200", "--duration", "2s", "--omit", "0s"),
             *("--repeat", "2", "--pairs", "node-1:node-2,node-2:node-1", "--max-concurrent", "1"),
         )
         assert all(mean(one, "connect_seconds") > 0 for one in document.cells)
@@ -116,7 +116,7 @@ def test_rules_before_a_service_cost_each_new_connection(controller: Controller,
 
 def test_a_delay_on_a_link_is_in_every_round_trip_through_it(controller: Controller, lab: Callable[[str], Lab]) -> None:
     running = lab("nodes: 3\nlinks: {node-3: {delay: 5ms, direction: both}}")
-    document = sweep(controller, running, "--tests", "tcp-latency", "--duration", "2s")
+    document = sweep(controller, running, "--tests", "tcp-latency", "--duration", "1s")
     for one in document.cells:
         delayed = one.source != one.target and "node-3" in (one.source, one.target)
         if delayed:

@@ -23,7 +23,7 @@ def test_every_remote_cell_is_within_two_per_cent_of_its_link(
 ) -> None:
     rates = {"node-1": 100, "node-2": 200, "node-3": 400, "node-4": 800}
     links = ", ".join(f"{node}: {{rate: {rate}M}}" for node, rate in rates.items())
-    document = sweep(controller, lab(f"nodes: 4\nlinks: {{{links}}}"), "--tests", "tcp-bandwidth", "--duration", "3s")
+    document = sweep(controller, lab(f"nodes: 4\nlinks: {{{links}}}"), "--tests", "tcp-bandwidth", "--duration", "2s")
     assert document.run.state == "complete"
     assert len(document.cells) == 16
     for one in document.cells:
@@ -39,13 +39,13 @@ def test_two_pairs_of_one_gigabit_at_the_same_time(controller: Controller, lab: 
     document = sweep(
         controller,
         lab(f"nodes: 4\nlinks: {{{links}}}"),
-        *("--tests", "tcp-bandwidth", "--duration", "5s", "--pairs", "node-1:node-2,node-3:node-4"),
+        *("--tests", "tcp-bandwidth", "--duration", "3s", "--pairs", "node-1:node-2,node-3:node-4"),
     )
     first = cell(document, "node-1", "node-2", "tcp-bandwidth")
     second = cell(document, "node-3", "node-4", "tcp-bandwidth")
     for one in (first, second):
         assert mean(one, "bits_per_second") == pytest.approx(1e9 * TCP_SHARE, rel=0.02)
-    assert overlap_seconds(first, second) > 5
+    assert overlap_seconds(first, second) > 3
 
 
 def overlap_seconds(first: Cell, second: Cell) -> float:
