@@ -214,8 +214,11 @@ def main() -> None:
                         events.page.screenshot(path=pictures / f"{fault.kind}-events.png", full_page=True)
                     lab.shape("") if fault.links else lab.up()
                     print(f"  mended: {told(watch.times(fault, there=False))}", flush=True)
-                assert watch.seen == {(fault.kind, fault.node) for fault in FAULTS}, watch.seen
-                print("each named its place, and nothing else opened")
+                named = {(fault.kind, fault.node) for fault in FAULTS}
+                # Of a node that loses one way, a pair may be seen first.
+                pairs = {one for one in watch.seen if one[0] == "lossy_pair" and FAULTS[0].node in one[1].split(" → ")}
+                assert named <= watch.seen <= named | pairs, watch.seen
+                print(f"each named its place, and nothing opened elsewhere; pairs of the node that loses: {len(pairs)}")
         finally:
             lab.call("down", lab.name)
 
