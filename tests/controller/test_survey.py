@@ -73,6 +73,25 @@ async def test_a_thousand_agents_are_not_connected_to_at_once() -> None:
     assert most == CONNECTING
 
 
+@pytest.mark.parametrize(("error", "asked"), [(("refused", True), 2), (("refused", False), 1), (("timeout", True), 1)])
+async def test_a_handshake_that_failed_is_tried_once_more(
+    monkeypatch: pytest.MonkeyPatch, error: tuple[str, bool], asked: int
+) -> None:
+    monkeypatch.setattr("netmesh_controller.engines.survey.AGAIN_SECONDS", 0.0)
+    calls = []
+
+    class Client:
+        async def describe(self, *_: Any) -> dict[str, Any]:
+            calls.append(error)
+            if len(calls) == 1:
+                raise AgentError(error[0], "failed", lost=error[1])
+            return {"node": "a", "role": "pod"}
+
+    (answer,) = await _described([cast("AgentClient", Client())], [Located("")], 10)
+    assert len(calls) == asked
+    assert isinstance(answer, dict) == (asked == 2)
+
+
 def test_an_agent_that_is_gone_is_asked_less_and_less_often_and_never_in_step() -> None:
     first, most = PAUSE_SECONDS
     series = [list(islice(pauses_seconds(), 10)) for _ in range(50)]

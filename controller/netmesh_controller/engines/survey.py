@@ -22,6 +22,8 @@ from netmesh_controller.mesh.hostwindow import Sample
 from netmesh_controller.mesh.selection import Selection
 
 IDLE_SECONDS = 1.0
+# Before a connection whose handshake failed is tried once more.
+AGAIN_SECONDS = 1.0
 # A node whose CPU is busier than this while nothing is measured is not idle enough.
 IDLE_SHARE = 0.15
 # So many agents are connected to at once: a thousand TLS handshakes together would take each other's time to answer.
@@ -147,7 +149,15 @@ async def _described(
 
     async def one(client: AgentClient, entry: Located) -> dict[str, Any]:
         async with places:
-            facts = await client.describe(answer_seconds)
+            try:
+                facts = await client.describe(answer_seconds)
+            except AgentError as error:
+                if not error.lost or error.code != "refused":
+                    raise
+                # A handshake that failed: of another authority, or on a path that loses packets. The latter may be
+                # what is to be found out, and is no agent that is away.
+                await asyncio.sleep(AGAIN_SECONDS)
+                facts = await client.describe(answer_seconds)
         another = entry.another(facts)
         if another is not None:
             raise AgentError("refused", another)
