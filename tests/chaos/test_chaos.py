@@ -21,7 +21,7 @@ from tests.chaos.scene import CELLS, PHASES, RATE, NamedController, Scene, small
 from tests.support.agents import Identity, new_identity
 from tests.support.cli import Controller
 from tests.support.clock import SteppedClock
-from tests.support.loopback import Mesh, answers
+from tests.support.loopback import Mesh
 
 from netmesh_controller.mesh.document import Cell, RunDocument
 
@@ -99,8 +99,6 @@ def mesh(identity: Identity, tmp_path: Path, clock: SteppedClock) -> Iterator[Me
         made = Mesh(identity, tmp_path, stack, {3: clock})
         for number in (1, 2, 3):
             made.start(number)
-        for agent in made.agents.values():
-            answers(agent)
         yield made
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.support.agents import new_identity
-from tests.support.loopback import Mesh, answers
+from tests.support.loopback import Mesh
 
 from netmesh_controller.clients.store import open_store
 from netmesh_controller.engines.diagnoses import Diagnoses
@@ -33,8 +33,6 @@ def mesh(tmp_path: Path) -> Iterator[Mesh]:
         made = Mesh(new_identity(tmp_path / "identity"), tmp_path, stack)
         for number in (1, 2):
             made.start(number)
-        for agent in made.agents.values():
-            answers(agent)
         yield made
 
 

@@ -19,7 +19,6 @@ import psutil
 import pytest
 from tests.support.agents import Identity, RunningAgent, new_identity, running_agent
 from tests.support.cli import Controller
-from tests.support.loopback import answers
 
 from netmesh_controller.clients.agents import AgentClient, Spec
 from netmesh_controller.clients.stamp import StampSession
@@ -53,8 +52,6 @@ def agents(identity: Identity, tmp_path: Path) -> Iterator[list[RunningAgent]]:
             )
             for number in (1, 2)
         ]
-        for agent in started:
-            answers(agent)
         yield started
 
 

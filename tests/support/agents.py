@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,6 @@ from pathlib import Path
 import psutil
 from tests.support.clock import SteppedClock
 
-from netmesh_agent import sockets
 from netmesh_common.tls import Certificates
 from netmesh_controller.identity import make_identity
 
@@ -57,12 +57,18 @@ def new_identity(directory: Path) -> Identity:
     return Identity(directory)
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def answers(address: str, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until the agent takes a connection at its own address: others may have the same port at theirs."""
     until = time.monotonic() + START_SECONDS
-    while not sockets.listening("tcp", port):
+    while True:
         assert process.poll() is None, f"the agent ended: {log.read_text()}"
-        assert time.monotonic() < until, f"the agent does not listen: {log.read_text()}"
-        time.sleep(0.02)
+        try:
+            socket.create_connection((address, port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < until, f"the agent does not listen: {log.read_text()}"
+            time.sleep(0.02)
+        else:
+            return
 
 
 @contextmanager
@@ -86,7 +92,7 @@ def running_agent(
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out)
     try:
-        wait_for_port(port, process, log)
+        answers(address, port, process, log)
         yield RunningAgent(process, address, port, log)
     finally:
         process.terminate()

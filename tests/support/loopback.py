@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
-from tests.support.agents import START_SECONDS, Identity, RunningAgent, running_agent
+from tests.support.agents import Identity, RunningAgent, running_agent
 from tests.support.clock import SteppedClock
 
 TOOLS = {"iperf3", "qperf"}
@@ -25,19 +24,6 @@ def tools_of(processes: list[psutil.Process]) -> list[psutil.Process]:
         except psutil.NoSuchProcess:
             continue
     return found
-
-
-def answers(agent: RunningAgent) -> None:
-    """Until it takes a connection at its own address: others have the same port at theirs."""
-    until = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            socket.create_connection((agent.address, agent.port), timeout=1).close()
-        except OSError:
-            assert time.monotonic() < until, agent.log.read_text()
-            time.sleep(0.05)
-        else:
-            return
 
 
 class Mesh:
