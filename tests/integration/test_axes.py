@@ -14,24 +14,16 @@ from netmesh_controller.mesh.fields import parse_pause
 SHORT = ("--duration", "1s", "--omit", "0s")
 
 
+@pytest.mark.measures
 def test_qperf_and_sockperf_through_services(controller: Controller, lab: Callable[[str], Lab]) -> None:
     document = sweep(
         controller,
         lab("nodes: 2"),
         *("--paths", "pod-to-service,hairpin", "--tests", "tcp-latency,udp-latency"),
         *("--tool", "qperf,sockperf", "--no-stamp", "--duration", "1s"),
-        code=None,
     )
     assert len(document.cells) == 2 * 2 * (4 + 2)
-    # qperf does not survive one lost datagram, and tells so; every other cell has its value.
-    gaps = [one for one in document.cells if one.reason is not None]
-    assert all(
-        (one.parameters.instrument, one.test, one.reason.code) == ("qperf", "udp-latency", "loss")
-        for one in gaps
-        if one.reason
-    ), [one.reason for one in gaps]
-    measured = {(one.path, one.test, one.parameters.instrument) for one in document.cells if one.reason is None}
-    assert len(measured) == 2 * 2 * 2
+    assert all(one.outcome == "measured" for one in document.cells)
     by_sockperf = [one for one in document.cells if one.parameters.instrument == "sockperf"]
     for one in by_sockperf:
         summary = one.values["round_trip_seconds"]
@@ -43,6 +35,7 @@ def test_qperf_and_sockperf_through_services(controller: Controller, lab: Callab
         assert one.histograms["round_trip_seconds"]
 
 
+@pytest.mark.measures
 def test_both_families_and_a_tool_that_has_only_one(controller: Controller, lab: Callable[[str], Lab]) -> None:
     document = sweep(
         controller,
@@ -51,14 +44,9 @@ def test_both_families_and_a_tool_that_has_only_one(controller: Controller, lab:
         *("--tests", "tcp-bandwidth,tcp-latency", "--tool", "iperf3,sockperf", "--rate", "50M", *SHORT),
         code=3,
     )
-    # A busy machine may hold a latency test up, which its witness tells.
-    gaps = {
-        (one.parameters.instrument, one.parameters.family)
-        for one in document.cells
-        if one.reason is not None and one.reason.code != "starved"
-    }
+    gaps = {(one.parameters.instrument, one.parameters.family) for one in document.cells if one.reason is not None}
     assert gaps == {("sockperf", 6)}
-    assert {one.reason.code for one in document.cells if one.reason is not None} <= {"not_supported", "starved"}
+    assert {one.reason.code for one in document.cells if one.reason is not None} == {"not_supported"}
     assert {one.parameters.family for one in document.cells if one.outcome == "measured"} == {4, 6}
 
 
