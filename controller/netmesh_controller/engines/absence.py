@@ -196,9 +196,8 @@ class Absences:
         try:
             facts = await client.describe()
         except AgentError:
-            await client.close()
-            return False
-        if located.another(facts) is not None:
+            facts = None
+        if facts is None or located.another(facts) is not None:
             await client.close()
             return False
         addresses = addresses_of(facts, located.address)

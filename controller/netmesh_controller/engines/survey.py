@@ -147,17 +147,20 @@ async def _described(
     """What each agent says of itself, or why it is not taken; the time that one has begins when it is its turn."""
     places = asyncio.Semaphore(CONNECTING)
 
-    async def one(client: AgentClient, entry: Located) -> dict[str, Any]:
+    async def said(client: AgentClient) -> dict[str, Any]:
         async with places:
-            try:
-                facts = await client.describe(answer_seconds)
-            except AgentError as error:
-                if not error.lost or error.code != "refused":
-                    raise
-                # A handshake that failed: of another authority, or on a path that loses packets. The latter may be
-                # what is to be found out, and is no agent that is away.
-                await asyncio.sleep(AGAIN_SECONDS)
-                facts = await client.describe(answer_seconds)
+            return await client.describe(answer_seconds)
+
+    async def one(client: AgentClient, entry: Located) -> dict[str, Any]:
+        try:
+            facts = await said(client)
+        except AgentError as error:
+            if not error.lost or error.code != "refused":
+                raise
+            # A handshake that failed: of another authority, or on a path that loses packets. The latter may be what is
+            # to be found out, and is no agent that is away. Nobody else waits for this one meanwhile.
+            await asyncio.sleep(AGAIN_SECONDS)
+            facts = await said(client)
         another = entry.another(facts)
         if another is not None:
             raise AgentError("refused", another)
