@@ -175,15 +175,18 @@ def nodes_of(blocks: Iterable[Block | None]) -> tuple[str, ...]:
 def tens(block: Block, sent: Numbers | None = None) -> Block:
     """The same in steps of ten: counts add up, extremes fold, the middle is the median of the middles.
 
-    Any values may be there; for reasons `sent`, in steps of ten, is wanted where it is not among them.
+    Any values may be there; ValueError for reasons without counts: `sent`, in steps of ten, where they are not among
+    the values.
     """
     made: dict[str, Numbers] = {}
     for name, column in block.values.items():
         # One ten after the other: of a mesh of a thousand nodes an hour of one value is 120 MB.
         parts = [_TEN[name](column[first : first + 10]) for first in range(0, len(column), 10)]
         made[name] = np.stack(parts).astype(np.uint16)
-    counts = made.get("sent", sent)
-    if "reason" in made and counts is not None:
+    if "reason" in made:
+        counts = made.get("sent", sent)
+        if counts is None:
+            raise ValueError("whether a reason stands is told by what was sent")
         made["reason"] = np.where(counts > 0, 0, made["reason"]).astype(np.uint16)
     return Block(block.nodes, made)
 

@@ -130,6 +130,8 @@ def test_ten_minutes_are_those_of_their_minutes() -> None:
     for name in history.VALUES:
         alone = tens(Block(NAMES, {name: whole.values[name]}), ten.values["sent"])
         assert (alone.values[name] == ten.values[name]).all()
+    with pytest.raises(ValueError, match="sent"):
+        tens(Block(NAMES, {"reason": whole.values["reason"]}))
 
 
 def test_what_comes_late_is_in_its_own_pairs() -> None:
