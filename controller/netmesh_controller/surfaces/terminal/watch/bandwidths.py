@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netmesh_controller.surfaces.terminal.watch.seen import QUIET, Floats, Worst, in_order, usual_between
+from netmesh_controller.surfaces.terminal.watch.seen import Floats, Worst, counted, in_order, middle_of, usual_between
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +35,7 @@ class Bandwidths:
     @cached_property
     def gaps(self) -> Counter[str]:
         """How often each reason stands where a pair was or could be tested."""
-        codes, counts = np.unique(self.reasons, return_counts=True)
-        return Counter({str(code): int(n) for code, n in zip(codes, counts, strict=True) if code and code not in QUIET})
+        return counted(self.reasons)
 
     @cached_property
     def measured(self) -> int:
@@ -51,8 +50,14 @@ class Bandwidths:
     @cached_property
     def median(self) -> float | None:
         """Of all pairs, in bit/s."""
-        known = self.values[np.isfinite(self.values)]
-        return float(np.median(known)) if known.size else None
+        return middle_of(self.values)
+
+    @cached_property
+    def _from_the_slowest(self) -> NDArray[np.intp]:
+        """The places of the figures in `values`, row by row, the smallest first."""
+        known = np.flatnonzero(np.isfinite(self.values))
+        order: NDArray[np.intp] = known[np.argsort(self.values.ravel()[known], kind="stable")]
+        return order
 
     @cached_property
     def usual(self) -> Floats:
@@ -66,12 +71,8 @@ class Bandwidths:
 
     def slowest(self, count: int) -> list[Worst]:
         """The pairs with the smallest figures, the smallest first."""
-        known = np.argwhere(np.isfinite(self.values))
-        order = np.argsort(self.values[tuple(known.T)], kind="stable")[:count]
-        return [
-            Worst(self.nodes[row], self.nodes[column], float(self.values[row, column]))
-            for row, column in known[order].tolist()
-        ]
+        places = (divmod(place, len(self.nodes)) for place in self._from_the_slowest[:count].tolist())
+        return [Worst(self.nodes[row], self.nodes[column], float(self.values[row, column])) for row, column in places]
 
 
 def bandwidths_of(answer: Mapping[str, Any], now: float) -> Bandwidths:

@@ -53,8 +53,7 @@ class Seen:
     @property
     def gaps(self) -> Counter[str]:
         """How often each reason stands for a figure that was expected."""
-        codes, counts = np.unique(self.reasons, return_counts=True)
-        return Counter({str(code): int(n) for code, n in zip(codes, counts, strict=True) if code and code not in QUIET})
+        return counted(self.reasons)
 
     @property
     def measured(self) -> int:
@@ -69,8 +68,7 @@ class Seen:
     @property
     def median_seconds(self) -> float | None:
         """The median of all pairs; None where none has a time."""
-        known = self.times[np.isfinite(self.times)]
-        return float(np.median(known)) if known.size else None
+        return middle_of(self.times)
 
     @property
     def loss_ratio(self) -> float | None:
@@ -115,6 +113,18 @@ def seen(times: Mapping[str, Any], losses: Mapping[str, Any]) -> Seen:
         started=moment(times["window_started_at"]),
         ended=moment(times["window_ended_at"]),
     )
+
+
+def counted(reasons: NDArray[np.str_]) -> Counter[str]:
+    """How often each reason stands, but for those by design."""
+    codes, counts = np.unique(reasons, return_counts=True)
+    return Counter({str(code): int(n) for code, n in zip(codes, counts, strict=True) if code and code not in QUIET})
+
+
+def middle_of(values: Floats) -> float | None:
+    """The median of those that are known; None where none is."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else None
 
 
 def in_order(nodes: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], tuple[NDArray[np.intp], ...]]:
