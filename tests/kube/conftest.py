@@ -72,7 +72,11 @@ def deployed(cluster: Cluster, images: tuple[Path, ...], tmp_path_factory: pytes
 
 @pytest.fixture
 def netmesh(deployed: Netmesh) -> Iterator[Netmesh]:
-    """The same for one test: agents and controller are Ready before it, and nothing of its runs is left after it."""
+    """The same for one test: agents and controller are Ready before it, and nothing of its runs is left after it.
+
+    None of them may have said a traceback meanwhile.
+    """
     deployed.wait_ready()
     yield deployed
     deployed.wait_clean()
+    assert "Traceback" not in deployed.said()

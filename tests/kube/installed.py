@@ -138,6 +138,11 @@ class Netmesh:
         found = self.cluster.get("pods", "-n", namespace, f"-lapp.kubernetes.io/component={component}")["items"]
         return {pod["spec"].get("nodeName", ""): pod for pod in found}
 
+    def said(self) -> str:
+        """What the containers that run now have logged."""
+        command = ("logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/name=netmesh", "--all-containers", "--tail=-1")
+        return self.cluster.kubectl(*command, "--max-log-requests=20")
+
     def kill_controller(self, pod: str) -> None:
         """Kills the controller's process in its container, as the kernel does where memory is short."""
         for pid in members():

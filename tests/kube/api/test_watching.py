@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+import psutil
 import pytest
 from tests.kube.api.server import ApiServer
 
@@ -42,6 +43,24 @@ async def following(stream: AsyncGenerator[Listed | Changed, None]) -> Listed | 
 
 def selector(group: str) -> dict[str, str]:
     return {"labelSelector": f"group={group}"}
+
+
+async def test_a_watch_that_is_left_leaves_no_connection(api_server: ApiServer, group: str) -> None:
+    def connections() -> int:
+        mine = psutil.Process().net_connections("tcp")
+        return sum(bool(one.raddr) and one.raddr.port == api_server.port for one in mine)
+
+    before = connections()
+    async with (
+        await connect(kubeconfig=api_server.kubeconfig("admin")) as cluster,
+        aclosing(follow(cluster, PATH, selector=selector(group))) as stream,
+    ):
+        await following(stream)
+        await cluster.call("POST", PATH, body=config_map(f"{group}-0", group))
+        await following(stream)
+        assert connections() > before
+    await asyncio.sleep(0)
+    assert connections() == before
 
 
 async def test_all_that_is_there_and_then_each_change(

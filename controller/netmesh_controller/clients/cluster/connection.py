@@ -9,6 +9,7 @@ import os
 import random
 import time
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,7 @@ class Cluster:
         what = f"{method} {path}"
         try:
             timeout = aiohttp.ClientTimeout(total=seconds)
-            answer = await self._open(method, path, query, body, timeout, content_type)
-            async with answer:
+            async with self._open(method, path, query, body, timeout, content_type) as answer:
                 text = await answer.text()
         except TimeoutError as error:
             raise ClusterError(f"the API server at {self.server} did not answer {what} in {seconds:.0f} s") from error
@@ -124,8 +124,7 @@ class Cluster:
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CALL_SECONDS, sock_read=silent_seconds)
         try:
-            answer = await self._open("GET", path, query, None, timeout)
-            async with answer:
+            async with self._open("GET", path, query, None, timeout) as answer:
                 if answer.status >= 400:
                     text = await answer.text()
                     raise error_from(answer.status, text, f"GET {path}", answer.headers.get("Retry-After"))
@@ -136,6 +135,7 @@ class Cluster:
         except aiohttp.ClientError as error:
             raise ClusterError(f"the API server at {self.server} ended the watch: {error}") from error
 
+    @asynccontextmanager
     async def _open(
         self,
         method: str,
@@ -144,7 +144,7 @@ class Cluster:
         body: Object | None,
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # aiohttp's own, for each part of the call
         content_type: str | None = None,
-    ) -> aiohttp.ClientResponse:
+    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         answer: aiohttp.ClientResponse = await self._api.call_api(
             path,
             method,
@@ -155,7 +155,14 @@ class Cluster:
             _preload_content=False,
             _request_timeout=timeout,
         )
-        return answer
+        try:
+            yield answer
+        finally:
+            # An answer that was read to its end has given its connection back. One that is left before, as a watch is,
+            # would say TLS' goodbye and wait for the server's, beyond the end of the process' loop.
+            if answer.connection is not None and answer.connection.transport is not None:
+                answer.connection.transport.abort()
+            answer.close()
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
