@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from netmesh_common.http import IDLE_SECONDS
+
 # Of the text that prometheus-client writes.
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -37,7 +39,7 @@ async def start_http(
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", scrape)])
     # No access log: a kubelet asks every few seconds.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_SECONDS, shutdown_timeout=1.0)
     await runner.setup()
     try:
         for address in addresses:

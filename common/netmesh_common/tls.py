@@ -23,6 +23,8 @@ CONTROLLER_NAME = "controller.netmesh"
 
 KEEPALIVE_SECONDS = 20
 CONNECT_SECONDS = 8
+# What a stranger who says nothing, or no TLS, holds a descriptor of an agent for.
+HANDSHAKE_SECONDS = 15
 
 # Keepalive must match: a server that is pinged more often than it permits ends the connection (gRPC A8).
 _KEEPALIVE = [
@@ -35,6 +37,7 @@ SERVER_OPTIONS: list[tuple[str, Any]] = [
     *_KEEPALIVE,
     ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_SECONDS * 500),
     ("grpc.so_reuseport", 0),
+    ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
     # Of one connection; a controller has a handful. What is more waits at its caller.
     ("grpc.max_concurrent_streams", 100),
 ]

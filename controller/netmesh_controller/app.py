@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from netmesh_common.garbage import steady
+from netmesh_common.http import IDLE_SECONDS
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_controller.clients.store import Store, open_store
 from netmesh_controller.engines.background.engine import Background
@@ -180,7 +181,9 @@ async def _serving(
         keeping=keeping,
         background=background,
     )
-    runner = web.AppRunner(application(services), access_log=None, shutdown_timeout=GOODBYE_SECONDS)
+    runner = web.AppRunner(
+        application(services), access_log=None, keepalive_timeout=IDLE_SECONDS, shutdown_timeout=GOODBYE_SECONDS
+    )
     await runner.setup()
     try:
         await web.SockSite(runner, settings.listener).start()
