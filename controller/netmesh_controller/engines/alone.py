@@ -35,8 +35,8 @@ class Alone:
     def __init__(self, plan: Plan, before: Iterable[Cell] = ()) -> None:
         self.records: list[dict[str, Any]] = []
         self._plan = plan
-        # Nothing else can have run beside a test, or too little is known to find anything.
-        self._needed = plan.ask.max_concurrent != 1 and len(plan.nodes) >= LEAST_NODES
+        # With fewer nodes too little is known to find anything.
+        self._needed = len(plan.nodes) >= LEAST_NODES
         self._names = [node.name for node in plan.nodes]
         self._gathered: dict[Series, Gathered] = {}
         for cell in before:
@@ -54,7 +54,7 @@ class Alone:
     def asked(self) -> list[Measurement]:
         """The measurements to run again, one after the other, the worst first.
 
-        At most 5 % of each series' cells, one at least; and no more than a minute's work, or 5 % of the sweep's own
+        At most 5 % of each series' cells, or four; and no more than a minute's work, or 5 % of the sweep's own
         expected time where that is longer: in a mesh where everything is wrong, all of it alone would take days.
         """
         worst = to_measure_again(self._plan.nodes, self._gathered, duration_seconds=self._plan.ask.duration)

@@ -280,17 +280,30 @@ def expected_of(stored: StoredRun) -> Mapping[Series, Mapping[Pair, int]]:
 def document(stored: StoredRun, expected: Mapping[Series, Mapping[Pair, int]] | None = None) -> RunDocument:
     """The run document, with its matrices and findings; pairs that were `expected` and have no cell are gaps there.
 
-    Findings are those that were stored at the run's end; of a run that has none, they are made of what there is.
+    Findings are those that were stored at the run's end; of a run that has none, they are made of what there is. Cells
+    stand in the order of the plan's series and of the nodes.
     """
     by_series = gathered(stored.nodes, stored.cells)
     found = list(stored.findings) or _found(stored.run, stored.nodes, by_series, cells=stored.cells)
     return RunDocument(
         run=stored.run,
         nodes=list(stored.nodes),
-        cells=list(stored.cells),
+        cells=_in_order(stored.cells, stored.nodes, expected or {}),
         matrices=matrices(stored.nodes, by_series, expected),
         findings=found,
     )
+
+
+def _in_order(cells: Iterable[Cell], nodes: Sequence[Node], planned: Iterable[Series]) -> list[Cell]:
+    """Cells by series, source, target and repeat: node-2 before node-10, as `nodes` are; what is no node comes last."""
+    series: dict[Series, int] = {one: place for place, one in enumerate(planned)}
+    place = {node.name: number for number, node in enumerate(nodes)}
+
+    def key(cell: Cell) -> tuple[int, int, int, str, int]:
+        at = series.setdefault(Series.of(cell), len(series))
+        return at, place.get(cell.source, len(place)), place.get(cell.target, len(place)), cell.target, cell.repeat
+
+    return sorted(cells, key=key)
 
 
 async def _earlier(store: Store, ids: Iterable[str]) -> History:
@@ -321,6 +334,7 @@ def _found(
         signs=signs,
         duration_seconds=float(run.plan.resolved.get("duration", 1)),
         again=measured_again(run.facts.get(ALONE, ())),
+        beside=run.plan.resolved.get("max_concurrent") != 1,
         history=history,
     )
 

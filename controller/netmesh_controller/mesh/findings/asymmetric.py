@@ -18,8 +18,8 @@ def has_two_ways(one: Fitted) -> bool:
     return not one.looked.round_trip and one.looked.kind != "lossy" and len(one.names) >= LEAST_NODES
 
 
-def asymmetric_pairs(one: Fitted, known: Places, alpha: float) -> list[Finding]:
-    """The pairs whose two ways differ. Only one-way figures can tell.
+def uneven_pairs(one: Fitted, known: Places, alpha: float) -> list[BadPair]:
+    """The ordered pairs that are far worse than their way back, by how much. Only one-way figures can tell.
 
     A pair that is bad one way and well the other is one; so is a pair of which one way is worse and the other better
     than usual, neither of them by enough for itself. Pairs of bad nodes and zones are not looked at.
@@ -48,10 +48,8 @@ def asymmetric_pairs(one: Fitted, known: Places, alpha: float) -> list[Finding]:
     places = {(int(a), int(b)) for a, b in np.argwhere(far)} | {
         (bad.source, bad.target) for bad in known.pairs if _one_way(bad, rest)
     }
-    return [
-        _finding(one, a, b, float(difference[a, b]), confidence(float(difference[a, b]) / noise, comparisons, df))
-        for a, b in sorted(places)
-    ]
+    sizes = {place: float(difference[place]) for place in sorted(places)}
+    return [BadPair(a, b, False, size, confidence(size / noise, comparisons, df)) for (a, b), size in sizes.items()]
 
 
 def _one_way(bad: BadPair, rest: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> bool:
@@ -59,9 +57,10 @@ def _one_way(bad: BadPair, rest: np.ndarray[tuple[int, int], np.dtype[np.float64
     return not bad.both_ways and bool(np.isfinite(back)) and bool(back < bad.size / 2)
 
 
-def _finding(one: Fitted, a: int, b: int, difference: float, sure: float) -> Finding:
-    source, target = one.names[a], one.names[b]
-    there, back = float(one.values[a, b]), float(one.values[b, a])
+def of_uneven(one: Fitted, bad: BadPair) -> Finding:
+    """The finding of such a pair."""
+    source, target = one.names[bad.source], one.names[bad.target]
+    there, back = float(one.values[bad.source, bad.target]), float(one.values[bad.target, bad.source])
     value = one.looked.value
     return Finding(
         kind="asymmetric_pair",
@@ -71,10 +70,10 @@ def _finding(one: Fitted, a: int, b: int, difference: float, sure: float) -> Fin
             **one.measured,
             "seen": there,
             "way_back": back,
-            "deviation": float(f"{difference:.4g}"),
+            "deviation": float(f"{bad.size:.4g}"),
             "noise": float(f"{one.fit.noise:.4g}"),
         },
-        confidence=sure,
+        confidence=bad.confidence,
         sentence=(
             f"{source} -> {target} and back differ: {figure(value, there)} there, {figure(value, back)} back "
             f"({one.series.test}, {one.series.path}, {one.series.parameters.instrument})."

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from netmesh_controller.mesh.document import Finding
+from netmesh_controller.mesh.findings.again import recovered
 from netmesh_controller.mesh.findings.fit import fit
-from netmesh_controller.mesh.findings.places import BadNode, BadPair, BadZones
+from netmesh_controller.mesh.findings.places import BadNode, BadPair
 from netmesh_controller.mesh.findings.series import Fitted, places
 from netmesh_controller.mesh.findings.words import figure
 from netmesh_controller.mesh.table import Floats, Series, Table
@@ -18,11 +19,14 @@ from netmesh_controller.mesh.table import Floats, Series, Table
 LEAST_RUNS = 3
 
 
-def outliers(one: Fitted, history: Sequence[Mapping[tuple[Series, str], Table]], alpha: float) -> list[Finding]:
+def outliers(
+    one: Fitted, history: Sequence[Mapping[tuple[Series, str], Table]], alpha: float, again: Floats
+) -> list[Finding]:
     """Nodes and pairs that are worse than they were in the earlier runs, by more than the mesh as a whole.
 
     Each run of `history` has its tables by (series, value). Each cell is compared with its own median over them, so
-    that what has always been slow is no outlier; what is left is taken apart as any other matrix.
+    that what has always been slow is no outlier; what is left is taken apart as any other matrix. A pair that was
+    measured `again` (n, n) and is back has not changed.
     """
     earlier = [
         _at_places(table, one.names)
@@ -41,7 +45,11 @@ def outliers(one: Fitted, history: Sequence[Mapping[tuple[Series, str], Table]],
     changed = replace(one, fit=fit(change, np.zeros_like(one.fit.zone), one.looked.noise))
     found = places(changed, alpha)
     shift = float(np.nanmedian(change))
-    return [_of(one, usual, bad, shift, len(earlier)) for bad in found.every if not isinstance(bad, BadZones)]
+    return [
+        _of(one, usual, bad, shift, len(earlier))
+        for bad in found.every
+        if isinstance(bad, BadNode) or (isinstance(bad, BadPair) and not recovered(one, bad, again))
+    ]
 
 
 def _at_places(table: Table, names: Sequence[str]) -> Floats:

@@ -20,7 +20,7 @@ DATAGRAMS = 20_000
 class Mesh:
     """Bandwidth (bit/s), round trip (s) and loss (1) of every remote cell: (repeats, n, n), NaN where there is none.
 
-    `alone` is the bandwidth of a further test of each cell (n, n), with its own noise and undisturbed.
+    `alone` is the bandwidth of a further test of each cell (n, n), with its own noise.
     """
 
     zone: NDArray[np.intp]
@@ -44,9 +44,19 @@ class Mesh:
 
 
 def healthy(
-    dice: np.random.Generator, count: int, repeats: int = 1, *, gaps: float = 0.0, zones: int | None = None
+    dice: np.random.Generator,
+    count: int,
+    repeats: int = 1,
+    *,
+    gaps: float = 0.0,
+    zones: int | None = None,
+    held_up: float = 0.0,
 ) -> Mesh:
-    """A mesh without a fault. `gaps` is the part of the cells that have no figure."""
+    """A mesh without a fault. `gaps` is the part of the cells that have no figure.
+
+    `held_up` is the part of the bandwidth tests that a busy machine holds up for most of their time, as in the lab: by
+    an exponential of 1 on the scale, those that run alone as often as all others.
+    """
     if zones is None:
         zones = int(dice.integers(1, 1 + min(4, max(1, count // 4))))
     zone = np.sort(np.arange(count) % zones)
@@ -84,6 +94,10 @@ def healthy(
     loss = dice.binomial(DATAGRAMS, np.minimum(rate, 1.0)) / DATAGRAMS
     missing = dice.random((count, count)) < gaps
     missing |= np.eye(count, dtype=bool)
+    if held_up:
+        for rates in (bandwidth, alone):
+            slower = np.where(dice.random(rates.shape) < held_up, dice.exponential(1.0, rates.shape), 0.0)
+            np.multiply(rates, np.exp(-slower), out=rates)
     mesh = Mesh(zone, bandwidth, round_trip, loss, alone, missing, dice)
     for values in (mesh.bandwidth, mesh.round_trip, mesh.loss):
         values[:, missing] = np.nan

@@ -27,9 +27,11 @@ from netmesh_controller.mesh.findings import find
 FAULTS = {"node": node_fault, "pair": pair_fault, "zones": zone_fault}
 
 
-def meshes(count: int, repeats: int, runs: int, gaps: float, zones: int | None = None) -> list[Mesh]:
+def meshes(
+    count: int, repeats: int, runs: int, gaps: float, zones: int | None = None, *, held_up: float = 0.0
+) -> list[Mesh]:
     return [
-        healthy(np.random.default_rng([count, repeats, run]), count, repeats, gaps=gaps, zones=zones)
+        healthy(np.random.default_rng([count, repeats, run]), count, repeats, gaps=gaps, zones=zones, held_up=held_up)
         for run in range(runs)
     ]
 
@@ -50,6 +52,33 @@ def test_healthy_meshes_show_nothing(repeats: int) -> None:
     for count, number in shown.items():
         # What a rate of 5 % exceeds by chance once in a thousand times.
         assert number <= 0.05 * sizes[count] + 3.1 * math.sqrt(0.05 * 0.95 * sizes[count]), shown
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 3])
+def test_tests_that_a_busy_machine_holds_up_are_no_findings(repeats: int) -> None:
+    """One bandwidth test in 50 has a third of the rate or so: what is measured again is right nearly always."""
+    sizes = {6: 60, 9: 40, 20: 15}
+    shown = {
+        count: sum(bool(said(mesh)) for mesh in meshes(count, repeats, runs, 0.02, held_up=1 / 50))
+        for count, runs in sizes.items()
+    }
+    assert sum(shown.values()) <= 0.05 * sum(sizes.values()), shown
+
+
+@pytest.mark.parametrize(("place", "size"), [("node", 0.5), ("pair", 0.3)])
+def test_a_fault_is_found_among_tests_that_are_held_up(place: str, size: float) -> None:
+    right = wrong = 0
+    sizes = {6: 60, 20: 15}
+    for count, runs in sizes.items():
+        for mesh in meshes(count, 1, runs, 0.02, held_up=1 / 100):
+            fault = FAULTS[place](mesh, "bandwidth", "out" if place == "node" else "forward")
+            put(mesh, fault, "bandwidth", size)
+            found = said(mesh)
+            right += any(fault.said_by(one) for one in found)
+            wrong += any(not belongs(fault, one) for one in found)
+    runs = sum(sizes.values())
+    assert right >= 0.95 * runs, (right, runs)
+    assert wrong <= 0.05 * runs, (wrong, runs)
 
 
 @pytest.mark.parametrize("repeats", [1, 3])

@@ -1,8 +1,8 @@
-"""Contention: a bandwidth that was low only because other tests ran at the same time.
+"""Measured again: a bandwidth that was low only for the time, or only because other tests ran at the same time.
 
-Pairs of different nodes may still share a link of the fabric. Before a bandwidth finding is stated, its worst cells are
-measured again, each alone in the whole mesh; one that recovers shows an oversubscribed fabric, and no slow node or
-pair.
+Before a bandwidth finding is stated, its worst cells are measured again, each alone in the whole mesh. Pairs of
+different nodes may share a link of the fabric: a node or zones that recover show that, and are `contention`. A pair
+that recovers had a test that something held up, and nothing is said of it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import numpy as np
 
 from netmesh_controller.mesh.catalogue import TESTS
 from netmesh_controller.mesh.document import Finding
+from netmesh_controller.mesh.findings.asymmetric import uneven_pairs
 from netmesh_controller.mesh.findings.places import BadNode, BadZones, bad_pairs
-from netmesh_controller.mesh.findings.series import Bad, Fitted, Places, places
+from netmesh_controller.mesh.findings.series import Bad, Fitted, places
 from netmesh_controller.mesh.findings.words import figure
 from netmesh_controller.mesh.table import Floats, Series
 
-# Of all cells of a series, so many at most are measured again, and so many of one finding.
-_MOST = 0.05
+# Of all cells of a series, so many at most are measured again, and so many of one finding. In a small mesh it is a few
+# cells: one test that was held up must not take the place of another.
+_MOST, _MOST_OF_FEW = 0.05, 4
 _OF_ONE_FINDING = 3
 
 
@@ -38,23 +40,20 @@ def worst_cells(fitted: Sequence[tuple[Fitted, float]]) -> list[Again]:
     """The cells to measure again alone before findings are stated: those of bandwidth findings, the worst of each
     first. Each figure has its alpha beside it.
 
-    At most 5 % of a series' cells, one at least. Pairs that would be stated only if a second test agreed are among
-    them, after those that would be stated already.
+    At most 5 % of a series' cells, or four: the worst of each finding first, then further ones of each. Pairs that
+    would be stated only if a second test agreed are among them, after those that would be stated already.
     """
     chosen: list[Again] = []
     for one, alpha in fitted:
         if not asks_again(one):
             continue
-        most = max(1, math.floor(_MOST * one.fit.count))
+        most = max(_MOST_OF_FEW, math.floor(_MOST * one.fit.count))
         found = places(one, alpha)
-        cells: list[tuple[int, int]] = []
-        for bad in found.every:
-            cells += _worst(one, bad)[:_OF_ONE_FINDING]
-        every = np.where(np.isfinite(one.fit.cells), one.fit.rest, np.nan)
         # As if each had been as bad again: what a second test would let be stated.
         would = bad_pairs(one.fit, one.looked, alpha / 3, nodes=found.nodes, tests=one.tests, again=_as_measured(one))
         by_size = sorted(would, key=lambda bad: -bad.size)
-        cells += [(bad.source, bad.target) for bad in by_size if np.isfinite(every[bad.source, bad.target])]
+        worst = [_worst(one, bad) for bad in [*found.every, *uneven_pairs(one, found, alpha), *by_size]]
+        cells = [those[rank] for rank in range(_OF_ONE_FINDING) for those in worst if rank < len(those)]
         chosen += [Again(one.series, one.names[a], one.names[b]) for a, b in dict.fromkeys(cells)][:most]
     return chosen
 
@@ -75,11 +74,6 @@ def recovered(one: Fitted, bad: Bad, again: Floats) -> bool:
         return False
     better = one.fit.cells - one.looked.badness(again)
     return sum(bool(better[a, b] > bad.size / 2) for a, b in measured) * 2 > len(measured)
-
-
-def seen_twice(one: Fitted, bad: Bad) -> bool:
-    """Whether more than one test was slow: one that is fast the next time may have been held up by anything."""
-    return len(_cells(one, bad)) * one.tests > 1
 
 
 def contention(one: Fitted, instead: Finding, bad: Bad, again: Floats) -> Finding:
@@ -133,14 +127,9 @@ def again_of(one: Fitted, measured: Mapping[Again, float]) -> Floats:
     return made
 
 
-def without_contention(one: Fitted, found: Places, again: Floats) -> tuple[Places, list[Bad]]:
-    """What is still bad, and what recovered."""
-    gone: list[Bad] = [bad for bad in found.every if recovered(one, bad, again)]
-    return Places(
-        [bad for bad in found.nodes if bad not in gone],
-        [bad for bad in found.zones if bad not in gone],
-        [bad for bad in found.pairs if bad not in gone],
-    ), gone
+def was_measured(one: Fitted, bad: Bad, again: Floats) -> bool:
+    """Whether any cell of it was measured again."""
+    return any(np.isfinite(again[cell]) for cell in _cells(one, bad))
 
 
 def _as_measured(one: Fitted) -> Floats:
