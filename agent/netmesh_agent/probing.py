@@ -33,8 +33,8 @@ JITTER = 0.1
 SOURCE_PORTS = 4
 # Our packets: 72 bytes, or 160 with their HMACs.
 _SLOT_BYTES = 256
-# What is kept while nobody asks: an hour of windows of 10 s, and not more than this of memory.
-KEPT_WINDOWS, KEPT_BYTES = 360, 8 * 1024 * 1024
+# What is kept while nobody asks: an hour of windows of 5 s, and not more than this of memory.
+KEPT_WINDOWS, KEPT_BYTES = 720, 8 * 1024 * 1024
 # From which timeout on, in ticks, answers to others may wait for one: their timeout is ours.
 _PATIENT_TICKS = 4
 # A timer that fires a little early must not make a window of nothing.

@@ -22,8 +22,9 @@ from netmesh_controller.engines.monitoring.members import Found, Member
 from netmesh_controller.inventory.located import Located
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.document import Reason
+from netmesh_controller.mesh.probing.history import points
 from netmesh_controller.mesh.probing.live import Standing
-from netmesh_controller.mesh.probing.windows import BASE_SECONDS, PeerReport, take
+from netmesh_controller.mesh.probing.windows import BASE_SECONDS, PeerReport, empty, take
 from netmesh_controller.surfaces.web.mesh_metrics import MeshMetrics
 
 
@@ -175,6 +176,24 @@ async def test_windows_begin_anew_when_the_controller_s_clock_is_set(
         assert (member.base, member.was_silent(0.0, time.time() + 1)) == (0, False)
     finally:
         await cancelled(closing)
+
+
+async def test_minutes_of_a_clock_that_was_set_back_are_counted_once(tmp_path: Path) -> None:
+    store = await open_store(tmp_path)
+    try:
+        keeping = Keeping(store, Monitor(Source(nobody, no_certificates, {})))
+        standing = Standing(("a", "b"), (None, None), ~np.eye(2, dtype=bool))
+        minute = int(time.time()) // 60 * 60
+        for started in (minute - 60, minute, minute - 60, minute, minute + 60):
+            whole = empty(2, started, 60)
+            whole.sent[0, 1] = 60
+            windows = {BASE_SECONDS: empty(2, started + 60 - BASE_SECONDS), 60: whole}
+            await keeping._take(Closed(windows, standing, {}, ()))
+        await keeping.recorder.finish()
+        blocks = await keeping.recorder.store.blocks(60, minute - 60, minute + 120, ("a", "b"))
+        assert points(blocks, "a", "b", 60, minute - 60, minute + 120).sent == [60, 60, 60]
+    finally:
+        await store.close()
 
 
 async def test_series_of_gone_nodes_end_and_their_zone_s_too(tmp_path: Path) -> None:

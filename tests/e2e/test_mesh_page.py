@@ -147,7 +147,8 @@ def test_a_page_goes_on_by_itself_when_the_controller_answers_again(browser: Bro
 
 
 def test_a_sweep_is_started_and_watched_to_its_end(browser: Browser, controller: None) -> None:
-    with opened(browser, "sweep") as seen:
+    with opened(browser, "runs") as runs, opened(browser, "sweep") as seen:
+        runs.page.wait_for_selector("#list")
         seen.page.wait_for_selector("#sweep-form")
         seen.page.fill("#sweep-form input[name=duration]", "1s")
         seen.page.uncheck("#sweep-form input[value=tcp-bandwidth]")
@@ -160,6 +161,8 @@ def test_a_sweep_is_started_and_watched_to_its_end(browser: Browser, controller:
         seen.page.wait_for_selector("#heatmap[data-drawn^='pod-to-pod/tcp-connect']")
         seen.page.wait_for_selector("#run-about:has-text('cells: 9 measured')")
         assert ask("runs/latest")["outcomes"] == {"measured": 9}
+        # The list of runs was open all the time, and knows of it by itself.
+        runs.page.wait_for_selector("#list tr:has-text('complete'):has-text('9 of 9')")
 
 
 def test_a_pair_is_diagnosed_from_its_page(browser: Browser, controller: None) -> None:

@@ -32,7 +32,7 @@ MODES = ("user", "nice", "system", "irq", "softirq", "steal", "idle", "iowait")
 CPUS_FIELD = b"\x12"
 # A program's start, of the model's time.
 TOOL_SECONDS = 0.03
-WINDOW_SECONDS = 10.0
+WINDOW_SECONDS = 5.0
 STAMP_PORT = 61862
 Context = grpc.aio.ServicerContext[Any, Any]
 

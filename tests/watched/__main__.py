@@ -1,7 +1,8 @@
 """What the pages show of a lab of six nodes while a link loses, a node gets slow, and an agent goes away.
 
-For each: how long until the heatmap, the page of events and the metrics have it, in a real Chromium, and until all of
-them are quiet again after it was mended. Held: each names the right place, and no other event opens.
+For each: how long until the heatmap, the page of events, the metrics and, of an agent, the page of nodes have it, in a
+real Chromium, and until all of them are quiet again after it was mended. Held: each names the right place, and no other
+event opens.
 """
 
 from __future__ import annotations
@@ -145,11 +146,12 @@ def rows_open(page: Page) -> list[str]:
 
 
 class Watch:
-    """A browser's two windows on the mesh, looked at until they tell what is waited for."""
+    """A browser's windows on the mesh, looked at until they tell what is waited for."""
 
-    def __init__(self, mesh: Page, events: Page) -> None:
+    def __init__(self, mesh: Page, events: Page, nodes: Page) -> None:
         self._mesh = mesh
         self._events = events
+        self._nodes = nodes
         self.seen: set[tuple[str, str]] = set()
 
     def statistic(self, name: str) -> None:
@@ -166,6 +168,8 @@ class Watch:
             "event": lambda: self._is_open(fault) == there,
             "metric": lambda: open_events() == ({fault.kind: 1} if there else {}),
         }
+        if fault.kind == "agent_lost":
+            looks["nodes"] = lambda: self._answers(fault.node) != there
         while len(found) < len(looks):
             passed = time.monotonic() - began
             assert passed < WAIT_SECONDS, f"{fault.what}: only {sorted(found)} told after {WAIT_SECONDS} s"
@@ -174,6 +178,10 @@ class Watch:
                     found[name] = time.monotonic() - began
             time.sleep(0.25)
         return found
+
+    def _answers(self, node: str) -> bool:
+        rows = self._nodes.locator("#list tbody tr").all_inner_texts()
+        return [node, "answers"] in [row.split("\t")[:: max(1, row.count("\t"))] for row in rows]
 
     def _is_open(self, fault: Fault) -> bool:
         rows = rows_open(self._events)
@@ -195,13 +203,13 @@ def main() -> None:
         lab = Lab(folder)
         lab.up()
         try:
-            with served(folder, lab), watched(browser) as mesh, watched(browser) as events:
-                for one, place in ((mesh, "mesh"), (events, "events?state=open")):
+            with served(folder, lab), watched(browser) as mesh, watched(browser) as events, watched(browser) as nodes:
+                for one, place in ((mesh, "mesh"), (events, "events?state=open"), (nodes, "nodes")):
                     one.page.goto(f"{URL}#{place}")
                     one.page.fill("#token-text", TOKEN)
                     one.page.click("#token button")
                     one.page.wait_for_selector("#token", state="hidden")
-                watch = Watch(mesh.page, events.page)
+                watch = Watch(mesh.page, events.page, nodes.page)
                 # Nodes that are new raise nothing in their first 30 s.
                 watch.statistic("p50")
                 time.sleep(45)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from netmesh.v1 import agent_pb2
 from netmesh_controller.mesh.probing.checks import Check
+from netmesh_controller.mesh.probing.windows import BASE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Probing:
     answered: tuple[StampSession, ...]
     interval_seconds: float = 1.0
     timeout_seconds: float = 1.0
-    window_seconds: float = 10.0
+    window_seconds: float = float(BASE_SECONDS)
     lease_seconds: float = 86400.0
     checks: tuple[Check, ...] = ()
     checks_interval_seconds: float = 10.0

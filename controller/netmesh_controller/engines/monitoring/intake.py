@@ -23,7 +23,7 @@ from netmesh_controller.mesh.probing.windows import BASE_SECONDS, PeerReport, Ro
 log = logging.getLogger(__name__)
 
 # Reports of windows that have not begun here; an agent whose clock is farther ahead is not believed.
-_AHEAD = 2
+_AHEAD_SECONDS = 20
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ class Intake:
         base = base_of(ended, report.seconds)
         filling = self.rolling.filling.started
         # Ahead of all others; or its time ran backwards, and it would be added to windows that it has told of already.
-        if base > filling + _AHEAD * BASE_SECONDS or base < member.base:
+        if base > filling + _AHEAD_SECONDS or base < member.base:
             off = round(ended - self._now())
             way = "ahead of" if off > 0 else "behind"
             member.clock = f"its clock was set, and is {abs(off)} s {way} the controller's"

@@ -15,7 +15,7 @@ from netmesh_controller.engines.monitor import Closed, Monitor
 from netmesh_controller.engines.monitoring.recorder import Recorder
 from netmesh_controller.mesh.probing.events import Events, MeshEvent, what_became
 from netmesh_controller.mesh.probing.history import MINUTE, Patch, patch_of_window
-from netmesh_controller.mesh.probing.judging import WINDOWS_OF_LOSSES, judged
+from netmesh_controller.mesh.probing.judging import MINUTES_OF_LOSSES, WINDOWS_OF_LOSSES, judged
 from netmesh_controller.mesh.probing.live import Standing, over
 from netmesh_controller.mesh.probing.totals import Totals
 from netmesh_controller.mesh.probing.windows import BASE_SECONDS, Window
@@ -34,9 +34,11 @@ class Keeping:
         self.log = EventLog()
         self._events = Events()
         self._windows: deque[Window] = deque(maxlen=WINDOWS_OF_LOSSES)
+        self._minutes: deque[Window] = deque(maxlen=MINUTES_OF_LOSSES)
         self._parts: list[Standing] = []
         self._nodes: tuple[str, ...] = ()
         self._late: list[Patch] = []
+        self._latest_minute = 0
         self._closed: asyncio.Queue[Closed] = asyncio.Queue(maxsize=60)
         self._tasks: list[asyncio.Task[None]] = []
         self.skipped = 0
@@ -78,13 +80,17 @@ class Keeping:
         self._events = Events()
         self._events.restore(known)
         # Windows of an earlier term are not next to those of this one.
-        self._windows.clear()
-        self._parts.clear()
+        self._forget()
         self.monitor.restore({node: (one.instance, one.window, one.versions) for node, one in cursors.items()})
         self._tasks.append(guarded_task(self.recorder.run(), name="history", lasting=True))
         await self.monitor.lead(term)
         while True:
             await self._take(await self._closed.get())
+
+    def _forget(self) -> None:
+        """What comes now does not follow what has been."""
+        for kept in (self._windows, self._minutes, self._parts):
+            kept.clear()
 
     def _on_closed(self, closed: Closed) -> None:
         try:
@@ -98,14 +104,16 @@ class Keeping:
         if standing.nodes != self._nodes:
             places = {name: place for place, name in enumerate(self._nodes)}
             order = [places.get(name) for name in standing.nodes]
-            self._windows = deque((one.reordered(order) for one in self._windows), maxlen=WINDOWS_OF_LOSSES)
+            for kept in (self._windows, self._minutes):
+                windows = [one.reordered(order) for one in kept]
+                kept.clear()
+                kept.extend(windows)
             self._nodes = standing.nodes
         if not standing.nodes or len(standing.nodes) != len(base.sent):
             return
         if self._windows and self._windows[-1].started + BASE_SECONDS != base.started:
             # The clock was set: these are not next to each other.
-            self._windows.clear()
-            self._parts.clear()
+            self._forget()
         self._windows.append(judged(base, standing))
         at = datetime.fromtimestamp(base.started + BASE_SECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         told = await asyncio.to_thread(self._events.window, at, tuple(self._windows), standing)
@@ -116,8 +124,16 @@ class Keeping:
         self._parts.append(standing)
         minute = closed.windows.get(MINUTE)
         if minute is not None:
-            patch = await asyncio.to_thread(patch_of_window, minute, over(self._parts))
+            # A clock that is set back goes through some minutes once more.
+            again, self._latest_minute = (
+                minute.started <= self._latest_minute,
+                max(minute.started, self._latest_minute),
+            )
+            whole = over(self._parts)
             self._parts.clear()
+            self._minutes.append(judged(minute, whole))
+            await asyncio.to_thread(self._events.minute, tuple(self._minutes), standing)
+            patch = await asyncio.to_thread(patch_of_window, minute, whole, again=again)
             versions = self.monitor.versions()
             cursors = {
                 node: Cursor(instance, window, versions.get(node, {}))

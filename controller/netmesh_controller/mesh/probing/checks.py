@@ -97,17 +97,18 @@ class CheckBook:
     _kept: dict[tuple[str, str], deque[Result]] = field(default_factory=dict)
 
     def add(self, node: str, name: str, result: Result) -> None:
-        """A result that was not added before."""
-        self._kept.setdefault((node, name), deque(maxlen=_KEPT)).append(result)
+        """A result that was not added before; a window in which nothing was asked is none."""
+        if result.count:
+            self._kept.setdefault((node, name), deque(maxlen=_KEPT)).append(result)
 
     def keep(self, nodes: Sequence[str]) -> None:
         """Forgets nodes that are gone."""
         self._kept = {place: results for place, results in self._kept.items() if place[0] in nodes}
 
     def over(self, since: int) -> Iterator[Summary]:
-        """What became of each in the base windows that began then or later; those without a question are left out."""
+        """What became of each in the base windows that began then or later."""
         for (node, name), results in sorted(self._kept.items()):
-            some = sorted((one for one in results if one.started >= since and one.count), key=lambda one: one.started)
+            some = sorted((one for one in results if one.started >= since), key=lambda one: one.started)
             if not some:
                 continue
             middles = [one.p50_seconds for one in some if one.p50_seconds is not None]

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 
 from netmesh_controller.mesh.document import Finding
 from netmesh_controller.mesh.findings import windows as watching
-from netmesh_controller.mesh.probing.judging import judge, lost_agents, unjudged
+from netmesh_controller.mesh.probing.judging import judge, judge_minutes, lost_agents, unjudged
 from netmesh_controller.mesh.probing.live import Standing
-from netmesh_controller.mesh.probing.windows import Window
+from netmesh_controller.mesh.probing.windows import BASE_SECONDS, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,24 @@ class MeshEvent:
         return "open" if self.closed_at is None else "closed"
 
 
+def _watch(open_after: int = 3, change: float = 2.0) -> watching.Watch:
+    """What is there for 10 s at least opens; what is gone for 30 s closes, and changes where it is another for 20 s."""
+    return watching.Watch(
+        open_after=open_after, close_after=30 // BASE_SECONDS, change=change, change_after=20 // BASE_SECONDS
+    )
+
+
 @dataclass(slots=True)
 class Events:
     """The events of a mesh over its windows."""
 
-    slow: watching.Watch = field(default_factory=lambda: watching.Watch(change=2.0))
-    # Counts are added up over three windows, and a loss is found where two of them have it: it opens with that. One
+    slow: watching.Watch = field(default_factory=_watch)
+    # Counts are added up over 30 s, and a loss is found where three windows of them have it: it opens with that. One
     # that begins or ends grows and shrinks by half meanwhile.
-    lossy: watching.Watch = field(default_factory=lambda: watching.Watch(open_after=1, change=2.0))
-    agents: watching.Watch = field(default_factory=watching.Watch)
+    lossy: watching.Watch = field(default_factory=lambda: _watch(open_after=1, change=2.5))
+    agents: watching.Watch = field(default_factory=_watch)
     _open: dict[str, MeshEvent] = field(default_factory=dict)
+    _lasting: list[Finding] = field(default_factory=list)
 
     @property
     def open(self) -> tuple[MeshEvent, ...]:
@@ -62,10 +70,15 @@ class Events:
             self._open[_key(event.finding)] = event
             self._watch(event.finding).restore(event.finding, event.since)
 
+    def minute(self, minutes: Sequence[Window], standing: Standing) -> None:
+        """What the last minutes say stands beside what each window says, until the next minute has ended."""
+        self._lasting = judge_minutes(minutes, standing)
+
     def window(self, at: str, windows: Sequence[Window], standing: Standing) -> list[MeshEvent]:
         """The events of the window that ended `at`, the last of `windows`, each as it is now."""
         away = {name for name, reason in standing.missing.items() if reason.code == "agent_away"}
-        found = judge(windows, standing)
+        # Of one place, minutes have the steadier figure: the last of a key stands.
+        found = [*judge(windows, standing), *self._lasting]
         # What is open at a node that is no longer in the mesh is of a node that is away.
         gone = self._nodes() - set(standing.nodes)
         silent = unjudged(standing) | standing.fresh

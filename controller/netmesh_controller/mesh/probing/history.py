@@ -50,12 +50,16 @@ def seconds_of(codes: Numbers) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
-    """What is known of some pairs in the minute that begins at `started`: arrays (sources, targets) by value."""
+    """What is known of some pairs in the minute that begins at `started`: arrays (sources, targets) by value.
+
+    `again`: the minute has been before, by a clock that was set back since; its figures take the place of those.
+    """
 
     started: int
     sources: tuple[str, ...]
     targets: tuple[str, ...]
     values: Mapping[str, Numbers]
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,8 +75,8 @@ class Block:
         return len(next(iter(self.values.values())))
 
 
-def patch_of_window(window: Window, standing: Standing) -> Patch:
-    """A minute of the mesh as it was watched."""
+def patch_of_window(window: Window, standing: Standing, *, again: bool = False) -> Patch:
+    """A minute of the mesh as it was watched; `again` as `Patch` has it."""
     reasons = reasons_of(standing, window).astype(np.uint16)
     marks = np.zeros(reasons.shape, np.uint16)
     for names, bit in ((standing.own, OWN_TRAFFIC), (standing.marked, MARKED)):
@@ -88,6 +92,7 @@ def patch_of_window(window: Window, standing: Standing) -> Patch:
         standing.nodes,
         standing.nodes,
         {**_figures(window, known), "reason": reasons, "marks": marks},
+        again,
     )
 
 
@@ -134,7 +139,10 @@ def merged(block: Block | None, patches: Sequence[Patch]) -> Block:
     place = {name: number for number, name in enumerate(nodes)}
     for patch in patches:
         where = np.ix_([place[name] for name in patch.sources], [place[name] for name in patch.targets])
-        for name, column in _folded({name: column[where] for name, column in grown.items()}, patch.values).items():
+        here = {name: column[where] for name, column in grown.items()}
+        if patch.again:
+            here = {name: np.where(patch.values["sent"] > 0, np.uint16(0), column) for name, column in here.items()}
+        for name, column in _folded(here, patch.values).items():
             grown[name][where] = column
     return Block(nodes, {name: column[None] for name, column in grown.items()})
 

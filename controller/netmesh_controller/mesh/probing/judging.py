@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netmesh_controller.mesh.document import Finding
 from netmesh_controller.mesh.findings.fit import fit
@@ -14,19 +15,23 @@ from netmesh_controller.mesh.findings.scale import looked_at
 from netmesh_controller.mesh.findings.series import Fitted, places
 from netmesh_controller.mesh.findings.words import figure, of_node, of_pair, of_zones
 from netmesh_controller.mesh.probing.live import LOSS, SERIES, TIME, Standing
-from netmesh_controller.mesh.probing.losses import Lossy, losses
+from netmesh_controller.mesh.probing.losses import OF_MANY, Losses, Lossy, Part, losses
 from netmesh_controller.mesh.probing.scale import decode
-from netmesh_controller.mesh.probing.windows import Window
+from netmesh_controller.mesh.probing.windows import BASE_SECONDS, Window
 from netmesh_controller.mesh.table import Floats
 
-# There are 8,640 windows a day, and an event needs two: that follow each other, or of those that are added up.
+# There are 17,280 windows a day, and an event needs three: that follow each other, or of those that are added up.
 ALPHA = 1e-4
 # What is less than this above the usual hurts nobody: a scheduler's whim on a quiet link.
 LEAST_SECONDS = 200e-6
 # So many windows are added up for losses.
-WINDOWS_OF_LOSSES = 3
-# And so many of them must have the loss: one that lasts a moment is none.
-_LEAST_WINDOWS = 2
+WINDOWS_OF_LOSSES = 30 // BASE_SECONDS
+# And so many of them must have the loss: one that lasts a moment, on both sides of a window's end, is none.
+_LEAST_WINDOWS = 3
+# A loss that is too small for half a minute is found in so many minutes, where it was in most of them and in one of the
+# last: it has not ended.
+MINUTES_OF_LOSSES = 10
+_LEAST_MINUTES, _LATE_MINUTES, _LEAST_SHARE = 6, 3, 0.5
 _LEAST_CELLS = 8
 _SLOW = replace(next(one for one in looked_at("udp-latency") if one.kind == "slow"), value=TIME)
 _ABOUT = {"path": SERIES.path, "test": SERIES.test}
@@ -51,12 +56,32 @@ def judge(windows: Sequence[Window], standing: Standing) -> list[Finding]:
 
     They are of the nodes of `standing`, which is that of the last.
     """
+    silent, names, zone = _arranged(standing)
+    last = windows[-WINDOWS_OF_LOSSES:]
+    found = losses(*_added(last, silent), zone, ALPHA).lasting(_parts(last), zone, _LEAST_WINDOWS)
+    return _slow(windows[-1], standing, silent, names, zone) + _lossy(found, standing, names, zone)
+
+
+def judge_minutes(minutes: Sequence[Window], standing: Standing) -> list[Finding]:
+    """What loses little and all the time, of minutes that follow each other, each as `judged` gives it; nothing of
+    fewer than `MINUTES_OF_LOSSES`.
+    """
+    last = minutes[-MINUTES_OF_LOSSES:]
+    if len(last) < MINUTES_OF_LOSSES:
+        return []
+    silent, names, zone = _arranged(standing)
+    parts = _parts(last)
+    found = losses(*_added(last, silent), zone, ALPHA, of_a_pair=OF_MANY).lasting(
+        parts, zone, _LEAST_MINUTES, share=_LEAST_SHARE
+    )
+    return _lossy(found.lasting(parts[-_LATE_MINUTES:], zone, 1, share=_LEAST_SHARE), standing, names, zone)
+
+
+def _arranged(standing: Standing) -> tuple[NDArray[np.intp], list[str], NDArray[np.intp]]:
+    """The places of nodes that are not judged, the zones' names, and each node's zone as a place in these."""
     silent = standing.places(unjudged(standing) | standing.fresh)
     names = sorted({zone or "" for zone in standing.zones})
-    zone = np.array([names.index(one or "") for one in standing.zones], dtype=np.intp)
-    return _slow(windows[-1], standing, silent, names, zone) + _lossy(
-        windows[-WINDOWS_OF_LOSSES:], standing, silent, names, zone
-    )
+    return silent, names, np.array([names.index(one or "") for one in standing.zones], dtype=np.intp)
 
 
 def _slow(window: Window, standing: Standing, silent: np.ndarray, names: list[str], zone: np.ndarray) -> list[Finding]:
@@ -84,15 +109,23 @@ def _is_felt(finding: Finding) -> bool:
     return seen is not None and usual is not None and seen - usual >= LEAST_SECONDS
 
 
-def _lossy(
-    windows: Sequence[Window], standing: Standing, silent: np.ndarray, names: list[str], zone: np.ndarray
-) -> list[Finding]:
-    sent = np.stack([window.sent for window in windows]).sum(axis=0, dtype=np.int64)
-    lost = np.stack([window.lost for window in windows]).sum(axis=0, dtype=np.int64)
+def _parts(windows: Sequence[Window]) -> list[Part]:
+    return [(window.sent, window.lost) for window in windows]
+
+
+def _added(windows: Sequence[Window], silent: NDArray[np.intp]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Probes sent and lost in all of them, of nodes that are judged."""
+    sent = np.zeros(windows[0].sent.shape, np.int64)
+    lost = sent.copy()
+    for window in windows:
+        sent += window.sent
+        lost += window.lost
     for counts in (sent, lost):
         counts[silent, :] = counts[:, silent] = 0
-    parts = [(window.sent, window.lost) for window in windows]
-    found = losses(sent, lost, zone, ALPHA).lasting(parts, zone, _LEAST_WINDOWS)
+    return sent, lost
+
+
+def _lossy(found: Losses, standing: Standing, names: list[str], zone: NDArray[np.intp]) -> list[Finding]:
     nodes = standing.nodes
     made = []
     for one in found.nodes:

@@ -59,8 +59,9 @@ class Losses:
     pairs: tuple[Lossy, ...] = ()
     mesh: Lossy | None = None
 
-    def lasting(self, parts: Sequence[Part], zone: NDArray[np.intp], least: int) -> Losses:
-        """Those that were seen in as many of the parts whose sums they were found in."""
+    def lasting(self, parts: Sequence[Part], zone: NDArray[np.intp], least: int, *, share: float = 1.0) -> Losses:
+        """Those that were seen in as many of the parts whose sums they were found in: each with that `share` of the
+        loss from which on one is stated."""
 
         def lasts(one: Lossy, rows: NDArray[np.bool_], columns: NDArray[np.bool_], from_what: float) -> bool:
             there = 0
@@ -68,7 +69,7 @@ class Losses:
                 block, back = np.ix_(rows, columns), np.ix_(columns, rows)
                 asked = int(sent[block].sum()) + int(sent[back].sum())
                 missed = int(lost[block].sum()) + int(lost[back].sum())
-                there += asked > 0 and missed / asked - one.usual >= from_what
+                there += asked > 0 and missed / asked - one.usual >= share * from_what
             return there >= least
 
         place = np.arange(len(zone))
@@ -77,13 +78,22 @@ class Losses:
             tuple(one for one in self.nodes if lasts(one, place == one.places[0], every, OF_MANY)),
             tuple(one for one in self.zones if lasts(one, zone == one.places[0], zone == one.places[1], OF_MANY)),
             tuple(one for one in self.pairs if lasts(one, place == one.places[0], place == one.places[1], OF_A_PAIR)),
+            self.mesh if self.mesh is not None and lasts(self.mesh, every, every, OF_MANY) else None,
         )
 
 
-def losses(sent: NDArray[np.generic], lost: NDArray[np.generic], zone: NDArray[np.intp], alpha: float) -> Losses:
+def losses(
+    sent: NDArray[np.generic],
+    lost: NDArray[np.generic],
+    zone: NDArray[np.intp],
+    alpha: float,
+    *,
+    of_a_pair: float = OF_A_PAIR,
+) -> Losses:
     """What loses, of counts (n, n); `zone` has each node's zone as a number from 0, equal ones where there are none.
 
-    Pairs without probes have 0. By chance, anything is found with probability `alpha` in all at most.
+    Pairs without probes have 0; a pair is stated from `of_a_pair` beyond the usual on. By chance, anything is found
+    with probability `alpha` in all at most.
     """
     sent_both, lost_both = _both(sent), _both(lost)
     usual = _usual(sent_both, lost_both, zone)
@@ -94,7 +104,7 @@ def losses(sent: NDArray[np.generic], lost: NDArray[np.generic], zone: NDArray[n
         between = (zone[:, None] == a) & (zone[None, :] == b)
         sent_both[between | between.T] = lost_both[between | between.T] = 0
     nodes = _nodes(sent_both, lost_both, usual, alpha / 4)
-    pairs = _pairs(sent_both, lost_both, usual, alpha / 4)
+    pairs = _pairs(sent_both, lost_both, usual, alpha / 4, of_a_pair)
     return Losses(tuple(nodes), tuple(zones), tuple(pairs), None if nodes or zones or pairs else mesh)
 
 
@@ -185,7 +195,7 @@ def _without_worst(sent: Floats, lost: Floats) -> tuple[Floats, Floats]:
     """Each row's sums without its worst peers."""
     order = np.argsort(lost, axis=1, kind="stable")
     peers = np.count_nonzero(sent, axis=1)
-    out = np.ceil(_LEFT_OUT * peers).astype(np.intp)
+    out = np.maximum(1, np.round(_LEFT_OUT * peers)).astype(np.intp)
     keep = np.arange(lost.shape[1])[None, :] < (lost.shape[1] - out)[:, None]
     return (
         np.where(keep, np.take_along_axis(sent, order, axis=1), 0.0).sum(axis=1),
@@ -217,14 +227,14 @@ def _kept(lost: Floats) -> NDArray[np.intp]:
     return order[: len(lost) - math.ceil(_LEFT_OUT * len(lost))]
 
 
-def _pairs(sent: Floats, lost: Floats, usual: float, alpha: float) -> list[Lossy]:
+def _pairs(sent: Floats, lost: Floats, usual: float, alpha: float, least: float) -> list[Lossy]:
     upper = np.triu(sent > 0, 1)
     count = int(np.count_nonzero(upper))
     if not count:
         return []
     bound = chance(lost, sent * usual)
     ratio = np.divide(lost, sent, out=np.zeros_like(lost), where=sent > 0)
-    bad = upper & (bound < math.log(alpha / count)) & (ratio - usual >= OF_A_PAIR)
+    bad = upper & (bound < math.log(alpha / count)) & (ratio - usual >= least)
     places = [(int(a), int(b)) for a, b in np.argwhere(bad)]
     if len(places) > max(2, _FEW * count):
         return []

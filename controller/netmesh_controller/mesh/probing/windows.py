@@ -1,9 +1,10 @@
 """Rolling windows of the continuous probe: 10 s, 1 min, 10 min, 1 h, as columns of numpy arrays over all pairs.
 
 A window keeps, for each ordered pair, how many probes were sent and lost, and the shortest, middle and longest round
-trip as codes of `scale`. Windows are made of parts: a minute of six times 10 s, and so on. Sums, minima and maxima of
-parts are those of the whole. The middle (p50) of a 10 s window is the median of its round trips; that of a longer
-window is the median of its parts' medians (the remedian of Rousseeuw and Bassett, 1990), and is told as such.
+trip as codes of `scale`. Windows are made of parts: 10 s of two of the 5 s that a report is of, a minute of twelve, ten
+minutes of ten of these, and so on. Sums, minima and maxima of parts are those of the whole. The middle (p50) of 5 s is
+the median of their round trips; that of a longer window is the median of its parts' medians (the remedian of Rousseeuw
+and Bassett, 1990), and is told as such.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from numpy.typing import NDArray
 
 from netmesh_controller.mesh.probing.scale import UNKNOWN, Codes, encode
 
-BASE_SECONDS = 10
+# What a report is of, and how often the mesh is judged: half of the shortest window that is shown.
+BASE_SECONDS = 5
 # Each longer window's length in seconds, and of how many parts of the one before it is made.
-LONGER = ((60, 6), (600, 10), (3600, 6))
+LONGER = ((60, 12), (600, 10), (3600, 6))
+# The shortest that is shown: two of the parts that a minute is made of. It has moved on with each of them.
+SHORTEST_SECONDS = 10
 LENGTHS = (BASE_SECONDS, *(seconds for seconds, _ in LONGER))
 
 # As wide as the counts need: a window that has ended is kept with the fewest bytes.
@@ -271,6 +275,9 @@ class RollingWindows:
         """
         if seconds == BASE_SECONDS:
             return self._closed
+        if seconds == SHORTEST_SECONDS:
+            last = list(self._parts[LONGER[0][0]])[-(SHORTEST_SECONDS // BASE_SECONDS) :]
+            return rolled(last, seconds, SHORTEST_SECONDS // BASE_SECONDS) if last else None
         count = dict(LONGER)[seconds]
         parts = [*self._parts[seconds], *self._under_way(_shorter(seconds))][-count:]
         return rolled(parts, seconds, count) if parts else None

@@ -20,7 +20,7 @@ class ChecksQuery(Query):
 
 
 class CheckShown(Answered):
-    """A check at a node. Times are of questions that were answered, null where none was. Of each 10 s the median is
+    """A check at a node. Times are of questions that were answered, null where none was. Of each 5 s the median is
     known: `median_of_medians_seconds` is theirs, which need not be that of all times. `reason` and `message` are of the
     last failure in the window, null where none failed.
     """

@@ -91,13 +91,13 @@ async def get_mesh(request: web.Request) -> web.StreamResponse:
         return await _bandwidth(request)
     live = monitor.live(WINDOWS[asked.window], asked.statistic)
     if live is None:
-        raise Problem(503, "no_window", "no window of the continuous probe has ended yet; ask again in 10 s")
+        raise Problem(503, "no_window", "no window of the continuous probe has ended yet; ask again in 5 s")
     if packed.MEDIA_TYPE in request.headers.get("Accept", ""):
         body = await asyncio.to_thread(packed.pack, live.table)
         return bytes_answer(request, body, packed.MEDIA_TYPE, headers={STARTED_HEADER: moment(live.started)})
     sent = monitor.live(WINDOWS[asked.window], "sent")
     if sent is None:
-        raise Problem(503, "no_window", "no window of the continuous probe has ended yet; ask again in 10 s")
+        raise Problem(503, "no_window", "no window of the continuous probe has ended yet; ask again in 5 s")
     return json_answer(request, await asyncio.to_thread(_answer, live, sent.table.document()))
 
 
@@ -109,7 +109,7 @@ async def _bandwidth(request: web.Request) -> web.StreamResponse:
         )
     found = await background.bandwidths()
     if found is None:
-        raise Problem(503, "no_window", "no window of the continuous probe has ended yet; ask again in 10 s")
+        raise Problem(503, "no_window", "no window of the continuous probe has ended yet; ask again in 5 s")
     if packed.MEDIA_TYPE in request.headers.get("Accept", ""):
         body = await asyncio.to_thread(packed.pack, found.table)
         return bytes_answer(request, body, packed.MEDIA_TYPE, headers={STARTED_HEADER: moment(_oldest(found))})

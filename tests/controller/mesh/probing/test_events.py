@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from netmesh_controller.mesh.document import Reason
 from netmesh_controller.mesh.probing.events import Events, MeshEvent, what_became
-from netmesh_controller.mesh.probing.judging import LEAST_SECONDS, WINDOWS_OF_LOSSES, judged
+from netmesh_controller.mesh.probing.judging import LEAST_SECONDS, MINUTES_OF_LOSSES, WINDOWS_OF_LOSSES, judged
 from netmesh_controller.mesh.probing.live import Standing
 from netmesh_controller.mesh.probing.scale import encode
-from netmesh_controller.mesh.probing.windows import Window
+from netmesh_controller.mesh.probing.windows import Window, rolled
 
 NODES = ("a", "b", "c", "d", "e")
 SIZE = len(NODES)
@@ -134,34 +134,35 @@ def test_what_was_open_goes_on_after_a_restart() -> None:
     assert closed[0].opened_at == opened[0].opened_at
 
 
-@pytest.mark.parametrize(("kind", "seconds", "most"), [("lossy_node", 30, 2), ("lossy_pair", 60, 8)])
-def test_a_link_that_loses_one_packet_in_twenty_each_way_is_told_in_time(kind: str, seconds: int, most: int) -> None:
-    """In a mesh of six, whenever it begins: in a window's first second or its last. The dice are thrown 80 times.
-
-    A node is asked 100 times in 10 s, one pair 20 times: five in a hundred of that are one probe.
-    """
-    size, rng, late = 6, np.random.default_rng(7), 0
-    standing = Standing(tuple("abcdef"), ("x", "x", "x", "y", "y", "y"), ~np.eye(size, dtype=bool))
-    ratio = np.zeros((size, size))
-    ratio[2, slice(None) if kind == "lossy_node" else 4] = 1 - 0.95**2
-    ratio = np.maximum(ratio, ratio.T)
-    sent = np.where(np.eye(size, dtype=bool), 0, 10).astype(np.uint32)
-    codes = np.zeros((size, size), np.uint16)
-    for phase in rng.uniform(0, 10, 80):
-        events, windows, found = Events(), [], False
-        for number in range(-3, seconds // 10):
-            asked = rng.binomial(sent, (10 - phase) / 10) if number == 0 else sent
-            lost = rng.binomial(asked, ratio if number >= 0 else 0.0).astype(np.uint32)
-            windows.append(judged(Window(number * 10, 10, sent, lost, codes, codes, codes), standing))
-            # A probe is lost after a second, and windows are closed two seconds after their end.
-            if number * 10 + 10 - phase + 3 <= seconds:
-                told = events.window(str(number), windows[-WINDOWS_OF_LOSSES:], standing)
-                # A pair of a node may be seen before the node is.
-                assert all("c" in one.finding.where.values() for one in told)
-                found |= any(one.finding.kind == kind for one in told)
-        late += not found
-    assert late <= most
-
-
 def test_what_is_lost_in_a_moment_opens_nothing() -> None:
     assert run(Events(), [(window(n, lossy="c" if n == 3 else ""), STANDING) for n in range(12)]) == []
+
+
+def test_a_mesh_that_loses_all_over_is_one_event() -> None:
+    steps = [(window(n, lossy="abcde" if 5 <= n < 15 else ""), STANDING) for n in range(30)]
+    told = run(Events(), steps)
+    assert shown(told) == [("opened", "lossy_mesh", ""), ("closed", "lossy_mesh", "")]
+
+
+@pytest.mark.parametrize(("begins", "ends", "opens"), [(0, 16, True), (4, 9, False)])
+def test_a_pair_that_loses_little_and_all_the_time_is_named(begins: int, ends: int, opens: bool) -> None:
+    """Two of the 120 probes of each minute: half a minute says nothing of that. Not of what ends after five minutes."""
+    events, minutes, windows = Events(), list[Window](), list[Window]()
+    told: list[MeshEvent] = []
+    for minute in range(24):
+        for part in range(12):
+            one = replace(window(minute), sent=np.where(np.eye(SIZE, dtype=bool), 0, 5).astype(np.uint32))
+            if begins <= minute < ends and part in (3, 8):
+                one.lost[0, 1] = 1
+            windows.append(judged(one, STANDING))
+            told += events.window(f"{minute:02}:{part:02}", windows[-WINDOWS_OF_LOSSES:], STANDING)
+        minutes.append(rolled(windows[-12:], 60, 12))
+        events.minute(minutes[-MINUTES_OF_LOSSES:], STANDING)
+    assert [(what_became(one), one.finding.kind) for one in told] == (
+        [("opened", "lossy_pair"), ("closed", "lossy_pair")] if opens else []
+    )
+    if opens:
+        assert (told[0].finding.where["source"], told[0].finding.where["target"]) == ("a", "b")
+        assert told[0].opened_at.startswith("10:")
+        # Three minutes without a loss, and half of one more.
+        assert (told[1].closed_at or "").startswith(f"{ends + 3}:")

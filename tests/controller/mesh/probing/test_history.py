@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -48,14 +50,14 @@ def test_times_are_off_by_the_stated_error_at_most(times: list[float]) -> None:
 @pytest.mark.parametrize("each", [1, 10, 50, 3000, 20_000])
 def test_a_minute_has_the_counts_of_its_windows_however_wide_they_are_kept(each: int) -> None:
     windows = RollingWindows(NAMES, 0)
-    for _ in range(6):
+    for _ in range(12):
         for counts in (windows.filling.sent, windows.filling.lost):
             counts[~np.eye(3, dtype=bool)] = each
         ended = windows.close()
     standing = Standing(NAMES, (None,) * 3, ~np.eye(3, dtype=bool), {})
     values = patch_of_window(ended[60], standing).values
     # More than a column holds is told as the most that it does.
-    assert (values["sent"][0, 1], values["lost"][2, 0], values["sent"][1, 1]) == (*[min(6 * each, 65535)] * 2, 0)
+    assert (values["sent"][0, 1], values["lost"][2, 0], values["sent"][1, 1]) == (*[min(12 * each, 65535)] * 2, 0)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12))
@@ -105,6 +107,19 @@ def test_counts_of_two_parts_add_up_and_a_figure_goes_before_a_reason() -> None:
     assert (block.values["min"][0] == np.minimum(first.values["min"], second.values["min"])).all()
     assert (block.values["reason"] == 0).all()
     assert (merged(None, [first, gap]).values["reason"] == 0).all()
+
+
+def test_a_minute_that_was_before_is_counted_once_and_no_figure_goes_for_a_reason() -> None:
+    rng = np.random.default_rng(3)
+    first, second = patch(0, rng), replace(patch(0, rng), again=True)
+    # Of one pair nothing came the second time.
+    for name in history.VALUES:
+        second.values[name][0, 1] = CODES.index("unreachable") if name == "reason" else 0
+    values = merged(merged(None, [first]), [second]).values
+    for name in history.VALUES:
+        expected = second.values[name].copy()
+        expected[0, 1] = first.values[name][0, 1]
+        assert (values[name][0] == expected).all(), name
 
 
 def test_points_have_a_figure_or_a_reason_each() -> None:

@@ -10,6 +10,7 @@ from netmesh_controller.mesh.probing import scale
 from netmesh_controller.mesh.probing.windows import (
     BASE_SECONDS,
     LONGER,
+    SHORTEST_SECONDS,
     PeerReport,
     RollingWindows,
     Window,
@@ -102,11 +103,11 @@ def test_windows_end_when_their_parts_have() -> None:
     assert windows.window(BASE_SECONDS) is None
     assert windows.window(3600) is None
     ended: dict[int, list[Window]] = {}
-    for number in range(360):
-        take(windows.filling, report(0, {1: (10, [1e-3 * (1 + number % 7)] * 10)}))
+    for number in range(720):
+        take(windows.filling, report(0, {1: (5, [1e-3 * (1 + number % 7)] * 5)}))
         for seconds, window in windows.close().items():
             ended.setdefault(seconds, []).append(window)
-    assert {seconds: len(of) for seconds, of in ended.items()} == {10: 360, 60: 60, 600: 6, 3600: 1}
+    assert {seconds: len(of) for seconds, of in ended.items()} == {5: 720, 60: 60, 600: 6, 3600: 1}
     for seconds, of in ended.items():
         assert [window.started for window in of] == list(range(0, 3600, seconds))
         assert all(window.sent[0, 1] == seconds for window in of)
@@ -115,6 +116,22 @@ def test_windows_end_when_their_parts_have() -> None:
     assert scale.decode(hour.shortest[0, 1]) == pytest.approx(1e-3, rel=2e-4)
     assert scale.decode(hour.longest[0, 1]) == pytest.approx(7e-3, rel=2e-4)
     assert scale.decode(hour.middle[0, 1]) == pytest.approx(4e-3, rel=0.1)
+
+
+def test_ten_seconds_are_the_last_two_reports() -> None:
+    windows = RollingWindows(["a", "b"], started=0)
+    assert windows.window(SHORTEST_SECONDS) is None
+    told = empty(2, 0)
+    for number, took in enumerate((1e-3, 4e-3, 9e-3)):
+        take(windows.filling, report(0, {1: (5, [took] * (5 - number))}))
+        windows.close()
+        last = windows.window(SHORTEST_SECONDS)
+        assert last is not None
+        told = last
+        assert (told.started, told.parts) == ((number - 1) * BASE_SECONDS, 2) if number else (0, 1)
+    assert (told.sent[0, 1], told.lost[0, 1]) == (10, 3)
+    # The middle of two is half-way on a logarithmic scale.
+    assert scale.decode(told.middle[0, 1]) == pytest.approx(6e-3, rel=1e-3)
 
 
 def test_a_young_window_says_how_much_of_it_is_known() -> None:
@@ -143,7 +160,7 @@ def test_nodes_that_stay_keep_what_is_known_of_them() -> None:
 def test_what_has_begun_of_a_windows_last_part_is_in_it() -> None:
     """An hour is not told as it was ten minutes ago."""
     windows = RollingWindows(["a", "b"], started=0)
-    for number in range(1, 400):
+    for number in range(1, 800):
         take(windows.filling, report(0, {1: (10, [1e-3] * 10)}))
         windows.close()
         for seconds, _ in LONGER:

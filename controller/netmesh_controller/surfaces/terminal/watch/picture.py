@@ -19,7 +19,7 @@ from netmesh_controller.surfaces.terminal.words import clean, count, wrapped
 
 KEYS = "q quit   s statistic   w window   ? the reasons of gaps"
 _WORST = 5
-# Windows end every 10 s, and are told 2 s later: what is older than this has not come.
+# Windows end every 5 s, and are told 2 s later: what is older than this has not come.
 STALE_SECONDS = 30.0
 _WINDOWS = {10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h"}
 

@@ -14,6 +14,18 @@
     return one;
   }
 
+  /** Puts children in place of those of an element. Where they are the same nothing is touched, so that a page that
+   * asks again leaves what is marked in it; and who stands on a link stays on it. */
+  function renewed(element, ...children) {
+    const next = element.cloneNode(false);
+    next.append(...children.flat().filter(Boolean));
+    if (element.isEqualNode(next)) return;
+    const at = element.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    element.replaceChildren(...next.childNodes);
+    const same = at && [...element.querySelectorAll("a")].find((one) => one.getAttribute("href") === at);
+    if (same) same.focus({ preventScroll: true });
+  }
+
   const WIDE = 4;
 
   /** A table: heads are texts; cells are texts, elements, or {number: text}. A wide one stands as a list on a phone. */
@@ -50,5 +62,5 @@
   /** What a page says while nobody tells it what happens. */
   const LOST = "The controller does not answer. It is asked again all the time; what stands here is older.";
 
-  netmesh.dom = { LOST, made, table, choice, button, link, moment, lasting };
+  netmesh.dom = { LOST, made, renewed, table, choice, button, link, moment, lasting };
 })((window.netmesh = window.netmesh || {}));

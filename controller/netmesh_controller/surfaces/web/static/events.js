@@ -27,9 +27,9 @@
     if (!here.view.querySelector("#events-list")) {
       here.view.replaceChildren(made("h2", {}, "Events"), made("div", { class: "controls" }, dom.choice("state", STATES, state, set)), made("div", { id: "events-list" }));
     }
-    here.view.querySelector("#events-list").replaceChildren(rows.length
+    dom.renewed(here.view.querySelector("#events-list"), rows.length
       ? dom.table(null, ["", "what", "where", "in words", "since (UTC)", "until (UTC)"], rows)
-      : made("p", {}, state === "closed" ? "Nothing has closed." : "Nothing is wrong, as far as the continuous probe sees: an event opens when two windows of 10 s have a finding."));
+      : made("p", {}, state === "closed" ? "Nothing has closed." : "Nothing is wrong, as far as the continuous probe sees: an event opens when three windows of 5 s have a finding."));
     here.view.hidden = false;
     here.later(AGAIN_MILLISECONDS, () => events(here));
   }

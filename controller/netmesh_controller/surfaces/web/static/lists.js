@@ -1,18 +1,19 @@
-// Lists: runs and nodes.
+// Lists: runs and nodes, asked for again while they are open.
 (function (netmesh) {
   "use strict";
 
   const { api, dom, units } = netmesh;
   const element = (id) => document.getElementById(id);
+  const AGAIN_MILLISECONDS = 5000;
 
-  function list(title, heads, rows, empty) {
+  function list(title, heads, rows, empty, ...more) {
     element("list").hidden = false;
     element("list").querySelector("h2").textContent = title;
-    element("list").querySelector("div").replaceChildren(rows.length ? dom.table(null, heads, rows) : dom.made("p", {}, empty));
+    dom.renewed(element("list").querySelector("div"), rows.length ? dom.table(null, heads, rows) : dom.made("p", {}, empty), ...more);
   }
 
   async function runs(here) {
-    const found = (await api.json("api/v1/runs?limit=100")).runs.map(({ run, outcomes }) => {
+    const found = (await api.json("api/v1/runs?limit=100", { signal: here.signal })).runs.map(({ run, outcomes }) => {
       const all = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
       const name = dom.link(run.name || run.id, `#run/${encodeURIComponent(run.id)}`);
       return [name, run.state, dom.moment(run.started_at), { number: `${outcomes.measured || 0} of ${all}` }];
@@ -20,10 +21,12 @@
     if (!here.alive()) return;
     list("Runs", ["run", "state", "started (UTC)", "cells measured"], found,
       "No run yet. Start one on the page Sweep, or with: netmesh-controller sweep --controller " + location.href.split("#")[0]);
+    here.later(AGAIN_MILLISECONDS, () => runs(here));
   }
 
   async function nodes(here) {
-    const { nodes: there, unreachable, remarks } = await api.json("api/v1/nodes");
+    const [{ nodes: there, unreachable, remarks, asked_at: asked }, checked] = await Promise.all(
+      [api.json("api/v1/nodes", { signal: here.signal }), checks(here)]);
     if (!here.alive()) return;
     const rows = there.map(({ name, zone, agents }) => [
       name, zone || "", (agents || []).map(({ role, address }) => `${role} ${address}`).join(", "),
@@ -33,11 +36,11 @@
       if (!there.some((one) => one.name === name)) rows.push([name, "", "", `${reason.code}: ${reason.message}`]);
     }
     list("Nodes", ["node", "zone", "agents", "now"], rows,
-      "No agent answers: look at the agents' pods, and at the controller's log.");
-    const more = element("list").querySelector("div");
-    if (remarks.length) more.append(dom.made("ul", {}, remarks.map((one) => dom.made("li", {}, one))));
-    const asked = await checks(here);
-    if (here.alive() && asked.length) more.append(dom.table("Checks, the last minute (serve --check)", CHECK_HEADS, asked));
+      "No agent answers: look at the agents' pods, and at the controller's log.",
+      remarks.length && dom.made("ul", {}, remarks.map((one) => dom.made("li", {}, one))),
+      checked.length && dom.table("Checks, the last minute (serve --check)", CHECK_HEADS, checked),
+      dom.made("p", { class: "muted" }, `As the agents answered at ${asked.slice(11, 19)} UTC; they are asked again while this page is open.`));
+    here.later(AGAIN_MILLISECONDS, () => nodes(here));
   }
 
   const CHECK_HEADS = ["node", "check", "answered", "time, a median", "most", "why the last one failed"];

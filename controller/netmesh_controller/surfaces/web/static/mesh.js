@@ -133,7 +133,7 @@
         if (!here.alive()) return;
         here.view.hidden = false;
         here.view.replaceChildren(made("h2", {}, "Mesh, now"), made("p", { role: "status" },
-          "The agents have just begun to probe each other. The first window ends within 12 s; this page shows it then."));
+          "The agents have just begun to probe each other. The first window ends within 7 s; this page shows it then."));
         parts = null;
         here.later(1000, () => draw(turn));
         return;

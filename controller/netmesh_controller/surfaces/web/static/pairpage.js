@@ -56,8 +56,16 @@
       plots.times.dataset.drawn = seconds;
       note.textContent = known ? gapsOf(histories) : "No minute of this pair is stored yet: history grows by a step a minute.";
     }));
-    element.replaceChildren(made("div", { class: "controls" }, dom.choice("the last", SPANS, SPANS[0][0], show)), plots.times, plots.loss, note);
-    await show(SPANS[0][0]);
+    let span = SPANS[0][0];
+    const chosen = (value) => show((span = value));
+    // History grows by a step a minute.
+    const again = () => here.later(60000, async () => {
+      await show(span);
+      again();
+    });
+    element.replaceChildren(made("div", { class: "controls" }, dom.choice("the last", SPANS, span, chosen)), plots.times, plots.loss, note);
+    await show(span);
+    again();
   }
 
   /** Why steps have no figure, by reason. */

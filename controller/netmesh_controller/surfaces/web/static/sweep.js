@@ -7,6 +7,7 @@
   const TESTS = ["tcp-bandwidth", "udp-bandwidth", "tcp-latency", "udp-latency", "tcp-connect", "path-mtu"];
   const PATHS = ["pod-to-pod", "pod-to-service", "host-to-host"];
   const LAST_CELLS = 12;
+  const AGAIN_MILLISECONDS = 5000;
   // Of more the matrices take the controller a while, which it has no time for now: they are behind the link.
   const MOST_DRAWN = 10000;
 
@@ -21,7 +22,18 @@
   }
 
   async function ask(here) {
-    const { sweeps } = await api.json("api/v1/sweeps");
+    const list = made("div");
+    const known = async () => {
+      const { sweeps } = await api.json("api/v1/sweeps", { signal: here.signal });
+      dom.renewed(list, sweeps.length
+        ? dom.table(null, ["run", "state"], sweeps.map((one) => [dom.link(one.name || one.run, `#sweep/${encodeURIComponent(one.run)}`), one.state]))
+        : made("p", {}, "None yet."));
+    };
+    const again = async () => {
+      await known();
+      here.later(AGAIN_MILLISECONDS, again);
+    };
+    await known();
     if (!here.alive()) return;
     const box = (name, value, checked) => made("label", { class: "check" }, made("input", { type: "checkbox", name, value, checked }), value);
     const field = (name, label, value) => made("label", {}, label, made("input", { name, value, size: 8, autocomplete: "off" }));
@@ -56,10 +68,9 @@
     here.view.replaceChildren(made("h2", {}, "Sweep"),
       made("p", {}, "Measures every ordered pair of nodes, one test at a time at each node. It loads the network: ask first what it would do."),
       form, told,
-      made("h3", {}, "Sweeps since this controller started"),
-      sweeps.length ? dom.table(null, ["run", "state"], sweeps.map((one) => [dom.link(one.name || one.run, `#sweep/${encodeURIComponent(one.run)}`), one.state]))
-        : made("p", {}, "None yet."));
+      made("h3", {}, "Sweeps since this controller started"), list);
     here.view.hidden = false;
+    here.later(AGAIN_MILLISECONDS, again);
   }
 
   function asked(form) {
