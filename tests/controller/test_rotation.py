@@ -81,6 +81,22 @@ def test_a_new_authority_signs_only_when_every_end_has_heard_of_it() -> None:
     assert gone.authorities == announced.authorities[1:]
 
 
+@pytest.mark.parametrize("left", [4 * HOUR, 0.1 * HOUR])
+def test_an_authority_that_ends_soon_hands_over_before_it_does(left: datetime.timedelta) -> None:
+    known = step(None, START)
+    old = known.authorities[0]
+    now = old.ends_at - left  # no controller ran when it was due
+    announced = step(known, now)
+    assert announced.agent.is_signed_by(old)
+    assert next_due(announced, now, LIFETIMES) <= now + left / 2
+    signs = step(announced, now + left / 2)
+    for here, there in ((announced, signs), (signs, announced)):
+        assert trusted(here.agent, there, now + left / 2)
+        assert trusted(here.controller, there, now + left / 2)
+    assert signs.agent.is_signed_by(announced.authorities[1])
+    assert step(signs, old.ends_at).agent == signs.agent
+
+
 def test_a_certificate_never_outlives_its_authority() -> None:
     authority = new_authority(START, 2 * HOUR)
     leaf = issue(AGENT_NAME, authority, START + HOUR, 10 * HOUR)

@@ -11,6 +11,7 @@ import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from netmesh_controller.identity.certificates import AGENT_NAME, CONTROLLER_NAME, Pair, issue, new_authority, pair_from
 
@@ -83,13 +84,19 @@ def renewed(
 
 def next_due(known: Identities, now: datetime.datetime, lifetimes: Lifetimes) -> datetime.datetime:
     """When `renewed` has something to do again."""
-    newest = known.authorities[-1]
-    moments = [known.agent.renew_at(), known.controller.renew_at(), newest.renew_at()]
-    moments += [newest.made_at + lifetimes.settle, *(one.ends_at for one in known.authorities)]
+    moments = [known.agent.renew_at(), known.controller.renew_at(), known.authorities[-1].renew_at()]
+    moments += [_signs_at(older, newer, lifetimes) for older, newer in pairwise(known.authorities)]
+    moments += [one.ends_at for one in known.authorities]
     return min((moment for moment in moments if moment > now), default=now)
 
 
 def _signing(authorities: Sequence[Pair], now: datetime.datetime, lifetimes: Lifetimes) -> Pair:
-    """The newest authority that every end knows; the oldest where none has been known for long enough."""
-    settled = [one for one in authorities if one.made_at + lifetimes.settle <= now]
-    return settled[-1] if settled else authorities[0]
+    """The newest authority that every end had time to hear of; the oldest where there is none."""
+    heard = [newer for older, newer in pairwise(authorities) if _signs_at(older, newer, lifetimes) <= now]
+    return heard[-1] if heard else authorities[0]
+
+
+def _signs_at(older: Pair, newer: Pair, lifetimes: Lifetimes) -> datetime.datetime:
+    # Where the older one ends sooner than that, as when no controller ran for long, half of its time is left to hear of
+    # the newer one, and half to hear of what it signs.
+    return newer.made_at + min(lifetimes.settle, (older.ends_at - newer.made_at) / 2)
