@@ -134,11 +134,18 @@ def test_every_gap_has_its_reason_and_no_number() -> None:
 
 
 def test_unknown_is_never_zero() -> None:
-    text = rendered(document(4, lambda _source, _target: "unreachable"))
-    assert {entry for row in rows(text).values() for entry in row} == {"unreach", "[unreach]"}
-    assert "unreach = unreachable (16 cells)" in text
+    text = rendered(document(4, lambda source, _target: "timeout" if source == 0 else "unreachable"))
+    assert {entry for row in rows(text).values() for entry in row} == {"timeout", "[timeout]", "unreach", "[unreach]"}
+    assert "unreach = unreachable (12 cells)" in text
     assert not re.search(r"(?<![\w-])0(?![\w-])", text)
     assert "median 0" not in text
+
+
+def test_one_reason_of_all_pairs_is_no_matrix() -> None:
+    text = rendered(document(4, lambda _source, _target: "unreachable"))
+    assert rows(text) == {}
+    assert "unreachable (16 cells): for example node-1: It ended in unreachable" in text
+    assert not re.search(r"(?<![\w-])0(?![\w-])", text)
 
 
 def test_a_measured_zero_is_a_zero() -> None:
@@ -152,7 +159,7 @@ def test_values_that_a_tool_does_not_give_say_so() -> None:
     assert "no number, not_supported (4): retransmits; round trip; sender CPU, tool; receiver CPU, tool" in said
     assert "no number, shared_host (4): sender CPU, host; receiver CPU, host" in said
     also = rendered(document(2, fast), values=("source_cpu_seconds_per_gigabyte",))
-    assert "shared = shared_host (4 cells): another test ran on the same kernel" in also
+    assert "shared_host (4 cells): another test ran on the same kernel" in also
 
 
 def test_pairs_that_a_sample_leaves_out() -> None:

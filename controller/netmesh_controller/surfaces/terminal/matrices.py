@@ -133,6 +133,9 @@ def _block(
         listed = ", ".join(f"{figure.source} {scale.text(figure.number)}" for figure in seen.local)
         lines += [Text(line) for line in wrapped(f"same node: {listed}", width, "  ")]
         return lines + _legend(matrix, seen.local_gaps, examples, shown_as, width, lines)
+    if not measured and len(seen.remote_gaps) <= 1:
+        # All pairs have one reason: a matrix would say it once for each.
+        return lines + _legend(matrix, seen.gaps, examples, shown_as, width, lines)
     # A column takes two characters at least: of a million cells nothing is made that cannot be drawn.
     entries = _entries(matrix, seen, scale) if 2 * len(matrix.targets) <= width else []
     drawn = grid(matrix.sources, entries, width, matrix.targets) if entries else None
