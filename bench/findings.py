@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-from tests.controller.mesh.findings.faults import What, gathered, nodes_of, put, said
+from tests.controller.mesh.findings.faults import What, put, said
 from tests.controller.mesh.findings.healthy import Mesh, healthy
 from tests.controller.mesh.findings.test_power import FAULTS, belongs
 
-from netmesh_controller.mesh.findings import find
-
 SEED = 2026
+# One bandwidth test in so many is held up for most of its time, as on a busy machine.
+HELD_UP = 50
+BUSY = {6: 400, 9: 300, 20: 100}
 HEALTHY = {4: 700, 6: 500, 8: 400, 12: 300, 20: 150, 40: 60, 100: 20}
 # Place, direction, what, and how large with one repeat and with three.
 CASES: tuple[tuple[str, str, What, float, float], ...] = (
@@ -37,18 +38,26 @@ FAULTY = {8: 60, 12: 60, 20: 30}
 def main() -> None:
     """Prints the part of healthy runs with any finding, and of each fault how often it was found and what beside it."""
     for repeats in (1, 3):
-        started = time.perf_counter()
-        shown = {count: sum(_finds(mesh) for mesh in _meshes(count, repeats, runs)) for count, runs in HEALTHY.items()}
-        runs, wrong = sum(HEALTHY.values()), sum(shown.values())
-        by_size = ", ".join(f"{number} of {HEALTHY[count]} of {count} nodes" for count, number in shown.items())
-        print(
-            f"  healthy, {repeats} repeat{'s' * (repeats > 1)}: {wrong} of {runs} runs show a finding, "
-            f"{interval(wrong, runs)} ({by_size}; {time.perf_counter() - started:.0f} s)",
-            flush=True,
-        )
+        _healthy("healthy", HEALTHY, repeats, held_up=0.0)
+        _healthy(f"one test in {HELD_UP} held up", BUSY, repeats, held_up=1 / HELD_UP)
     for place, direction, what, once, thrice in CASES:
         for repeats, size in ((1, once), (3, thrice)):
             _faulty(place, direction, what, size, repeats)
+
+
+def _healthy(name: str, sizes: Mapping[int, int], repeats: int, *, held_up: float) -> None:
+    started = time.perf_counter()
+    shown = {
+        count: sum(bool(said(mesh)) for mesh in _meshes(count, repeats, runs, held_up=held_up))
+        for count, runs in sizes.items()
+    }
+    runs, wrong = sum(sizes.values()), sum(shown.values())
+    by_size = ", ".join(f"{number} of {sizes[count]} of {count} nodes" for count, number in shown.items())
+    print(
+        f"  {name}, {repeats} repeat{'s' * (repeats > 1)}: {wrong} of {runs} runs show a finding, "
+        f"{interval(wrong, runs)} ({by_size}; {time.perf_counter() - started:.0f} s)",
+        flush=True,
+    )
 
 
 def _faulty(place: str, direction: str, what: What, size: float, repeats: int) -> None:
@@ -70,13 +79,10 @@ def _faulty(place: str, direction: str, what: What, size: float, repeats: int) -
     )
 
 
-def _meshes(count: int, repeats: int, runs: int, zones: int | None = None) -> Iterator[Mesh]:
+def _meshes(count: int, repeats: int, runs: int, zones: int | None = None, *, held_up: float = 0.0) -> Iterator[Mesh]:
     for run in range(runs):
-        yield healthy(np.random.default_rng([SEED, count, repeats, run]), count, repeats, gaps=0.02, zones=zones)
-
-
-def _finds(mesh: Mesh) -> bool:
-    return bool(find(nodes_of(mesh), gathered(mesh), duration_seconds=5.0))
+        dice = np.random.default_rng([SEED, count, repeats, run])
+        yield healthy(dice, count, repeats, gaps=0.02, zones=zones, held_up=held_up)
 
 
 def interval(number: int, of: int) -> str:
