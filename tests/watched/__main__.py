@@ -166,6 +166,7 @@ class Watch:
         looks: dict[str, Callable[[], bool]] = {
             "heatmap": lambda: fault.shows(self._mesh.evaluate(PLOTTED)) == there,
             "event": lambda: self._is_open(fault) == there,
+            "above it": lambda: (fault.kind in self._mesh.inner_text("#mesh-events")) == there,
             "metric": lambda: open_events() == ({fault.kind: 1} if there else {}),
         }
         if fault.kind == "agent_lost":

@@ -52,6 +52,9 @@
   /** A moment as people read it, in UTC. */
   const moment = (text) => (text ? `${text.slice(0, 16).replace("T", " ")}` : "");
 
+  /** The same to the second: of what happened within one minute, the order is told. */
+  const second = (text) => (text ? `${text.slice(0, 19).replace("T", " ")}` : "");
+
   /** A stretch of time in words. */
   function lasting(seconds) {
     if (seconds < 60) return `${Math.max(0, Math.round(seconds))} s`;
@@ -62,5 +65,5 @@
   /** What a page says while nobody tells it what happens. */
   const LOST = "The controller does not answer. It is asked again all the time; what stands here is older.";
 
-  netmesh.dom = { LOST, made, renewed, table, choice, button, link, moment, lasting };
+  netmesh.dom = { LOST, made, renewed, table, choice, button, link, moment, second, lasting };
 })((window.netmesh = window.netmesh || {}));

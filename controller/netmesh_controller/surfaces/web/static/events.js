@@ -20,8 +20,8 @@
     const sorted = [...found].sort((a, b) => Boolean(a.closed_at) - Boolean(b.closed_at) || (a.opened_at < b.opened_at ? 1 : -1));
     const rows = sorted.map((event) => [
       made("span", { class: event.closed_at ? "muted" : "bad" }, event.closed_at ? "✓ closed" : "● open"),
-      event.finding.kind, place(here, event.finding), event.finding.sentence, dom.moment(event.since),
-      event.closed_at ? `${dom.moment(event.closed_at)}${event.cause ? `, ${event.cause}` : ""}` : event.changed_at ? `changed ${dom.moment(event.changed_at)}` : "",
+      event.finding.kind, place(here, event.finding), event.finding.sentence, dom.second(event.since),
+      event.closed_at ? `${dom.second(event.closed_at)}${event.cause ? `, ${event.cause}` : ""}` : event.changed_at ? `changed ${dom.second(event.changed_at)}` : "",
     ]);
     const set = (value) => { location.hash = value ? `#events?state=${value}` : "#events"; };
     if (!here.view.querySelector("#events-list")) {

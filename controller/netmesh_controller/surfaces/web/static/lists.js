@@ -13,14 +13,18 @@
   }
 
   async function runs(here) {
-    const found = (await api.json("api/v1/runs?limit=100", { signal: here.signal })).runs.map(({ run, outcomes }) => {
+    const after = here.query.get("after");
+    const { runs: told, next } = await api.json(`api/v1/runs?limit=100${after ? `&after=${encodeURIComponent(after)}` : ""}`, { signal: here.signal });
+    const found = told.map(({ run, outcomes }) => {
       const all = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
       const name = dom.link(run.name || run.id, `#run/${encodeURIComponent(run.id)}`);
       return [name, run.state, dom.moment(run.started_at), { number: `${outcomes.measured || 0} of ${all}` }];
     });
     if (!here.alive()) return;
     list("Runs", ["run", "state", "started (UTC)", "cells measured"], found,
-      "No run yet. Start one on the page Sweep, or with: netmesh-controller sweep --controller " + location.href.split("#")[0]);
+      "No run yet. Start one on the page Sweep, or with: netmesh-controller sweep --controller " + location.href.split("#")[0],
+      after && dom.made("p", {}, dom.link("the latest runs", "#runs")),
+      next && dom.made("p", {}, dom.link("runs before these", `#runs?after=${encodeURIComponent(next)}`)));
     here.later(AGAIN_MILLISECONDS, () => runs(here));
   }
 

@@ -5,6 +5,8 @@
   const { units, api, dom } = netmesh;
   const { made } = dom;
   const AGAIN_MILLISECONDS = 5000;
+  const MOST_EVENTS = 5;
+  const MOST_NAMES = 12;
   const STATISTICS = [
     ["p50", "round trip, median"], ["min", "round trip, least"], ["max", "round trip, most"], ["loss", "loss"],
     ["sent", "probes answered or lost"], ["lost", "probes lost"],
@@ -57,7 +59,7 @@
 
   /** What the codes of gaps mean here: of tests in the background one means something else. */
   const reasonsOf = (here, mesh) =>
-    mesh.ages ? { ...here.words.reasons, not_scheduled: "its turn has not come yet" } : here.words.reasons;
+    mesh.ages ? { ...here.words.reasons, not_scheduled: "its turn has not come yet" } : { ...here.words.reasons, not_applicable: "a node does not probe itself" };
 
   /** What is to be known of a node's figures, in words; nothing of most. */
   function note(node) {
@@ -67,6 +69,13 @@
       node.signs.length && `its agent was held up (${node.signs.join(", ")})`,
       node.fresh && "it is new, or was started again",
     ].filter(Boolean).join("; ");
+  }
+
+  /** Nodes of which the same is to be known, by its words. */
+  function together(notes) {
+    const by = new Map();
+    for (const [name, text] of notes) by.set(text, [...(by.get(text) || []), name]);
+    return [...by].map(([text, names]) => [names.length > MOST_NAMES ? [...names.slice(0, MOST_NAMES), `${names.length - MOST_NAMES} more`] : names, text]);
   }
 
   function frame(here, again) {
@@ -83,6 +92,7 @@
       location.hash = `#mesh?${here.query}`;
     };
     const parts = {
+      events: made("ul", { class: "findings", id: "mesh-events" }),
       title: made("h3", { id: "mesh-title" }), spread: made("p"), heatmap: made("div", { id: "mesh-heatmap", class: "heatmap", "aria-labelledby": "mesh-title" }),
       gaps: made("div"), worst: made("div", { id: "worst", class: "scroll" }), nodes: made("ul", { class: "notes" }),
       table: made("div", { id: "table", class: "scroll" }), age: made("p", { class: "muted", role: "status" }),
@@ -98,7 +108,7 @@
           dom.choice("window", WINDOWS, asked("window", "1m"), set("window")),
         ] : []),
         dom.choice("colours", [["robust", "robust: the middle 96 %"], ["fixed", "fixed: from 0"]], asked("colours", "robust"), set("colours"))),
-      parts.title, parts.age, parts.spread,
+      parts.events, parts.title, parts.age, parts.spread,
       made("div", { class: "figure" },
         made("div", {}, parts.heatmap, made("p", { class: "muted" },
           "Rows send to columns; zones lie side by side. Darker is worse; hatched is a gap with a reason, plain grey was not to be measured. " +
@@ -141,10 +151,28 @@
       if (!here.alive() || mine !== turn) return;
       parts = parts || frame(here, again);
       await show(here, parts, found);
+      await wrong(here, parts.events);
       if (mine === turn) here.later(AGAIN_MILLISECONDS, () => (mine === turn ? draw(mine) : undefined));
     }
 
     await draw(turn);
+  }
+
+  /** What is wrong now, in words: the events that are open. */
+  async function wrong(here, element) {
+    let events;
+    try {
+      ({ events } = await api.json(`api/v1/events?state=open&limit=${MOST_EVENTS + 1}`, { signal: here.signal }));
+    } catch (error) {
+      if (!(error instanceof api.Problem)) throw error;
+      // The store is away, and the mesh is watched on.
+      dom.renewed(element, made("li", {}, `What is open cannot be told now: ${error.message}.`));
+      return;
+    }
+    if (!here.alive()) return;
+    const more = events.length > MOST_EVENTS ? [made("li", {}, dom.link("all that is open", "#events?state=open"))] : [];
+    dom.renewed(element, events.slice(0, MOST_EVENTS).map(({ finding, since }) =>
+      made("li", {}, made("span", { class: "kind" }, finding.kind), `${finding.sentence} Since ${dom.second(since)} UTC; `, dom.link("events", "#events?state=open"))), more);
   }
 
   async function show(here, parts, mesh) {
@@ -157,6 +185,7 @@
     const colours = mesh.value === "loss_ratio" ? lossRange(found) : netmesh.matrix.range(matrix, found, here.query.get("colours") || "robust", most);
     Object.assign(matrix, {
       scale, range: colours, zones: { sources: zones, targets: zones },
+      link: here.pair,
       explain: (at) => explained(here, mesh, matrix, notes, at),
       open: (at) => {
         const pair = netmesh.matrix.pair(matrix, at);
@@ -167,7 +196,7 @@
     const what = mesh.ages ? "TCP bandwidth, the last test of each pair" : statistic;
     parts.title.textContent = `${mesh.path}: ${what}${scale.unit ? `, ${scale.unit}` : ""}`;
     parts.age.textContent = mesh.ages ? toldOfTests(mesh) : `Since ${mesh.window_started_at.slice(11, 19)} UTC, over ${dom.lasting(mesh.window_seconds)} at most; drawn again every 5 s.`;
-    parts.nodes.replaceChildren(...[...notes].map(([name, text]) => made("li", {}, made("strong", {}, name), `: ${text}`)));
+    dom.renewed(parts.nodes, together(notes).map(([names, text]) => made("li", {}, made("strong", {}, names.join(", ")), `: ${text}`)));
     await netmesh.heatmap(parts.heatmap, matrix);
     netmesh.told(parts, matrix, found, reasonsOf(here, mesh), matrix);
     if (parts.details.open) netmesh.table(parts.table, matrix, parts.title.textContent);

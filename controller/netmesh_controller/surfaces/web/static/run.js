@@ -74,6 +74,7 @@
     const most = found.sorted.length ? found.sorted[found.sorted.length - 1] : 0;
     Object.assign(matrix, {
       scale, range: netmesh.matrix.range(matrix, found, element("scale").value, most),
+      link: here.pair,
       open: (at) => { location.hash = here.pair(netmesh.matrix.pair(matrix, at)); },
       zones: { sources: matrix.sources.map((name) => zones.get(name)), targets: matrix.targets.map((name) => zones.get(name)) },
       explain: (at) => {

@@ -10,11 +10,20 @@
     return source === target ? `${source} (same node)` : `${source} → ${target}`;
   }
 
+  /** A pair's name, which leads to its page where there is one. */
+  function linked(matrix, at) {
+    if (!matrix.link) return named(matrix, at);
+    const made = document.createElement("a");
+    made.href = matrix.link(netmesh.matrix.pair(matrix, at));
+    made.textContent = named(matrix, at);
+    return made;
+  }
+
   function row(cells, kind) {
     const line = document.createElement("tr");
-    for (const text of cells) {
+    for (const what of cells) {
       const made = document.createElement(kind || "td");
-      made.textContent = text;
+      made.append(what);
       line.append(made);
     }
     return line;
@@ -36,10 +45,15 @@
     gaps(elements.gaps, matrix, codes);
   };
 
+  // A report has no links in it, and is not drawn again.
+  const put = (element, ...children) => (netmesh.dom ? netmesh.dom.renewed(element, ...children) : element.replaceChildren(...children));
+
   function worst(element, matrix, found, value) {
-    element.replaceChildren();
     const flat = !found.sorted.length || found.sorted[0] === found.sorted[found.sorted.length - 1];
-    if (flat || found.peers.length < 3) return;
+    if (flat || found.peers.length < 3) {
+      put(element);
+      return;
+    }
     const table = document.createElement("table");
     const caption = document.createElement("caption");
     // Of a few pairs most are no worst ones.
@@ -49,9 +63,9 @@
     table.append(caption, row(["pair", `${value.label}${matrix.scale.unit ? `, ${matrix.scale.unit}` : ""}`, ...(found.middle ? ["of the median"] : [])], "th"));
     for (const at of places) {
       const share = found.middle ? [(matrix.numbers[at] / found.middle).toFixed(2)] : [];
-      table.append(row([named(matrix, at), units.text(matrix.numbers[at], matrix.scale), ...share]));
+      table.append(row([linked(matrix, at), units.text(matrix.numbers[at], matrix.scale), ...share]));
     }
-    element.append(table);
+    put(element, table);
   }
 
   function gaps(element, matrix, codes) {
