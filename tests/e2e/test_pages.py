@@ -177,7 +177,7 @@ async def test_hostile_names_are_text(tmp_path: Path, identity: Identity) -> Non
         await page.click("#list a")
         await page.wait_for_selector("#heatmap[data-drawn]")
         assert await page.evaluate("() => document.querySelectorAll('img').length") == 0
-        assert await page.title() == "Run – netmesh"
+        assert await page.title() == "Run - netmesh"
 
 
 async def test_lists_and_a_comparison_are_what_the_api_says(tmp_path: Path, identity: Identity) -> None:

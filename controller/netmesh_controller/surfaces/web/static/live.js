@@ -79,7 +79,7 @@
     const [place, query] = location.hash.slice(1).split("?");
     const [what, ...names] = place.split("/");
     const name = ROUTES[what] || FIRST;
-    document.title = `${name.charAt(0).toUpperCase()}${name.slice(1)} – netmesh`;
+    document.title = `${name.charAt(0).toUpperCase()}${name.slice(1)} - netmesh`;
     const here = (current = visit(new URLSearchParams(query || "")));
     for (const link of document.querySelectorAll("nav a")) {
       if (link.getAttribute("href") === `#${name}`) link.setAttribute("aria-current", "page");
