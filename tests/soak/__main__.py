@@ -24,7 +24,7 @@ SETTLE_SECONDS = 2.0
 
 def look(mesh: Mesh) -> dict[str, Held]:
     """What each watched process holds."""
-    seen = {"controller": held(mesh.controller, mesh.metrics("127.0.0.1", PORT))}
+    seen = {"controller": held(mesh.controller, mesh.metrics("127.0.0.1", PORT), mesh.stacks())}
     targets = {(one.node, one.role): one.address for one in mesh.lab.targets()}
     for key in WATCHED:
         seen[" ".join(key)] = held(mesh.agent(*key).pid, mesh.metrics(targets[key], 9411))

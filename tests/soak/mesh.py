@@ -28,6 +28,12 @@ PORT = 9412
 SHAPE = "nodes: 3"
 LOSSY = "nodes: 3\nlinks: {node-1: {loss: 0.05}}"
 WAIT_SECONDS = 60
+# The controller's command; at a signal it writes where each of its threads is.
+COMMAND = """
+import faulthandler, runpy, signal, sys
+faulthandler.register(signal.SIGUSR1, open(sys.argv.pop(1), "w"))
+runpy.run_module("netmesh_controller", run_name="__main__", alter_sys=True)
+"""
 
 
 class Mesh:
@@ -68,6 +74,14 @@ class Mesh:
         """What a process tells Prometheus."""
         return self.fetch(f"http://{address}:{port}/metrics").decode()
 
+    def stacks(self) -> str:
+        """Where each of the controller's threads is: faulthandler writes the main one last."""
+        told = self._folder / "stacks"
+        before = told.stat().st_size
+        os.kill(self.controller, signal.SIGUSR1)
+        self.wait(lambda: 'File "<string>", line 4 in <module>' in told.read_text()[before:])
+        return told.read_text()[before:]
+
     def agent(self, node: str, role: Role) -> psutil.Process:
         """An agent's own process: the last of those that hold each other in its place."""
         wanted = ["--node", node, "--role", role]
@@ -106,7 +120,7 @@ def running(folder: Path) -> Iterator[Mesh]:
     with labs.up(labs.load_spec(SHAPE), f"nmsoak-{secrets.token_hex(2)}", ephemeral=True) as lab:
         argv = ["setpriv", "--pdeathsig", "KILL", "--"]
         argv += ["nsenter", f"--net={namespaces.FOLDER / fabric_namespace(lab.name)}", "--", sys.executable]
-        argv += ["-m", "netmesh_controller", "serve", "--lab", lab.name, "--listen", f"127.0.0.1:{PORT}"]
+        argv += ["-c", COMMAND, str(folder / "stacks"), "serve", "--lab", lab.name, "--listen", f"127.0.0.1:{PORT}"]
         with (folder / "serve.log").open("wb") as log:
             process = subprocess.Popen(argv, env=command.environment(NETMESH_TOKEN=TOKEN), stdout=log, stderr=log)
         try:

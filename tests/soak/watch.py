@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import astuple, dataclass
 from statistics import median
 
 import psutil
 
-NAMES = ("resident MB", "descriptors", "threads", "tasks", "programs")
+NAMES = ("resident MB", "descriptors", "threads", "executor", "connections", "tasks", "programs")
+# Threads that are made when as much is asked for at once as never before, and stay; and the most that there may be:
+# asyncio's default executor (concurrent.futures), and a thread a connection to the store (SQLAlchemy's pool).
+EXECUTOR, CONNECTIONS = "concurrent/futures/thread.py", "aiosqlite/core.py"
+MOST = {"executor": min(32, (os.cpu_count() or 1) + 4), "connections": 15}
 
 
 @dataclass(frozen=True)
 class Held:
-    """One look at a process; `programs` are those that it started and that still live."""
+    """One look at a process; `executor` and `connections` are the threads of those pools, `threads` all others;
+    `programs` are those that it started and that still live.
+    """
 
     resident_megabytes: float
     descriptors: int
     threads: int
+    executor: int
+    connections: int
     tasks: int
     programs: int
 
@@ -33,20 +42,32 @@ class Trend:
 
     @property
     def flat(self) -> bool:
-        """Counts are the same; memory may grow by 2 MB or a fiftieth, which an allocator's own ways come to."""
+        """Counts are the same, those of pools within their bounds; memory may grow by 2 MB or a fiftieth, which an
+        allocator's own ways come to.
+        """
+        if self.name in MOST:
+            return self.most <= MOST[self.name]
         room = max(2.0, self.before / 50) if self.name == NAMES[0] else 0.0
         return self.after <= self.before + room
 
 
-def held(pid: int, metrics: str) -> Held:
-    """What the process holds now; `metrics` is what it told Prometheus."""
+def threads_in(stacks: str, file: str) -> int:
+    """How many threads are in a file, by a dump of all threads (faulthandler)."""
+    return sum(file in one for one in re.split(r"^(?:Current thread|Thread) 0x", stacks, flags=re.MULTILINE))
+
+
+def held(pid: int, metrics: str, stacks: str = "") -> Held:
+    """What the process holds now; `metrics` is what it told Prometheus, `stacks` where its threads are."""
     process = psutil.Process(pid)
     found = re.search(r"^netmesh_(?:agent|controller)_tasks (\S+)$", metrics, re.MULTILINE)
     assert found is not None, "the process does not tell its tasks"
+    executor, connections = (threads_in(stacks, file) for file in (EXECUTOR, CONNECTIONS))
     return Held(
         process.memory_info().rss / 1e6,
         process.num_fds(),
-        process.num_threads(),
+        process.num_threads() - executor - connections,
+        executor,
+        connections,
         int(float(found[1])),
         len(process.children(recursive=True)),
     )
