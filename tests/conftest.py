@@ -12,8 +12,20 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from pyroute2 import IPRoute
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 CLONE_NEWNET = 0x40000000  # sched.h
+
+# Files whose tests share a lab, a browser or a Prometheus: one worker has them all, three would start three.
+WHOLE_FILES = (
+    "tests/controller/lab/test_network.py",
+    "tests/controller/lab/test_services.py",
+    "tests/e2e/test_mesh_page.py",
+    "tests/e2e/test_pages.py",
+    "tests/integration/test_prometheus.py",
+    "tests/integration/test_serve.py",
+)
 
 # No test asserts how long it takes: the workers share the cores, and one example may wait for the others.
 settings.register_profile("netmesh", deadline=None)
@@ -35,6 +47,21 @@ def pytest_configure(config: pytest.Config) -> None:
     cluster_only = [Path(argument).parts[:2] == ("tests", "kube") for argument in config.args]
     if os.geteuid() == 0 and not (cluster_only and all(cluster_only)):
         _enter_a_network_of_its_own()
+
+
+class _Scheduling(LoadScopeScheduling):
+    """A worker that is free takes the next test, or the next file of those. Names of tests stay what they are, which
+    groups of xdist's own change: `--last-failed` would not find them.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file in WHOLE_FILES else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """How tests come to the workers."""
+    return _Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

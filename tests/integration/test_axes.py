@@ -15,14 +15,18 @@ SHORT = ("--duration", "1s", "--omit", "0s")
 
 
 @pytest.mark.measures
-def test_qperf_and_sockperf_through_services(controller: Controller, lab: Callable[[str], Lab]) -> None:
+def test_qperf_and_sockperf_through_services(controller: Controller, shared_lab: Callable[[str], Lab]) -> None:
     document = sweep(
         controller,
-        lab("nodes: 2"),
+        shared_lab("nodes: 2"),
         *("--paths", "pod-to-service,hairpin", "--tests", "tcp-latency,udp-latency"),
         *("--tool", "qperf,sockperf", "--no-stamp", "--duration", "1s"),
+        *("--pairs", "node-1:node-2,node-2:node-2"),
     )
-    assert len(document.cells) == 2 * 2 * (4 + 2)
+    places = {(one.path, one.source, one.target) for one in document.cells}
+    local = ("node-2", "node-2")
+    assert places == {("pod-to-service", "node-1", "node-2"), ("pod-to-service", *local), ("hairpin", *local)}
+    assert len(document.cells) == 2 * 2 * len(places)
     assert all(one.outcome == "measured" for one in document.cells)
     by_sockperf = [one for one in document.cells if one.parameters.instrument == "sockperf"]
     for one in by_sockperf:
@@ -36,24 +40,26 @@ def test_qperf_and_sockperf_through_services(controller: Controller, lab: Callab
 
 
 @pytest.mark.measures
-def test_both_families_and_a_tool_that_has_only_one(controller: Controller, lab: Callable[[str], Lab]) -> None:
+def test_both_families_and_a_tool_that_has_only_one(controller: Controller, shared_lab: Callable[[str], Lab]) -> None:
     document = sweep(
         controller,
-        lab("nodes: 2"),
+        shared_lab("nodes: 2"),
         *("--paths", "pod-to-service,host-to-host", "--family", "both"),
         *("--tests", "tcp-bandwidth,tcp-latency", "--tool", "iperf3,sockperf", "--rate", "50M", *SHORT),
+        *("--pairs", "node-1:node-2,node-2:node-2"),
         code=3,
     )
+    assert len({(one.path, one.source, one.target) for one in document.cells}) == 3
     gaps = {(one.parameters.instrument, one.parameters.family) for one in document.cells if one.reason is not None}
     assert gaps == {("sockperf", 6)}
     assert {one.reason.code for one in document.cells if one.reason is not None} == {"not_supported"}
     assert {one.parameters.family for one in document.cells if one.outcome == "measured"} == {4, 6}
 
 
-def test_sizes_and_streams_make_an_axis_each(controller: Controller, lab: Callable[[str], Lab]) -> None:
+def test_sizes_and_streams_make_an_axis_each(controller: Controller, shared_lab: Callable[[str], Lab]) -> None:
     document = sweep(
         controller,
-        lab("nodes: 2"),
+        shared_lab("nodes: 2"),
         *("--tests", "tcp-bandwidth,tcp-request-response", "--streams", "1,2", "--message-sizes", "64,1k"),
         *("--pairs", "node-1:node-2", "--rate", "20M", *SHORT),
     )
@@ -68,13 +74,17 @@ def test_sizes_and_streams_make_an_axis_each(controller: Controller, lab: Callab
             assert product == pytest.approx(1, rel=0.1)
 
 
-def test_sctp_is_a_typed_gap_where_the_kernel_has_none(controller: Controller, lab: Callable[[str], Lab]) -> None:
-    document = sweep(controller, lab("nodes: 2"), "--tests", "sctp-latency", "--pairs", "node-1:node-2", *SHORT, code=3)
+def test_sctp_is_a_typed_gap_where_the_kernel_has_none(
+    controller: Controller, shared_lab: Callable[[str], Lab]
+) -> None:
+    document = sweep(
+        controller, shared_lab("nodes: 2"), "--tests", "sctp-latency", "--pairs", "node-1:node-2", *SHORT, code=3
+    )
     assert [one.reason.code for one in document.cells if one.reason is not None] == ["not_supported"]
 
 
-def test_a_target_outside_of_the_mesh(controller: Controller, lab: Callable[[str], Lab]) -> None:
-    running = lab("nodes: 2")
+def test_a_target_outside_of_the_mesh(controller: Controller, shared_lab: Callable[[str], Lab]) -> None:
+    running = shared_lab("nodes: 2")
     where = next(agent.address for agent in running.targets() if (agent.node, agent.role) == ("node-2", "peer"))
     document = sweep(
         controller,
@@ -99,8 +109,8 @@ def test_a_plan_with_more_traffic_than_allowed_is_refused(controller: Controller
     assert "max-traffic" in one_sentence(answer)
 
 
-def test_idle_cells_have_hosts_and_no_values(controller: Controller, lab: Callable[[str], Lab]) -> None:
-    document = sweep(controller, lab("nodes: 2"), "--tests", "idle", "--duration", "1s")
+def test_idle_cells_have_hosts_and_no_values(controller: Controller, shared_lab: Callable[[str], Lab]) -> None:
+    document = sweep(controller, shared_lab("nodes: 2"), "--tests", "idle", "--duration", "1s")
     assert {(one.source, one.target) for one in document.cells} == {("node-1", "node-1"), ("node-2", "node-2")}
     for one in document.cells:
         assert one.values == {}

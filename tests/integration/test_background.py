@@ -190,12 +190,14 @@ def figures_are_true(watched: Watched, told: dict[tuple[str, str], Any]) -> None
                 assert value is None
                 continue
             assert (cell["outcome"], reason) == ("measured", None), cell
-            # TCP may take less of a link in 2 s than there is, and never more. A rate is offered on the mean of 3 s:
-            # what was held up in the first, which does not count, is made up for in the other two.
-            most = SLOW * TCP_SHARE if source == "node-3" else OFFERED * 3 / 2
-            assert 0 < value <= 1.03 * most, (source, target)
-            # What the target's device received in the test's window, by its kernel: samples are 0.1 s apart.
             host = cell["hosts"]["target"]
+            # TCP may take less of a link in 2 s than there is, and never more. A rate is offered on the mean of 3 s:
+            # what was held up in the first, which does not count, is made up for in the other two. And what waited in
+            # the receiver's socket as they began counts: on a busy machine, where the receiver itself waits for a core.
+            waited = (host.get("tool_wait_seconds") or 0.0) / host["window_seconds"]
+            most = (1.03 + waited) * SLOW * TCP_SHARE if source == "node-3" else 1.03 * OFFERED * 3 / 2
+            assert 0 < value <= most, (source, target, value, waited)
+            # What the target's device received in the test's window, by its kernel: samples are 0.1 s apart.
             carried = 8 * host["device"]["received_bytes"] / host["window_seconds"]
             assert value == pytest.approx(carried, rel=0.1), (source, target)
     told_in_metrics(watched)

@@ -16,8 +16,10 @@ SLOW = LINKS.replace("node-2: {rate: 100M}", "node-2: {rate: 40M}")
 
 
 @pytest.mark.measures
-def test_one_slow_link_is_found_and_none_where_there_is_none(controller: Controller, lab: Callable[[str], Lab]) -> None:
-    running = lab(f"nodes: {COUNT}\nlinks: {{{LINKS}}}")
+def test_one_slow_link_is_found_and_none_where_there_is_none(
+    controller: Controller, shared_lab: Callable[[str], Lab]
+) -> None:
+    running = shared_lab(f"nodes: {COUNT}\nlinks: {{{LINKS}}}")
 
     def sweep(*more: str) -> RunDocument:
         options = ("--tests", "tcp-bandwidth", "--duration", "1s", "--omit", "0s", *more)

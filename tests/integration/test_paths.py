@@ -23,10 +23,10 @@ CELLS = {
 SHORT = ("--duration", "1s", "--omit", "0s")
 
 
-def test_all_paths_tcp_and_udp_local_and_remote(controller: Controller, lab: Callable[[str], Lab]) -> None:
+def test_all_paths_tcp_and_udp_local_and_remote(controller: Controller, shared_lab: Callable[[str], Lab]) -> None:
     document = sweep(
         controller,
-        lab("nodes: 2"),
+        shared_lab("nodes: 2"),
         *("--paths", "all", "--tests", "tcp-bandwidth,udp-bandwidth", "--rate", "50M", *SHORT),
     )
     for test in ("tcp-bandwidth", "udp-bandwidth"):
@@ -62,9 +62,9 @@ def test_the_mtu_of_one_link_is_found_and_a_black_hole_is_told(
 
 
 def test_a_pod_with_a_fifth_of_a_core_is_seen_to_be_bound_by_it(
-    controller: Controller, lab: Callable[[str], Lab]
+    controller: Controller, shared_lab: Callable[[str], Lab]
 ) -> None:
-    running = lab("nodes: 2\nlinks: {node-1: {rate: 10G}, node-2: {rate: 10G}}\npods: {node-2: {cpu: 0.2}}")
+    running = shared_lab("nodes: 2\nlinks: {node-1: {rate: 10G}, node-2: {rate: 10G}}\npods: {node-2: {cpu: 0.2}}")
     # With small messages both ends want more than that, the receiver half a core on a fast machine.
     document = sweep(
         controller,
@@ -95,14 +95,16 @@ def test_a_pod_with_a_fifth_of_a_core_is_seen_to_be_bound_by_it(
     assert free.throttled_seconds == 0
 
 
-def test_rules_before_a_service_cost_each_new_connection(controller: Controller, lab: Callable[[str], Lab]) -> None:
+def test_rules_before_a_service_cost_each_new_connection(
+    controller: Controller, shared_lab: Callable[[str], Lab]
+) -> None:
     """2,000 rules of other Services: each new connection walks through them, at both of its nodes."""
 
     def handshake_seconds(text: str, path: str) -> float:
         document = sweep(
             controller,
-            lab(text),
-            *("--paths", path, "--tests", "tcp-connect", "--message-rate", "200", "--duration", "2s", "--omit", "0s"),
+            shared_lab(text),
+            *("--paths", path, "--tests", "tcp-connect", "--message-rate", "200", "--duration", "1s", "--omit", "0s"),
             *("--repeat", "2", "--pairs", "node-1:node-2,node-2:node-1", "--max-concurrent", "1"),
         )
         assert all(mean(one, "connect_seconds") > 0 for one in document.cells)
@@ -126,8 +128,8 @@ def test_a_delay_on_a_link_is_in_every_round_trip_through_it(controller: Control
             assert mean(one, "round_trip_seconds") < 0.002
 
 
-def test_latency_under_load_is_that_of_the_queue(controller: Controller, lab: Callable[[str], Lab]) -> None:
-    running = lab("nodes: 2\nlinks: {node-1: {rate: 50M}, node-2: {rate: 50M}}")
+def test_latency_under_load_is_that_of_the_queue(controller: Controller, shared_lab: Callable[[str], Lab]) -> None:
+    running = shared_lab("nodes: 2\nlinks: {node-1: {rate: 50M}, node-2: {rate: 50M}}")
     document = sweep(
         controller,
         running,
@@ -143,10 +145,10 @@ def test_latency_under_load_is_that_of_the_queue(controller: Controller, lab: Ca
     assert loaded.tool.reported["load_bits_per_second"] == pytest.approx(50e6 * 1448 / 1514, rel=0.05)
 
 
-def test_max_rate_paces_what_would_be_unlimited(controller: Controller, lab: Callable[[str], Lab]) -> None:
+def test_max_rate_paces_what_would_be_unlimited(controller: Controller, shared_lab: Callable[[str], Lab]) -> None:
     document = sweep(
         controller,
-        lab("nodes: 2"),
+        shared_lab("nodes: 2"),
         *("--tests", "tcp-bandwidth", "--max-rate", "30M", "--pairs", "node-1:node-2", *SHORT),
     )
     one = cell(document, "node-1", "node-2", "tcp-bandwidth")
@@ -154,9 +156,11 @@ def test_max_rate_paces_what_would_be_unlimited(controller: Controller, lab: Cal
     assert mean(one, "bits_per_second") == pytest.approx(30e6, rel=0.05)
 
 
-def test_an_instrument_agrees_with_another_on_the_same_path(controller: Controller, lab: Callable[[str], Lab]) -> None:
+def test_an_instrument_agrees_with_another_on_the_same_path(
+    controller: Controller, shared_lab: Callable[[str], Lab]
+) -> None:
     """With a known 4 ms in the path, instruments of three authors say the same round trip: none less, few more."""
-    running = lab("nodes: 2\npairs: [{from: node-1, to: node-2, delay: 4ms}]")
+    running = shared_lab("nodes: 2\npairs: [{from: node-1, to: node-2, delay: 4ms}]")
     document = sweep(
         controller,
         running,

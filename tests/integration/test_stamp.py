@@ -209,9 +209,9 @@ def test_a_sweep_by_stamp_on_all_kinds_of_paths(controller: Controller, lab: Cal
 
 
 def test_udp_latency_has_stamp_beside_its_tool_unless_refused(
-    controller: Controller, lab: Callable[[str], Lab]
+    controller: Controller, shared_lab: Callable[[str], Lab]
 ) -> None:
-    running = lab("nodes: 2")
+    running = shared_lab("nodes: 2")
     options = ("--tests", "udp-latency", "--duration", "1s", "--omit", "0s", "--pairs", "node-1:node-2")
     both = sweep(controller, running, *options, "--family", "6")
     assert {one.parameters.instrument for one in both.cells} == {"qperf", "stamp"}
@@ -234,9 +234,9 @@ def test_udp_latency_has_stamp_beside_its_tool_unless_refused(
     assert "in the hosts" in text.stdout
 
 
-def test_a_reflector_outside_of_the_mesh(controller: Controller, lab: Callable[[str], Lab]) -> None:
+def test_a_reflector_outside_of_the_mesh(controller: Controller, shared_lab: Callable[[str], Lab]) -> None:
     """Any standard reflector, asked without a session identifier."""
-    running = lab("nodes: 2")
+    running = shared_lab("nodes: 2")
     place = next(agent for agent in running.targets() if (agent.node, agent.role) == ("node-2", "peer")).address
     reflect = [sys.executable, "-m", "netmesh_agent.stamp.measure", "reflect", "--ssid", "0"]
     command = exec_argv(running.name, "node-2", "peer", [*reflect, "--address", place, "--port", "862"])

@@ -15,8 +15,8 @@ from tests.controller.lab.support import (
     IPV6_MTU_DISCOVER,
     LabMaker,
     Pod,
+    assert_filled,
     count_lost,
-    expected_goodput,
     tcp_goodput,
 )
 
@@ -81,8 +81,7 @@ def test_the_controllers_place_reaches_every_agent(shaped: Lab) -> None:
     ],
 )
 def test_a_shaped_rate_is_the_true_one(shaped: Lab, source: int, target: int, rate: float, v6: bool) -> None:
-    goodput, mss = tcp_goodput(Pod(shaped, source), Pod(shaped, target), seconds=2 if v6 else 3, v6=v6)
-    assert goodput == pytest.approx(expected_goodput(rate, mss, v6=v6), rel=0.02)
+    assert_filled(Pod(shaped, source), Pod(shaped, target), rate, v6=v6)
 
 
 # The uplink of node-1 is slow one way only, and so is the pair.
@@ -195,8 +194,7 @@ def test_a_link_with_a_smaller_mtu(shaped: Lab, family: int) -> None:
 def test_what_a_host_sends_has_the_pairs_rate_and_loss(shaped: Lab) -> None:
     host = Pod(shaped, 2, "host")
     assert 50 <= count_lost(host, Pod(shaped, 1, "host"), packets=1000) <= 160
-    goodput, mss = tcp_goodput(host, Pod(shaped, 3, "host"), seconds=2)
-    assert goodput == pytest.approx(expected_goodput(40e6, mss), rel=0.02)
+    assert_filled(host, Pod(shaped, 3, "host"), 40e6)
 
 
 @pytest.mark.measures
@@ -205,18 +203,14 @@ def test_set_reshapes_what_runs(make_lab: LabMaker) -> None:
     one, two = Pod(lab, 1), Pod(lab, 2)
     assert count_lost(two, one, packets=20) == 20
 
-    def measured(rate: float) -> None:
-        goodput, mss = tcp_goodput(one, two, seconds=2)
-        assert goodput == pytest.approx(expected_goodput(rate, mss), rel=0.02)
-
     set_lab(lab.name, load_spec("nodes: 2\npairs: [{from: node-1, to: node-2, rate: 30M, drop_larger_than: 1400}]"))
     assert count_lost(two, one, packets=20) == 0
-    measured(30e6)
+    assert_filled(one, two, 30e6)
     set_lab(lab.name, load_spec("nodes: 2\npairs: [{from: node-1, to: node-2, rate: 50M}]"))
     assert count_lost(one, two, packets=20, data=1472) == 0
-    measured(50e6)
+    assert_filled(one, two, 50e6)
     set_lab(lab.name, load_spec("nodes: 2\nlinks: {node-2: {rate: 60M, direction: in}}"))
-    measured(60e6)
+    assert_filled(one, two, 60e6)
     with pytest.raises(LabInputError, match=r"^nodes: lab .* has 2, and that cannot change"):
         set_lab(lab.name, load_spec("nodes: 3"))
 
