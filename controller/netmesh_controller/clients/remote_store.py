@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, NoReturn
@@ -12,7 +11,7 @@ from pydantic import TypeAdapter
 
 from netmesh_controller.clients.controller import ControllerClient, ControllerError
 from netmesh_controller.clients.reach import controller_at
-from netmesh_controller.clients.store import RunFilter, RunInfo, RunNotFoundError, Store, StoreError
+from netmesh_controller.clients.store import RunDetails, RunFilter, RunInfo, RunNotFoundError, Store, StoreError
 from netmesh_controller.clients.store.location import KUBERNETES
 from netmesh_controller.clients.store.rows import Block, CellRow
 from netmesh_controller.mesh.document import Cell, CellKey, Finding, Node, Run
@@ -20,7 +19,6 @@ from netmesh_controller.mesh.table import Series
 
 _PAGE = 100
 _LINES = 2000
-_AT_ONCE = 8
 _NODES = TypeAdapter(tuple[Node, ...])
 _FINDINGS = TypeAdapter(tuple[Finding, ...])
 
@@ -52,16 +50,13 @@ class RemoteStore(Store):
         """The id that a reference means there."""
         return str((await self._about(reference))["run"]["id"])
 
-    async def info(self, run_id: str) -> RunInfo:
+    async def info(self, run_id: str) -> RunDetails:
         """A run without its cells."""
         about = await self._about(run_id)
-        return RunInfo(
-            run=Run.model_validate(about["run"]),
+        return RunDetails(
+            **_summary(about),
             nodes=_NODES.validate_python(about["nodes"]),
             findings=_FINDINGS.validate_python(about["findings"]),
-            tags=tuple(about["tags"]),
-            outcomes=dict(about["outcomes"]),
-            abandoned=bool(about["abandoned"]),
         )
 
     async def runs(self, wanted: RunFilter | None = None, limit: int | None = None) -> list[RunInfo]:
@@ -72,20 +67,14 @@ class RemoteStore(Store):
         query |= {key: value for key, value in named.items() if value is not None}
         if len(asked.states) == 1:
             query["state"] = asked.states[0]
-        ids: list[str] = []
-        while limit is None or len(ids) < limit:
+        found: list[RunInfo] = []
+        while limit is None or len(found) < limit:
             page = await self._call("GET", "runs", query=query)
-            ids += [one["run"]["id"] for one in page["runs"] if _fits(one, asked)]
+            found += [RunInfo(**_summary(one)) for one in page["runs"] if _fits(one, asked)]
             if page["next"] is None:
                 break
             query["after"] = page["next"]
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(run_id: str) -> RunInfo:
-            async with gate:
-                return await self.info(run_id)
-
-        return list(await asyncio.gather(*map(one, ids[:limit])))
+        return found[:limit]
 
     async def texts(
         self,
@@ -175,6 +164,16 @@ class RemoteStore(Store):
             if error.code == "no_run":
                 raise RunNotFoundError(str(error)) from error
             raise
+
+
+def _summary(about: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "run": Run.model_validate(about["run"]),
+        "node_count": int(about["node_count"]),
+        "tags": tuple(about["tags"]),
+        "outcomes": dict(about["outcomes"]),
+        "abandoned": bool(about["abandoned"]),
+    }
 
 
 def _fits(one: dict[str, Any], asked: RunFilter) -> bool:

@@ -40,6 +40,7 @@ async def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path: P
         assert stored.run == written.run.model_copy(update={"id": BEFORE, "name": "before"})
         assert list(stored.nodes) == written.nodes
         assert {cell.key: cell for cell in stored.cells} == {cell.key: cell for cell in written.cells}
+        assert [told.node_count for told in await store.runs() if told.run.id == BEFORE] == [len(written.nodes)]
         died = await store.info(DIED)
         assert died.outcomes == {"measured": 1200}
         assert (died.state, died.abandoned) == ("interrupted", True), "nobody measures it any more"

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.support.stored import a_cell, a_run
 
-from netmesh_controller.clients.store import RunFilter, RunNotFoundError, Store, open_store
+from netmesh_controller.clients.store import RunFilter, RunNotFoundError, Store, StoreError, open_store
 from netmesh_controller.mesh.document import Finding, Node, Reason, ToolRecord
 
 OLD, NEW = "20261122-100000-aaaa", "20261123-100000-bbbb"
@@ -115,6 +115,48 @@ async def test_cells_of_a_part_are_read_alone(store: Store) -> None:
     assert await keys(source="a", target="b", path="pod-to-pod") == [("pod-to-pod", "a", "b")]
     assert await keys(test="nonesuch") == []
     assert {source for _, source, _ in await keys(source="b")} == {"b"}
+
+
+async def test_a_page_is_the_same_part_of_all_that_fit(store: Store) -> None:
+    await store.put_run(a_run(), [])
+    gap = {"outcome": "failed", "reason": GAP, "values": {}}
+    cells = [
+        a_cell(s, t, path=p, **(gap if s == t else {}))
+        for p in ("pod-to-pod", "pod-to-service")
+        for s in "abc"
+        for t in "abc"
+    ]
+    await store.put_cells(a_run().id, cells)
+    for part in ({}, {"source": "b"}, {"target": "c"}, {"path": "pod-to-service"}, {"test": "nonesuch"}):
+        whole = [cell async for batch in store.cells(a_run().id, **part) for cell in batch]
+        for outcome in (None, "failed", "discarded"):
+            fitting = tuple(cell for cell in whole if outcome in (None, cell.outcome))
+            for skipped in (0, 1, 2, 8, 9, 10, 18, 30):
+                page = await store.page(a_run().id, skipped, 4, outcome=outcome, **part)
+                assert page == fitting[skipped : skipped + 4], (part, outcome, skipped)
+
+
+async def test_runs_are_listed_without_their_nodes_and_cells_being_read(store: Store) -> None:
+    await store.put_run(a_run(), [Node(name="a"), Node(name="b")])
+    await store.put_cells(a_run().id, [a_cell(), a_cell("b", "a", outcome="failed", reason=GAP, values={})])
+    if store.shown.startswith("postgresql"):
+        spoil = "UPDATE runs SET nodes = 'none', findings = 'none'"
+    else:
+        # Whoever reads such a text fails.
+        spoil = "UPDATE runs SET nodes = x'ff', findings = x'ff'"
+    async with store.changing() as connection:
+        await connection.exec_driver_sql(spoil)
+        await connection.exec_driver_sql("UPDATE cells SET rest = 'none'")
+    (told,) = await store.runs()
+    assert (told.node_count, told.outcomes) == (2, {"measured": 1, "failed": 1})
+    with pytest.raises(StoreError, match="is damaged"):
+        await store.info(a_run().id)
+    if not store.shown.startswith("postgresql"):
+        # PostgreSQL reads so small a table whole whatever indexes it has.
+        async with store.looking() as connection:
+            counted = "SELECT count(*) FROM cells WHERE series_id IN (1, 2) AND outcome IN ('measured', 'failed')"
+            plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {counted}")).all()
+        assert "COVERING INDEX cells_by_outcome" in plan[0][3]
 
 
 async def test_two_stores_use_it_at_once(store: Store, where: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from netmesh_controller.clients.store.kept import Kept
@@ -29,6 +30,15 @@ def make_engine(location: Location) -> tuple[AsyncEngine, Kept | None]:
     event.listen(engine.sync_engine, "connect", _set_up)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine, kept
+
+
+def make_reader(path: Path) -> Engine:
+    """An engine for who reads a SQLite file in a thread of its own; nothing is opened yet."""
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
+    return engine
 
 
 async def dispose(engine: AsyncEngine, kept: Kept | None) -> None:

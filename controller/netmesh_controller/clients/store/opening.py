@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from netmesh_controller.clients.store.engine import WRITES, dispose, make_engine
+from netmesh_controller.clients.store.engine import WRITES, dispose, make_engine, make_reader
 from netmesh_controller.clients.store.errors import StoreError, as_written, in_a_sentence
 from netmesh_controller.clients.store.location import Location, is_remote, locate
 from netmesh_controller.clients.store.schema import migrate, standing_of, standing_of_file
@@ -40,7 +40,8 @@ async def open_store(where: Path | str | None = None) -> Store:
     except BaseException:
         await dispose(engine, kept)
         raise
-    return Store(engine, location.shown, kept)
+    reader = None if location.path is None else make_reader(location.path)
+    return Store(engine, location.shown, kept, reader)
 
 
 async def _prepare_server(engine: AsyncEngine, location: Location) -> None:

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, Select, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
 
 from netmesh_controller.clients.store.errors import RunNotFoundError
 from netmesh_controller.clients.store.rows import SeriesText
-from netmesh_controller.clients.store.shapes import RunFilter, RunInfo
+from netmesh_controller.clients.store.shapes import RunDetails, RunFilter, RunInfo
 from netmesh_controller.clients.store.statements import clock
 from netmesh_controller.clients.store.tables import cells, runs, series, tags
 from netmesh_controller.clients.store.writers import Writer
-from netmesh_controller.mesh.document import Finding, Node, Run
+from netmesh_controller.mesh.document import Finding, Node, Outcome, Run
 
 # How many rows are held at once.
 ROWS = 2_000
 _NODES = TypeAdapter(tuple[Node, ...])
 _FINDINGS = TypeAdapter(tuple[Finding, ...])
+# What a run is listed by; its nodes and findings may be a megabyte.
+_LISTED = (runs.c.run, runs.c.node_count, runs.c.writer)
 
 
-async def find(connection: AsyncConnection, reference: str) -> str:
+def find(connection: Connection, reference: str) -> str:
     """The id that a reference means."""
     latest = runs.c.started_at.desc(), runs.c.id.desc()
     if reference == "latest":
-        newest = await connection.scalar(select(runs.c.id).order_by(*latest).limit(1))
+        newest = connection.scalar(select(runs.c.id).order_by(*latest).limit(1))
         if newest is None:
             raise RunNotFoundError("there is no run yet")
         return str(newest)
-    named = await connection.scalar(select(runs.c.id).where(runs.c.name == reference).order_by(*latest).limit(1))
+    named = connection.scalar(select(runs.c.id).where(runs.c.name == reference).order_by(*latest).limit(1))
     # A comparison for which % and _ are letters like others.
     begins = func.substr(runs.c.id, 1, len(reference)) == reference
     # The id itself is the shortest of those that begin with it.
     shortest = select(runs.c.id).where(begins).order_by(func.length(runs.c.id)).limit(2)
-    ids = [str(one) for one in (await connection.execute(shortest)).scalars()] if reference else []
+    ids = [str(one) for one in connection.execute(shortest).scalars()] if reference else []
     if reference in ids:
         return reference
     if named is not None:
@@ -52,7 +52,7 @@ async def find(connection: AsyncConnection, reference: str) -> str:
 
 def listing(wanted: RunFilter) -> Select[Any]:
     """The runs that fit, the latest first. The state is not looked at: what a row says may be no longer true."""
-    chosen = select(runs).order_by(runs.c.started_at.desc(), runs.c.id.desc())
+    chosen = select(*_LISTED).order_by(runs.c.started_at.desc(), runs.c.id.desc())
     if wanted.name is not None:
         part = wanted.name.lower()
         chosen = chosen.where(
@@ -70,40 +70,51 @@ def listing(wanted: RunFilter) -> Select[Any]:
     return chosen
 
 
-async def infos(
-    connection: AsyncConnection, chosen: Select[Any], wanted: RunFilter | None = None, limit: int | None = None
-) -> list[RunInfo]:
-    """The runs of a selection, each with its true state; cells are counted for those that are told."""
-    silent = (clock(connection) - runs.c.alive_at).label("silent_seconds")
+def infos(connection: Connection, wanted: RunFilter, limit: int | None = None) -> list[RunInfo]:
+    """The runs that fit, the latest first, each with its true state; cells are counted for those that are told."""
+    chosen = listing(wanted).add_columns(_silent(connection))
+    if not wanted.states:
+        chosen = chosen.limit(limit)
     told = []
-    for row in (await connection.execute(chosen.add_columns(silent))).all():
+    for row in connection.execute(chosen).all():
         run, abandoned = _true_state(row)
-        if wanted is None or not wanted.states or run.state in wanted.states:
-            told.append((row, run, abandoned))
+        if not wanted.states or run.state in wanted.states:
+            told.append((row.node_count, run, abandoned))
     told = told[:limit]
     ids = [run.id for _, run, _ in told]
-    outcomes, labels = await _outcomes(connection, ids), await _tags(connection, ids)
-    # Of a thousand nodes each run's take some milliseconds to read; meanwhile others are answered.
-    return await asyncio.to_thread(
-        lambda: [
-            RunInfo(
-                run=run,
-                nodes=_NODES.validate_json(row.nodes),
-                findings=_FINDINGS.validate_json(row.findings) if row.findings else (),
-                tags=tuple(labels.get(run.id, ())),
-                outcomes=outcomes.get(run.id, {}),
-                abandoned=abandoned,
-            )
-            for row, run, abandoned in told
-        ]
+    outcomes, labels = _outcomes(connection, ids), _tags(connection, ids)
+    return [
+        RunInfo(run, node_count, tuple(labels.get(run.id, ())), outcomes.get(run.id, {}), abandoned)
+        for node_count, run, abandoned in told
+    ]
+
+
+def details(connection: Connection, run_id: str) -> RunDetails:
+    """A run of that id with its nodes and findings; RunNotFoundError where there is none."""
+    chosen = select(*_LISTED, runs.c.nodes, runs.c.findings, _silent(connection)).where(runs.c.id == run_id)
+    row = connection.execute(chosen).one_or_none()
+    if row is None:
+        raise RunNotFoundError(f"there is no run '{run_id}'")
+    run, abandoned = _true_state(row)
+    return RunDetails(
+        run,
+        row.node_count,
+        tuple(_tags(connection, [run_id]).get(run_id, ())),
+        _outcomes(connection, [run_id]).get(run_id, {}),
+        abandoned,
+        nodes=_NODES.validate_json(row.nodes),
+        findings=_FINDINGS.validate_json(row.findings) if row.findings else (),
     )
 
 
-async def writer(connection: AsyncConnection, run_id: str) -> Writer | None:
+def writer(connection: Connection, run_id: str) -> Writer | None:
     """The living process that measures a run, if there is one."""
-    silent = clock(connection) - runs.c.alive_at
-    row = (await connection.execute(select(runs.c.writer, silent).where(runs.c.id == run_id))).one_or_none()
-    return None if row is None else _living(row[0], row[1])
+    row = connection.execute(select(runs.c.writer, _silent(connection)).where(runs.c.id == run_id)).one_or_none()
+    return None if row is None else _living(row.writer, row.silent_seconds)
+
+
+def _silent(connection: Connection) -> ColumnElement[float]:
+    return (clock(connection) - runs.c.alive_at).label("silent_seconds")
 
 
 def _living(text: str | None, silent_seconds: float | None) -> Writer | None:
@@ -120,24 +131,63 @@ def _true_state(row: Row[Any]) -> tuple[Run, bool]:
     return run.model_copy(update={"state": "interrupted"}), True
 
 
-async def _outcomes(connection: AsyncConnection, ids: list[str]) -> dict[str, dict[str, int]]:
+def _outcomes(connection: Connection, ids: list[str]) -> dict[str, dict[str, int]]:
+    of_series = dict(connection.execute(select(series.c.id, series.c.run_id).where(series.c.run_id.in_(ids))).all())
+    # Both columns of the index are given, so that it is what is read.
     counted = (
-        select(series.c.run_id, cells.c.outcome, func.count())
-        .join_from(series, cells)
-        .where(series.c.run_id.in_(ids))
-        .group_by(series.c.run_id, cells.c.outcome)
+        select(cells.c.series_id, cells.c.outcome, func.count())
+        .where(cells.c.series_id.in_(of_series), cells.c.outcome.in_(get_args(Outcome)))
+        .group_by(cells.c.series_id, cells.c.outcome)
     )
     found: dict[str, dict[str, int]] = {}
-    for run_id, outcome, number in (await connection.execute(counted)).all():
-        found.setdefault(run_id, {})[outcome] = number
+    for series_id, outcome, number in connection.execute(counted).all():
+        mine = found.setdefault(of_series[series_id], {})
+        mine[outcome] = mine.get(outcome, 0) + number
     return found
 
 
-async def _tags(connection: AsyncConnection, ids: list[str]) -> dict[str, list[str]]:
+def _tags(connection: Connection, ids: list[str]) -> dict[str, list[str]]:
     chosen = select(tags).where(tags.c.run_id.in_(ids)).order_by(tags.c.tag)
     found: dict[str, list[str]] = {}
-    for run_id, tag in (await connection.execute(chosen)).all():
+    for run_id, tag in connection.execute(chosen).all():
         found.setdefault(run_id, []).append(tag)
+    return found
+
+
+def page(
+    connection: Connection,
+    run_id: str,
+    *,
+    source: str | None,
+    target: str | None,
+    path: str | None,
+    test: str | None,
+    outcome: str | None,
+    skipped: int,
+    limit: int,
+) -> list[str]:
+    """At most `limit` cells after the first `skipped`, each as its JSON, in the order of their keys.
+
+    Series by series: what is read is a part of the table in its own order, and no more than is told.
+    """
+    beginnings = series_texts(connection, run_id, path=path, test=test)
+    fits = [
+        column == value
+        for column, value in ((cells.c.source, source), (cells.c.target, target), (cells.c.outcome, outcome))
+        if value is not None
+    ]
+    found: list[str] = []
+    for series_id, beginning in sorted(beginnings.items()):
+        fitting = (cells.c.series_id == series_id, *fits)
+        columns = cells.c.source, cells.c.target, cells.c.repeat
+        chosen = select(*columns, cells.c.rest).where(*fitting).order_by(*columns)
+        rows = connection.execute(chosen.limit(limit - len(found)).offset(skipped)).all()
+        found += [beginning.cell(*row) for row in rows]
+        if len(found) == limit:
+            break
+        if skipped:
+            here = connection.scalar(select(func.count()).select_from(cells).where(*fitting)) or 0
+            skipped = max(0, skipped - here)
     return found
 
 
@@ -158,9 +208,12 @@ def cell_rows(
     return chosen.order_by(*columns)
 
 
-async def series_texts(connection: AsyncConnection, run_id: str) -> dict[int, SeriesText]:
-    """The beginnings of a run's cells, by series."""
+def series_texts(
+    connection: Connection, run_id: str, *, path: str | None = None, test: str | None = None
+) -> dict[int, SeriesText]:
+    """The beginnings of a run's cells, or of those of a path or test, by series."""
     chosen = select(series).where(series.c.run_id == run_id)
-    return {
-        row.id: SeriesText.of(row.path, row.test, row.parameters) for row in (await connection.execute(chosen)).all()
-    }
+    for column, value in ((series.c.path, path), (series.c.test, test)):
+        if value is not None:
+            chosen = chosen.where(column == value)
+    return {row.id: SeriesText.of(row.path, row.test, row.parameters) for row in connection.execute(chosen).all()}

@@ -14,7 +14,7 @@ from netmesh_controller.clients.store.engine import BUSY_SECONDS
 from netmesh_controller.clients.store.errors import StoreError, as_written
 
 # Every step that this netmesh knows, in order; the last is what it works with.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 VERSION_TABLE = "netmesh_schema"
 # The first version was told by SQLite's own number only. Later ones set it too: an old netmesh then knows that a
 # database is newer than itself.

@@ -20,15 +20,14 @@ class StoredRun:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """A run without its cells. `outcomes` counts its cells by outcome; `state` is the true one.
+    """A run as it is listed. `outcomes` counts its cells by outcome; `state` is the true one.
 
     `abandoned`: its controller died while it ran, or may not measure any more; what it measured is there, and `sweep
     --resume` goes on with it.
     """
 
     run: Run
-    nodes: tuple[Node, ...]
-    findings: tuple[Finding, ...]
+    node_count: int
     tags: tuple[str, ...]
     outcomes: dict[str, int]
     abandoned: bool
@@ -47,6 +46,14 @@ class RunInfo:
     def measured(self) -> int:
         """How many of them have a value."""
         return self.outcomes.get("measured", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails(RunInfo):
+    """A run without its cells."""
+
+    nodes: tuple[Node, ...]
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)

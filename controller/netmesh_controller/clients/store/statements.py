@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, Table, cast, extract, func, literal
+from sqlalchemy import ColumnElement, Connection, Double, Table, cast, extract, func, literal
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,7 +17,7 @@ def insert_for(connection: AsyncConnection, table: Table) -> Any:
     return postgresql.insert(table) if _is_server(connection) else sqlite.insert(table)
 
 
-def clock(connection: AsyncConnection) -> ColumnElement[float]:
+def clock(connection: AsyncConnection | Connection) -> ColumnElement[float]:
     """Seconds since 1970 by the server's clock, or by this machine's where the database is a file on it."""
     if _is_server(connection):
         return cast(extract("epoch", func.clock_timestamp()), Double)
@@ -40,5 +40,5 @@ def cells_upsert(connection: AsyncConnection) -> str:
     return str(compiled)
 
 
-def _is_server(connection: AsyncConnection) -> bool:
+def _is_server(connection: AsyncConnection | Connection) -> bool:
     return connection.dialect.name == "postgresql"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import Connection, Engine, and_, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -25,13 +25,14 @@ from netmesh_controller.clients.store.errors import (
 )
 from netmesh_controller.clients.store.kept import Kept
 from netmesh_controller.clients.store.rows import Block, CellRow
-from netmesh_controller.clients.store.shapes import RunFilter, RunInfo, StoredRun
+from netmesh_controller.clients.store.shapes import RunDetails, RunFilter, RunInfo, StoredRun
 from netmesh_controller.clients.store.statements import cells_upsert, clock, insert_for
 from netmesh_controller.clients.store.writers import SIGN_SECONDS, this_process
 from netmesh_controller.mesh.document import Cell, CellKey, Finding, Node, Run
 from netmesh_controller.mesh.matrix import Series
 
 _FINDINGS = TypeAdapter(tuple[Finding, ...])
+_Read = TypeVar("_Read")
 
 
 class Store:
@@ -41,9 +42,12 @@ class Store:
     raises StoreError where the database fails; `shown` names it in sentences.
     """
 
-    def __init__(self, engine: AsyncEngine, shown: str, kept: Kept | None) -> None:
+    def __init__(self, engine: AsyncEngine, shown: str, kept: Kept | None, reader: Engine | None) -> None:
+        """`reader` is of a file, and what keeps its connections `kept`: see `_read`."""
         self.shown = shown
         self._engine = engine
+        self._reader = reader
+        self._reads: set[asyncio.Future[Any]] = set()
         self._kept = kept
         self._series: dict[tuple[str, Series], int] = {}
         self._batches: Batches[tuple[str, CellRow]] = Batches(self._write_rows)
@@ -53,6 +57,10 @@ class Store:
         """Ends the connections, after what is under way is written."""
         await self._batches.drain()
         await cancelled(*self._signs.values())
+        if self._reads:
+            await asyncio.wait(self._reads)
+        if self._reader is not None:
+            self._reader.dispose()
         await dispose(self._engine, self._kept)
 
     # Writing.
@@ -66,7 +74,7 @@ class Store:
         """
         me = this_process()
         async with self._writing() as connection:
-            other = await reading.writer(connection, run.id)
+            other = await connection.run_sync(reading.writer, run.id)
             if other is not None and other != me and not take_over:
                 raise RunBusyError(f"run {run.id} is being measured by {other}")
             await self._put_run(connection, run, nodes)
@@ -159,7 +167,7 @@ class Store:
     async def delete(self, run_id: str) -> None:
         """Deletes a run with all that belongs to it. RunBusyError where another living process measures it."""
         async with self._writing() as connection:
-            writer = await reading.writer(connection, run_id)
+            writer = await connection.run_sync(reading.writer, run_id)
             if writer is not None and writer != this_process():
                 raise RunBusyError(f"run {run_id} is being measured by {writer}; stop it first")
             done = await connection.execute(delete(tables.runs).where(tables.runs.c.id == run_id))
@@ -176,22 +184,15 @@ class Store:
 
         Raises RunNotFoundError where there is none, or where a prefix fits several.
         """
-        async with self._reading() as connection:
-            return await reading.find(connection, reference)
+        return await self._read(lambda connection: reading.find(connection, reference))
 
-    async def info(self, run_id: str) -> RunInfo:
+    async def info(self, run_id: str) -> RunDetails:
         """A run without its cells; RunNotFoundError where there is none of that id."""
-        async with self._reading() as connection:
-            found = await reading.infos(connection, select(tables.runs).where(tables.runs.c.id == run_id))
-        if not found:
-            raise RunNotFoundError(f"there is no run '{run_id}'")
-        return found[0]
+        return await self._read(lambda connection: reading.details(connection, run_id))
 
     async def runs(self, wanted: RunFilter | None = None, limit: int | None = None) -> list[RunInfo]:
         """The runs that fit, the latest first, at most `limit` of them."""
-        async with self._reading() as connection:
-            found = await reading.infos(connection, reading.listing(wanted or RunFilter()), wanted, limit)
-        return found[:limit]
+        return await self._read(lambda connection: reading.infos(connection, wanted or RunFilter(), limit))
 
     async def load(self, run_id: str) -> StoredRun:
         """A whole run; RunNotFoundError where there is none of that id. See `cells` for runs that are large."""
@@ -199,6 +200,39 @@ class Store:
         async with aclosing(self.cells(run_id)) as batches:
             cells = [cell async for batch in batches for cell in batch]
         return StoredRun(about.run, about.nodes, tuple(cells), about.findings, about.tags)
+
+    async def page(
+        self,
+        run_id: str,
+        skipped: int,
+        limit: int,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        path: str | None = None,
+        test: str | None = None,
+        outcome: str | None = None,
+    ) -> tuple[Cell, ...]:
+        """At most `limit` cells of a run, or of one source, target, path, test or outcome, after the first `skipped`
+        of them, in the order of their keys.
+        """
+
+        def read(connection: Connection) -> tuple[Cell, ...]:
+            return rows.parsed(
+                reading.page(
+                    connection,
+                    run_id,
+                    source=source,
+                    target=target,
+                    path=path,
+                    test=test,
+                    outcome=outcome,
+                    skipped=skipped,
+                    limit=limit,
+                )
+            )
+
+        return await self._read(read)
 
     async def cells(
         self,
@@ -229,7 +263,7 @@ class Store:
         """As `cells`, each cell as its JSON (fields that have their default are left out)."""
         wanted = reading.cell_rows(run_id, source=source, target=target, path=path, test=test)
         async with self._reading() as connection:
-            series = await reading.series_texts(connection, run_id)
+            series = await connection.run_sync(reading.series_texts, run_id)
             async with connection.stream(wanted) as result:
                 async for part in result.partitions(reading.ROWS):
                     yield [series[row[0]].cell(row[1], row[2], row[3], row[4]) for row in part]
@@ -260,6 +294,27 @@ class Store:
             async with self._engine.connect() as connection:
                 yield connection
 
+    async def _read(self, ask: Callable[[Connection], _Read]) -> _Read:
+        """What `ask` reads, all in one go.
+
+        Of a file in one thread from the beginning to the end: of an asynchronous connection each step comes back to
+        the event loop, a dozen a question, and waits there behind all that a sweep has to do.
+        """
+        with in_a_sentence(self.shown), as_written(self.shown):
+            if self._reader is None:
+                async with self._engine.connect() as connection:
+                    return await connection.run_sync(ask)
+            answer = asyncio.ensure_future(asyncio.to_thread(_asked, self._reader, ask))
+            self._reads.add(answer)
+            answer.add_done_callback(self._has_read)
+            # Whoever goes away leaves the thread behind, which ends by itself.
+            return await asyncio.shield(answer)
+
+    def _has_read(self, answer: asyncio.Future[Any]) -> None:
+        self._reads.discard(answer)
+        if not answer.cancelled():
+            answer.exception()  # nobody asks for it where the reader has gone away
+
     async def _put_run(self, connection: AsyncConnection, run: Run, nodes: Sequence[Node]) -> None:
         row = {
             "id": run.id,
@@ -268,6 +323,7 @@ class Store:
             "started_at": run.started_at,
             "run": run.model_dump_json(),
             "nodes": "[" + ",".join(node.model_dump_json() for node in nodes) + "]",
+            "node_count": len(nodes),
         }
         if run.state != "running":
             row |= {"writer": None, "alive_at": None}
@@ -325,3 +381,8 @@ class Store:
             async with self._writing() as connection:
                 mine = and_(tables.runs.c.id == run_id, tables.runs.c.writer == this_process().to_json())
                 await connection.execute(update(tables.runs).where(mine).values(alive_at=clock(connection)))
+
+
+def _asked(reader: Engine, ask: Callable[[Connection], _Read]) -> _Read:
+    with reader.connect() as connection:
+        return ask(connection)

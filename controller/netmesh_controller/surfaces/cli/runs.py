@@ -142,7 +142,7 @@ def as_json(info: RunInfo) -> dict[str, Any]:
     return {
         **info.run.model_dump(mode="json", exclude={"plan", "facts"}),
         "tags": list(info.tags),
-        "nodes": len(info.nodes),
+        "nodes": info.node_count,
         "cells": info.cells,
         "measured": info.measured,
         "outcomes": info.outcomes,

@@ -49,7 +49,7 @@ def _row(info: RunInfo) -> dict[str, str]:
         "name": info.run.name or "",
         "state": info.state,
         "cells": str(info.cells) if info.measured == info.cells else f"{info.measured} of {info.cells}",
-        "nodes": str(len(info.nodes)),
+        "nodes": str(info.node_count),
         "took": "" if took is None else format_duration(took),
         "tags": ", ".join(info.tags),
     }

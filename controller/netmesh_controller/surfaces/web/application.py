@@ -72,6 +72,7 @@ def application(services: Services, operations: Iterable[Operation] = OPERATIONS
     measured = HttpMetrics(services.registry)
     app = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[_problems(measured)])
     app[SERVICES] = services
+    app[nodes.WRITTEN] = nodes.Written()
     app[diagnoses.DIAGNOSES] = Diagnoses(services.store, services.sweeps)
     app[openapi.DOCUMENT] = openapi.document(declared)
     for operation in declared:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from typing import Annotated
 
 from aiohttp import web
@@ -40,21 +39,19 @@ async def list_cells(request: web.Request) -> web.StreamResponse:
     asked = query_of(request, CellsQuery)
     skipped = number_of(asked.after)
     having, run_id = await found_run(request)
-    wanted = having.store.cells(run_id, path=asked.path, test=asked.test, source=asked.source, target=asked.target)
-    shown: list[Cell] = []
-    seen, more = 0, False
-    async with aclosing(wanted):
-        async for batch in wanted:
-            for cell in batch:
-                if asked.outcome is not None and cell.outcome != asked.outcome:
-                    continue
-                seen += 1
-                if seen > skipped and len(shown) < asked.limit:
-                    shown.append(cell)
-                more = seen > skipped + asked.limit
-            if more:
-                break
-    return json_answer(request, CellList(cells=shown, next=str(skipped + len(shown)) if more else None))
+    found = await having.store.page(
+        run_id,
+        skipped,
+        asked.limit + 1,
+        path=asked.path,
+        test=asked.test,
+        source=asked.source,
+        target=asked.target,
+        outcome=asked.outcome,
+    )
+    shown = found[: asked.limit]
+    more = len(found) > asked.limit
+    return json_answer(request, CellList(cells=list(shown), next=str(skipped + len(shown)) if more else None))
 
 
 OPERATIONS = (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
+from netmesh_controller.engines.roster import Present
 from netmesh_controller.mesh.document import Node, Reason
-from netmesh_controller.surfaces.web.answers import json_answer
+from netmesh_controller.surfaces.web.answers import bytes_answer
 from netmesh_controller.surfaces.web.operations import API, JSON, Answer, Answered, Operation
 from netmesh_controller.surfaces.web.problems import Problem
 from netmesh_controller.surfaces.web.services import services
@@ -23,22 +26,42 @@ class NodeList(Answered):
     asked_at: str
 
 
+class Written:
+    """The last answer, which of a thousand nodes is a megabyte: it is written once for all who ask."""
+
+    def __init__(self) -> None:
+        self._of: Present | None = None
+        self._body = b""
+
+    async def body(self, found: Present) -> bytes:
+        """These nodes as they are answered with."""
+        if self._of is not found:
+            self._body = await asyncio.to_thread(_written, found)
+            self._of = found
+        return self._body
+
+
+WRITTEN = web.AppKey("written", Written)
+
+
+def _written(found: Present) -> bytes:
+    told = NodeList(
+        nodes=list(found.nodes),
+        unreachable=dict(found.unreachable),
+        remarks=list(found.remarks),
+        asked_at=found.asked_at,
+    )
+    return told.model_dump_json(by_alias=True).encode()
+
+
 async def nodes(request: web.Request) -> web.StreamResponse:
     """Every node, as it was at `asked_at`."""
     having = services(request)
     leading = having.leading()
     if not leading.leading:
         raise Problem(503, "standby", f"this controller stands by; the leader is {leading.leader or 'not known'}")
-    found = await having.roster.nodes()
-    return json_answer(
-        request,
-        NodeList(
-            nodes=list(found.nodes),
-            unreachable=dict(found.unreachable),
-            remarks=list(found.remarks),
-            asked_at=found.asked_at,
-        ),
-    )
+    body = await request.app[WRITTEN].body(await having.roster.nodes())
+    return bytes_answer(request, body, JSON)
 
 
 OPERATIONS = (

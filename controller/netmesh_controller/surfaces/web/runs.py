@@ -37,6 +37,7 @@ class RunSummary(Answered):
     """
 
     run: Run
+    node_count: int
     tags: list[str]
     outcomes: dict[str, int]
     abandoned: bool
@@ -77,7 +78,13 @@ class RunChange(Body):
 
 def summary(info: RunInfo) -> RunSummary:
     """A run as it is listed."""
-    return RunSummary(run=info.run, tags=list(info.tags), outcomes=dict(info.outcomes), abandoned=info.abandoned)
+    return RunSummary(
+        run=info.run,
+        node_count=info.node_count,
+        tags=list(info.tags),
+        outcomes=dict(info.outcomes),
+        abandoned=info.abandoned,
+    )
 
 
 async def list_runs(request: web.Request) -> web.StreamResponse:
