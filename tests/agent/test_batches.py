@@ -58,7 +58,7 @@ def test_what_a_sample_carries_is_read_as_it_was_taken(taken: list[tuple[list[in
         assert batch.add(sample) is None
     message = batch.last()
     assert message is not None
-    received = samples_from(agent_pb2.HostSample.FromString(message.SerializeToString()))
+    received = samples_from(agent_pb2.HostSample.FromString(message.SerializeToString()), 0.0)
     assert [got.memory_total_bytes for got in received] == list(range(2, len(taken) + 2))
     for got, cores in zip(received, wanted, strict=True):
         for cpu, core, idle in zip(got.cpus, cores, got.idle_seconds, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -23,8 +24,9 @@ from netmesh_controller.clients.heard import (
     check_sample,
     plain,
 )
-from netmesh_controller.clients.samples import samples_from, samples_of
+from netmesh_controller.clients.samples import samples_from
 from netmesh_controller.clients.stamp import Probing, StampSession
+from netmesh_controller.clients.turns import my_turn
 from netmesh_controller.mesh.catalogue import REASONS
 from netmesh_controller.mesh.diagnosis.state import HostState
 from netmesh_controller.mesh.document import Reason, SourcePort, Summary
@@ -176,10 +178,13 @@ class AgentClient:
             self._stub.CloseEndpoint,
             agent_pb2.CloseEndpointRequest(term=self._term, endpoint=endpoint, finished=finished),
         )
+        now = time.monotonic()
+        await my_turn()
         with self._hearing():
             for sample in reply.samples:
                 check_sample(sample)
-            return replace(_side(reply.outcome), samples=tuple(samples_of(reply.samples)))
+            samples = tuple(one for message in reply.samples for one in samples_from(message, now))
+            return replace(_side(reply.outcome), samples=samples)
 
     async def run_test(
         self,
@@ -205,10 +210,13 @@ class AgentClient:
             stamp=stamp.message() if stamp is not None else None,
             batch_seconds=batch_seconds,
         )
+        await my_turn()
         call: Any = self._stub.RunTest(request, timeout=timeout_seconds)
         allowance, ended = Allowance(), False
         try:
             while (event := await call.read()) is not _EOF:
+                now = time.monotonic()
+                await my_turn()
                 with self._hearing():
                     allowance.take(event, 2 + len(event.host.earlier) + len(event.last.earlier))
                     if ended:
@@ -220,7 +228,7 @@ class AgentClient:
                     case "host":
                         with self._hearing():
                             check_sample(event.host)
-                        for sample in samples_from(event.host):
+                        for sample in samples_from(event.host, now):
                             yield sample
                     case "outcome":
                         ended = True
@@ -228,7 +236,7 @@ class AgentClient:
                             side = _side(event.outcome)
                             check_sample(event.last)
                         if event.HasField("last"):
-                            for sample in samples_from(event.last):
+                            for sample in samples_from(event.last, now):
                                 yield sample
                         yield side
         except grpc.aio.AioRpcError as error:
@@ -246,14 +254,17 @@ class AgentClient:
         request = agent_pb2.WatchHostRequest(
             term=self._term, interval_seconds=interval_seconds, endpoint=endpoint, batch_seconds=batch_seconds
         )
+        await my_turn()
         call: Any = self._stub.WatchHost(request)
         allowance = Allowance()
         try:
             while (message := await call.read()) is not _EOF:
+                now = time.monotonic()
+                await my_turn()
                 with self._hearing():
                     allowance.take(message, 1 + len(message.earlier))
                     check_sample(message)
-                for sample in samples_from(message):
+                for sample in samples_from(message, now):
                     yield sample
         except grpc.aio.AioRpcError as error:
             raise _translated(error, self.address) from error
@@ -305,6 +316,7 @@ class AgentClient:
             raise AgentError("tool_output", f"the agent at {self.address} {error}") from error
 
     async def _unary(self, method: Any, request: Any, answer_seconds: float = CALL_SECONDS) -> Any:
+        await my_turn()
         try:
             return await method(request, timeout=answer_seconds)
         except grpc.aio.AioRpcError as error:

@@ -136,22 +136,12 @@ class ReceivedSample(Sample):
         return {name: getattr(device, name) for name in device.DESCRIPTOR.fields_by_name}
 
 
-def samples_of(messages: Sequence[agent_pb2.HostSample]) -> list[Sample]:
-    """The samples of several messages that came together."""
-    now = time.monotonic()
-    return [one for message in messages for one in _received(message, now)]
-
-
 def sample_from(message: agent_pb2.HostSample) -> Sample:
     """A host sample with the moment of its arrival."""
     return ReceivedSample(message, time.monotonic())
 
 
-def samples_from(message: agent_pb2.HostSample) -> list[Sample]:
+def samples_from(message: agent_pb2.HostSample, arrived_seconds: float) -> list[Sample]:
     """The samples that travel in one message, in order."""
-    return _received(message, time.monotonic())
-
-
-def _received(message: agent_pb2.HostSample, now: float) -> list[Sample]:
     carrier = _Carrier(message)
-    return [ReceivedSample(one, now, carrier) for one in (*message.earlier, message)]
+    return [ReceivedSample(one, arrived_seconds, carrier) for one in (*message.earlier, message)]

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -24,6 +25,7 @@ from netmesh_controller.engines.measure import AgentHandle, AtTargetError, Attem
 from netmesh_controller.engines.servicepaths import ServicePaths
 from netmesh_controller.inventory.located import Presence
 from netmesh_controller.mesh.assemble import cell_from, counted
+from netmesh_controller.mesh.cells import told_seconds
 from netmesh_controller.mesh.document import Cell, Reason
 from netmesh_controller.mesh.evidence import Evidence
 from netmesh_controller.mesh.occupancy import Occupancy
@@ -85,12 +87,14 @@ class Sweep:
         # When the agents of a measurement first said that they were busy.
         self._busy_since: dict[int, float] = {}
         self._ahead: dict[int, tuple[Attempt, asyncio.Task[None]]] = {}
+        self._ahead_at: defaultdict[str, set[int]] = defaultdict(set)  # by node
         self._started: dict[int, tuple[Measurement, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ended_tasks: list[asyncio.Task[None]] = []
         self._done = 0
         self._failed = 0
-        # Cells that ended and are not stored yet, with what they are of.
-        self._ended: list[tuple[Measurement, list[Cell]]] = []
+        # What ended and is not stored yet, with what it left behind.
+        self._ended: list[tuple[Measurement, Sequence[Evidence]]] = []
         self._any_ended = asyncio.Event()
         self._storing = asyncio.Lock()
         self._kernels_of: dict[str, set[str]] = {}
@@ -157,16 +161,20 @@ class Sweep:
     def _raise_errors(self, keeping: asyncio.Task[None]) -> None:
         if keeping.done():
             keeping.result()
-        for task in list(self._tasks):
-            if task.done():
-                self._tasks.discard(task)
-                if not task.cancelled():
-                    task.result()
+        ended, self._ended_tasks = self._ended_tasks, []
+        for task in ended:
+            if not task.cancelled():
+                task.result()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         task = guarded_task(coroutine, name=name)
         self._tasks.add(task)
-        task.add_done_callback(lambda _: self._changed.set())
+        task.add_done_callback(self._has_ended)
+
+    def _has_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._ended_tasks.append(task)
+        self._changed.set()
 
     def _start_ready(self) -> None:
         for measurement in self._schedule.start():
@@ -224,13 +232,9 @@ class Sweep:
         """
         number = self._attempts.get(measurement.index, 0) + 1
         self._attempts[measurement.index] = number
-        stale = [
-            other
-            for other, (held, _) in self._ahead.items()
-            if other != measurement.index and set(held.measurement.nodes) & set(measurement.nodes)
-        ]
+        stale = {other for node in measurement.nodes for other in self._ahead_at[node]} - {measurement.index}
         await self._close_ahead(stale)
-        held = self._ahead.pop(measurement.index, None)
+        held = self._taken_ahead(measurement.index)
         if held is None:
             return self._new_attempt(measurement, number)
         attempt, opening = held
@@ -258,10 +262,20 @@ class Sweep:
 
         task = guarded_task(opening(), name=f"open ahead {following.index}")
         self._ahead[following.index] = (attempt, task)
+        for node in following.nodes:
+            self._ahead_at[node].add(following.index)
+
+    def _taken_ahead(self, index: int) -> tuple[Attempt, asyncio.Task[None]] | None:
+        """What was opened ahead for a measurement, which is from now on whoever's takes it."""
+        held = self._ahead.pop(index, None)
+        if held is not None:
+            for node in held[0].measurement.nodes:
+                self._ahead_at[node].discard(index)
+        return held
 
     async def _close_ahead(self, indexes: Iterable[int]) -> None:
         for index in indexes:
-            held = self._ahead.pop(index, None)
+            held = self._taken_ahead(index)
             if held is None:
                 continue  # another measurement on one of its nodes closes it already
             attempt, opening = held
@@ -286,7 +300,7 @@ class Sweep:
             # The nodes are free for the next test; nobody waits for the disk.
             self._busy_since.pop(measurement.index, None)
             self._schedule.finish(measurement.index)
-            self._ended.append((measurement, [self._cell(one) for one in evidence]))
+            self._ended.append((measurement, evidence))
             self._any_ended.set()
 
     def _held_seconds(self, measurement: Measurement, reasons: Sequence[Reason]) -> float:
@@ -312,9 +326,12 @@ class Sweep:
         self._added.append(following)
         self._schedule.add(following)
 
-    def _cell(self, evidence: Evidence) -> Cell:
-        spec = measure.spec_for(evidence.key.test, evidence.key.parameters, self._plan.ask)
-        return cell_from(evidence, duration_seconds=spec.duration_seconds, omit_seconds=spec.omit_seconds)
+    def _cells(self, ended: Iterable[tuple[Measurement, Sequence[Evidence]]]) -> list[Cell]:
+        cells = []
+        for one in (one for _, evidence in ended for one in evidence):
+            duration, omit = told_seconds(one.key.test, one.key.parameters.instrument, self._plan.ask)
+            cells.append(cell_from(one, duration_seconds=duration, omit_seconds=omit))
+        return cells
 
     async def _requeue(self, measurement: Measurement, delay: float) -> None:
         # With jitter, so that two controllers that wait for each other's tests do not meet again.
@@ -335,7 +352,8 @@ class Sweep:
             ended = list(self._ended)
             if not ended:
                 return
-            await self._keep([cell for _, cells in ended for cell in cells])
+            # A millisecond each; meanwhile the event loop serves who asks.
+            await self._keep(await asyncio.to_thread(self._cells, ended))
             del self._ended[: len(ended)]
             for measurement, _ in ended:
                 self._repeat(measurement)

@@ -71,6 +71,9 @@ class Schedule:
         # What was answered for a running measurement by `ahead`, and the way back.
         self._promised: dict[int, int] = {}
         self._promised_by: dict[int, int] = {}
+        self._promised_nodes: set[int] = set()
+        # Running ones with a promise that have ended since the last start.
+        self._ended: list[int] = []
         for index in reversed(range(len(measurements))):
             self._board.put(index)
 
@@ -111,8 +114,10 @@ class Schedule:
             self._waiting_seconds -= self._measurements[index].seconds
         self._waiting -= len(started)
         # A promise is kept or broken when the measurement that it was made for has ended.
-        for index in [index for index in self._promised if self._state[index] != _RUNNING]:
-            self._break_promise(index)
+        for index in self._ended:
+            if self._state[index] != _RUNNING:
+                self._break_promise(index)
+        self._ended.clear()
         return [self._measurements[index] for index in started]
 
     def finish(self, index: int) -> None:
@@ -120,6 +125,8 @@ class Schedule:
         self._expect(index, _RUNNING)
         self._board.end(index)
         self._state[index] = _SETTLED
+        if index in self._promised:
+            self._ended.append(index)
 
     def requeue(self, index: int) -> None:
         """A running measurement came to its end and is to run once more; it is the next of its pair."""
@@ -177,9 +184,10 @@ class Schedule:
             following = self._last_local(index)
         if following is None:
             return None
-        promised = {node for other in self._promised_by for node in self._nodes(other)}
-        if self._nodes(following) & promised:
+        nodes = self._nodes(following)
+        if nodes & self._promised_nodes:
             return None
+        self._promised_nodes |= nodes
         self._promised[index] = following
         self._promised_by[following] = index
         return self._measurements[following]
@@ -223,6 +231,7 @@ class Schedule:
     def _break_promise(self, index: int | None) -> None:
         if index is not None and (following := self._promised.pop(index, None)) is not None:
             del self._promised_by[following]
+            self._promised_nodes -= self._nodes(following)
 
     def _expect(self, index: int, state: int) -> None:
         if self._state[index] != state:
