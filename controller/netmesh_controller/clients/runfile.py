@@ -22,6 +22,8 @@ from netmesh_common.errors import BadUsageError
 from netmesh_controller.mesh.chunks import MOST_LINE_BYTES, ZSTANDARD, TooLargeError, lines_of, unpacked
 from netmesh_controller.mesh.document import SCHEMA, Cell, Finding, Matrix, Node, Run, RunDocument
 from netmesh_controller.mesh.lines import Batch, Line, LineError, LineReader, first_wrong
+from netmesh_controller.mesh.matrixtext import matrix_text
+from netmesh_controller.mesh.table import Table
 
 # Above this many cells a run travels as lines.
 MOST_CELLS_OF_A_DOCUMENT = 10_000
@@ -205,22 +207,24 @@ def head_line(document: RunDocument) -> bytes:
 
 
 def document_parts(
-    head: RunDocument, cells: Iterable[Cell], matrices: Iterable[Matrix], findings: Iterable[Finding]
+    head: RunDocument, cells: Iterable[Cell], matrices: Iterable[Matrix | Table], findings: Iterable[Finding]
 ) -> Iterator[bytes]:
-    """A `.json` in pieces, a cell and a matrix a line: its text is never in memory as a whole.
+    """A `.json` in pieces, a cell and a matrix a line: its text is never in memory as a whole, nor is a matrix's.
 
     Of the `head` only the run and its nodes are taken.
     """
     begin = head.model_dump_json(by_alias=True, include={"schema_", "run", "nodes"})
     yield begin[:-1].encode()
-    yield from _array("cells", (cell.model_dump_json() for cell in cells))
-    yield from _array("matrices", (matrix.model_dump_json() for matrix in matrices))
-    yield from _array("findings", (finding.model_dump_json() for finding in findings))
+    yield from _array("cells", ([cell.model_dump_json()] for cell in cells))
+    yield from _array("matrices", (matrix_text(matrix) for matrix in matrices))
+    yield from _array("findings", ([finding.model_dump_json()] for finding in findings))
     yield b"\n}\n"
 
 
-def _array(name: str, items: Iterable[str]) -> Iterator[bytes]:
+def _array(name: str, items: Iterable[Iterable[str]]) -> Iterator[bytes]:
     yield f',\n"{name}":['.encode()
     for number, item in enumerate(items):
-        yield (",\n" if number else "\n").encode() + item.encode()
+        yield b",\n" if number else b"\n"
+        for part in item:
+            yield part.encode()
     yield b"]"

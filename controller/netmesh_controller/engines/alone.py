@@ -14,7 +14,7 @@ from netmesh_controller.mesh.alone import record
 from netmesh_controller.mesh.assemble import cell_from, counted
 from netmesh_controller.mesh.catalogue import TESTS
 from netmesh_controller.mesh.document import Cell
-from netmesh_controller.mesh.findings import Again, to_measure_again
+from netmesh_controller.mesh.findings import Again, read_of, to_measure_again
 from netmesh_controller.mesh.findings.places import LEAST_NODES
 from netmesh_controller.mesh.gather import Gathered
 from netmesh_controller.mesh.plan import Measurement, Plan
@@ -48,16 +48,19 @@ class Alone:
             return
         series = Series.of(cell)
         if series not in self._gathered:
-            self._gathered[series] = Gathered(series, self._names)
+            self._gathered[series] = Gathered(series, self._names, read_of(cell.test))
         self._gathered[series].add(cell)
 
     def asked(self) -> list[Measurement]:
-        """The measurements to run again, one after the other, the worst first.
+        """The measurements to run again, one after the other, the worst first; asked once, when all is done.
 
         At most 5 % of each series' cells, or four; and no more than a minute's work, or 5 % of the sweep's own
         expected time where that is longer: in a mesh where everything is wrong, all of it alone would take days.
         """
-        worst = to_measure_again(self._plan.nodes, self._gathered, duration_seconds=self._plan.ask.duration)
+        # Of a thousand nodes each series is tens of megabytes.
+        gathered, self._gathered = self._gathered, {}
+        worst = to_measure_again(self._plan.nodes, gathered, duration_seconds=self._plan.ask.duration)
+        del gathered
         if not worst:
             return []
         of_cell: dict[Again, Measurement] = {}

@@ -19,6 +19,7 @@ from netmesh_controller.engines.arrays import RunArrays, stored_arrays
 from netmesh_controller.engines.servicepaths import ServicePaths
 from netmesh_controller.engines.survey import Survey
 from netmesh_controller.engines.sweep import Sweep
+from netmesh_controller.memory import give_back
 from netmesh_controller.mesh.alone import ALONE, measured_again
 from netmesh_controller.mesh.ask import Ask, AskError, ask_from
 from netmesh_controller.mesh.discard import TEST as LOSSY_TEST
@@ -186,11 +187,13 @@ class Ended:
 
 
 async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | None = None) -> Ended:
-    """Writes how the run ended. Whole is what the plan says, not what happened to end.
+    """Writes how the run ended, once its connections are. Whole is what the plan says, not what happened to end.
 
     Its cells are read as a stream. Of a thousand nodes each step takes a second or more; meanwhile others are answered.
     """
     run_id, nodes = prepared.run.id, tuple(prepared.survey.nodes)
+    await prepared.survey.close()
+    await asyncio.to_thread(give_back)
     await _discard(store, run_id)
     gathering, signs, outcomes = Gathering(nodes), Signs(), Counter[str]()
 

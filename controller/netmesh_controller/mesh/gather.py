@@ -22,18 +22,19 @@ Pair = tuple[str, str]
 
 class Gathered:
     """One series over all pairs. Rows are `names`; columns are the same nodes, or targets outside: as they come here,
-    by name in tables.
+    by name in tables. Of its values only those of `wanted` are kept, where that is given.
 
     ValueError where a cell names a node that is not among `names`, KeyError for a path or a test that is not known.
     """
 
-    def __init__(self, series: Series, names: Sequence[str]) -> None:
+    def __init__(self, series: Series, names: Sequence[str], wanted: Collection[str] | None = None) -> None:
         self.series = series
         self.names = tuple(names)
         self._row = {name: index for index, name in enumerate(names)}
         self._outside = PATHS[series.path].outside is not None and TESTS[series.test].kind != "idle"
         self._column: dict[str, int] = {} if self._outside else dict(self._row)
-        self._readings = readings_of(series.test, series.parameters.instrument)
+        readings = readings_of(series.test, series.parameters.instrument)
+        self._readings = {name: each for name, each in readings.items() if wanted is None or name in wanted}
         self._repeat: dict[int, int] = {}  # the document's number of a repeat, and its place here
         self._codes: list[str] = ["", *sorted(REASONS)]
         self._code = {code: number for number, code in enumerate(self._codes)}
@@ -124,16 +125,10 @@ class Gathered:
         """The mean over repeats of each repeat's mean; why there is none, where none gives it.
 
         A pair of `expected` without a cell is `cancelled`; any other without a cell is `not_applicable` where the
-        path has no such cell, else `not_scheduled`.
+        path has no such cell, else `not_scheduled`. Of one repeat the table has the numbers themselves, no copy: cells
+        are gathered before.
         """
-        counts = np.zeros(self._shape, dtype=np.uint16)
-        sums = np.zeros(self._shape)
-        for layer in self._values[value]:
-            there = np.isfinite(layer)
-            counts += there
-            sums += np.where(there, layer, 0.0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            values = np.where(counts > 0, sums / counts, np.nan)
+        counts, values = _mean(self._values[value], self._shape)
         reasons = np.where(self._failed > 0, self._failed, self._absent(expected))
         reasons[self._measured > 0] = self._number(USUAL)
         for place, code in self._missing[value].items():
@@ -226,3 +221,17 @@ class Gathered:
             if name not in known:
                 raise ValueError(f"a cell names the node '{name}', which the run has not")
         return self._row[source], self._column[target]
+
+
+def _mean(layers: Sequence[Floats], shape: tuple[int, int]) -> tuple[NDArray[np.uint16], Floats]:
+    """How many layers have a number at each place, and the mean of these; NaN where none has."""
+    if len(layers) == 1:
+        return np.isfinite(layers[0]).astype(np.uint16), layers[0]
+    counts = np.zeros(shape, dtype=np.uint16)
+    sums = np.zeros(shape)
+    for layer in layers:
+        there = np.isfinite(layer)
+        counts += there
+        sums += np.where(there, layer, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return counts, np.where(counts > 0, sums / counts, np.nan)

@@ -77,9 +77,14 @@ class Table:
 
     def document(self) -> Matrix:
         """The matrix as it stands in the run document."""
-        known = self.known
-        numbers = np.full(self.values.shape, None, dtype=object)
-        numbers[known] = self.values[known]
+        return self.rows(0, len(self.sources))
+
+    def rows(self, begin: int, end: int) -> Matrix:
+        """The same with the rows from `begin` to before `end` only, its sources all the same."""
+        values, reasons = self.values[begin:end], self.reasons[begin:end]
+        known = np.equal(reasons, 0)
+        numbers = np.full(values.shape, None, dtype=object)
+        numbers[known] = values[known]
         names = np.array([None, *self.codes[1:]], dtype=object)
         # What arrays hold is of the right type already; a million numbers are not looked at one by one again.
         return Matrix.model_construct(
@@ -92,7 +97,7 @@ class Table:
             sources=list(self.sources),
             targets=list(self.targets),
             values=numbers.tolist(),
-            reasons=names[self.reasons].tolist(),
+            reasons=names[reasons].tolist(),
         )
 
 

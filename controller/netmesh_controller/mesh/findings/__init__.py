@@ -23,13 +23,14 @@ from netmesh_controller.mesh.findings.history import outliers
 from netmesh_controller.mesh.findings.mtu import odd_mtus
 from netmesh_controller.mesh.findings.outstanding import ALPHA
 from netmesh_controller.mesh.findings.places import BadNode, BadPair, BadZones
+from netmesh_controller.mesh.findings.scale import read_of
 from netmesh_controller.mesh.findings.series import Bad, Fitted, Places, by_series, places
 from netmesh_controller.mesh.findings.signs import Signs
 from netmesh_controller.mesh.findings.words import of_node, of_pair, of_zones
 from netmesh_controller.mesh.gather import Gathered
 from netmesh_controller.mesh.table import Series, Table
 
-__all__ = ["Again", "Signs", "find", "to_measure_again"]
+__all__ = ["Again", "Signs", "find", "read_of", "to_measure_again"]
 
 
 def find(

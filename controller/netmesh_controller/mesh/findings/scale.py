@@ -140,6 +140,15 @@ SAYS_MORE: Mapping[str, str] = {
 }
 
 
+# What says how many packets a loss is a part of, by the kind of the test.
+PACKETS_A_SECOND: Mapping[str, str] = {"bandwidth": "packets_per_second", "latency": "messages_per_second"}
+
+
+def read_of(test: str) -> frozenset[str]:
+    """The values that the findings of a test are read from."""
+    return frozenset((*(one.value for one in looked_at(test)), *PACKETS_A_SECOND.values()))
+
+
 def looked_at(test: str) -> tuple[Looked, ...]:
     """What is looked at of a test; nothing of one that has no speed and no loss."""
     kind = TESTS[test]

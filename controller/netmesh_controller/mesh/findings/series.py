@@ -14,7 +14,7 @@ from netmesh_controller.mesh.document import Node
 from netmesh_controller.mesh.findings.blocks import pairs_of_zones
 from netmesh_controller.mesh.findings.fit import Fit, fit
 from netmesh_controller.mesh.findings.places import BadNode, BadPair, BadZones, bad_nodes, bad_pairs, bad_zones
-from netmesh_controller.mesh.findings.scale import SAYS_MORE, Looked, looked_at
+from netmesh_controller.mesh.findings.scale import PACKETS_A_SECOND, SAYS_MORE, Looked, looked_at
 from netmesh_controller.mesh.gather import Gathered
 from netmesh_controller.mesh.table import Floats, Series
 
@@ -24,8 +24,6 @@ Bad: TypeAlias = BadNode | BadPair | BadZones
 _LEAST_CELLS = 8
 # A loss that is certain: what was lost less three standard deviations of that count (Poisson).
 _DEVIATIONS_OF_A_COUNT = 3.0
-# What says how many packets a loss is a part of.
-_PACKETS_A_SECOND = {"bandwidth": "packets_per_second", "latency": "messages_per_second"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +140,7 @@ def _packets(one: Gathered, duration_seconds: float) -> Floats:
     # What was offered stands where the rate was not measured, as of probes at a pace.
     offered = one.series.parameters.offered_per_second
     packets = np.full_like(shape, np.nan if offered is None else offered * duration_seconds)
-    for name in _PACKETS_A_SECOND.values():
+    for name in PACKETS_A_SECOND.values():
         if name in one.value_names:
             measured = one.repeats(name) * duration_seconds
             packets = np.where(np.isfinite(measured), measured, packets)

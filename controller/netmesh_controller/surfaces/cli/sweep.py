@@ -24,6 +24,7 @@ from netmesh_controller.engines.exchange import export_run, stored_id, stored_ru
 from netmesh_controller.engines.survey import survey
 from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.inventory.source import Source
+from netmesh_controller.memory import give_back_large_arrays
 from netmesh_controller.mesh.ask import ask_from
 from netmesh_controller.mesh.document import Cell, Run
 from netmesh_controller.mesh.findings.history import LEAST_RUNS
@@ -360,6 +361,7 @@ class _Command:
     async def _sweep(self, prepared: runs.Prepared, store: Store, console: Console) -> ExitCode:
         await runs.begin(prepared, store)
         steady()
+        give_back_large_arrays()
         interrupted = False
         live = ProgressDisplay(console)
 

@@ -39,9 +39,8 @@ def render(wanted: Wanted, ending: str) -> Iterator[bytes]:
 
 
 def as_json(whole: Source) -> Iterator[bytes]:
-    """The document in pieces, a cell and a matrix at a time: a matrix of a thousand nodes has a million places."""
-    matrices = (table.document() for table in whole.tables)
-    yield from document_parts(whole.head, whole.cells, matrices, whole.findings)
+    """The document in pieces, a cell or some rows of a matrix each: of a thousand nodes one has a million places."""
+    yield from document_parts(whole.head, whole.cells, whole.tables, whole.findings)
 
 
 def _lines(whole: Source, *, packed: bool) -> Iterator[bytes]:
