@@ -395,9 +395,9 @@ class Sweep:
         now = time.monotonic()
         running = tuple(
             Running(
-                source=measurement.cells[0].source,
-                target=measurement.cells[0].target,
-                test=measurement.cells[0].test,
+                source=measurement.source,
+                target=measurement.target,
+                test=measurement.variant.test,
                 elapsed_seconds=now - begun,
                 expected_seconds=measurement.seconds,
             )
