@@ -61,6 +61,8 @@ def test_what_a_sample_carries_is_read_as_it_was_taken(taken: list[tuple[list[in
     received = samples_from(agent_pb2.HostSample.FromString(message.SerializeToString()), 0.0)
     assert [got.memory_total_bytes for got in received] == list(range(2, len(taken) + 2))
     for got, cores in zip(received, wanted, strict=True):
-        for cpu, core, idle in zip(got.cpus, cores, got.idle_seconds, strict=True):
+        assert got.cores == len(cores)
+        assert got.idle_seconds == pytest.approx(sum(core["idle"] + core["iowait"] for core in cores), abs=1e-6)
+        for cpu, counters, core in zip(got.cpus, got.counters, cores, strict=True):
             assert {name: getattr(cpu, name) for name in NAMES} == pytest.approx(core, abs=1e-6)
-            assert idle == pytest.approx(core["idle"] + core["iowait"], abs=1e-6)
+            assert dict(zip(NAMES, counters, strict=True)) == pytest.approx(core, abs=1e-6)

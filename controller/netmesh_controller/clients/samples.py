@@ -10,8 +10,11 @@ import time
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
+
 from netmesh.v1 import agent_pb2
 from netmesh_controller.mesh.hostwindow import CpuTimes, Sample
+from netmesh_controller.mesh.table import Floats
 
 # ticks_less counts hundredths of a second, core by core in this order.
 TICK_SECONDS = 0.01
@@ -22,31 +25,48 @@ IDLE, IOWAIT = COUNTERS.index("idle"), COUNTERS.index("iowait")
 class _Carrier:
     """A message that arrived, with what the samples that it carries refer to."""
 
-    __slots__ = ("_idle", "message")
+    __slots__ = ("_counters", "_idle", "message")
 
     def __init__(self, message: agent_pb2.HostSample) -> None:
         self.message = message
-        self._idle: list[float] | None = None
+        self._counters: Floats | None = None
+        self._idle: float | None = None
 
     @property
-    def idle(self) -> list[float]:
+    def counters(self) -> Floats:
+        if self._counters is None:
+            self._counters = _counters_of(self.message)
+        return self._counters
+
+    @property
+    def idle(self) -> float:
         if self._idle is None:
-            self._idle = [cpu.idle + cpu.iowait for cpu in self.message.cpus]
+            self._idle = _idle_of(self.message)
         return self._idle
+
+
+def _counters_of(message: agent_pb2.HostSample) -> Floats:
+    rows = [
+        (core.user, core.nice, core.system, core.irq, core.softirq, core.steal, core.idle, core.iowait)
+        for core in message.cpus
+    ]
+    return np.array(rows).reshape(-1, len(COUNTERS))
+
+
+def _idle_of(message: agent_pb2.HostSample) -> float:
+    return sum(core.idle + core.iowait for core in message.cpus)
 
 
 class ReceivedSample(Sample):
     """A sample over its message; `arrived_seconds` is on the controller's monotonic clock. Unset fields are None."""
 
-    __slots__ = ("_carrier", "_idle", "_message")
+    __slots__ = ("_carrier", "_message")
     _message: agent_pb2.HostSample
     _carrier: _Carrier
-    _idle: Sequence[float] | None
 
     def __init__(self, message: agent_pb2.HostSample, arrived_seconds: float, carrier: _Carrier | None = None) -> None:
         put = object.__setattr__
         put(self, "_message", message)
-        put(self, "_idle", None)
         put(self, "_carrier", _Carrier(message) if carrier is None else carrier)
         put(self, "monotonic_seconds", message.monotonic_nanoseconds / 1e9)
         put(self, "arrived_seconds", arrived_seconds)
@@ -65,28 +85,26 @@ class ReceivedSample(Sample):
             for core, at in zip(told, range(0, len(less), len(COUNTERS)), strict=True)
         ]
 
-    def seconds_in(self, mode: str) -> Sequence[float]:
-        less = self._message.ticks_less[COUNTERS.index(mode) :: len(COUNTERS)]
-        if not less:
-            return [getattr(cpu, mode) for cpu in self._message.cpus]
-        told = zip(self._carrier.message.cpus, less, strict=True)
-        return [getattr(cpu, mode) - TICK_SECONDS * ticks for cpu, ticks in told]
+    @property
+    def cores(self) -> int:
+        return len(self._message.ticks_less) // len(COUNTERS) or len(self._message.cpus)
 
     @property
-    def idle_seconds(self) -> Sequence[float]:
-        # A window's pieces ask each sample twice: as the end of one piece and the beginning of the next.
-        if self._idle is None:
-            object.__setattr__(self, "_idle", self._idle_now())
-        return self._idle or ()
-
-    def _idle_now(self) -> Sequence[float]:
+    def counters(self) -> Floats:
         less = self._message.ticks_less
-        if less:
-            at = zip(self._carrier.idle, less[IDLE :: len(COUNTERS)], less[IOWAIT :: len(COUNTERS)], strict=True)
-            return [now - TICK_SECONDS * (idle + iowait) for now, idle, iowait in at]
-        if self._carrier.message is self._message:
-            return self._carrier.idle
-        return [cpu.idle + cpu.iowait for cpu in self._message.cpus]
+        if not less:
+            return self._carrier.counters if self._carrier.message is self._message else _counters_of(self._message)
+        ticks = np.fromiter(less, np.float64, len(less)).reshape(-1, len(COUNTERS))
+        told: Floats = self._carrier.counters - TICK_SECONDS * ticks
+        return told
+
+    @property
+    def idle_seconds(self) -> float:
+        less = self._message.ticks_less
+        if not less:
+            return self._carrier.idle if self._carrier.message is self._message else _idle_of(self._message)
+        ticks = sum(less[IDLE :: len(COUNTERS)]) + sum(less[IOWAIT :: len(COUNTERS)])
+        return self._carrier.idle - TICK_SECONDS * ticks
 
     @property
     def memory_total_bytes(self) -> int | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import sub
+
+import numpy as np
 
 from netmesh_controller.mesh import noise
 from netmesh_controller.mesh.document import CpuCores, Host
+from netmesh_controller.mesh.table import Floats
 
 # How far counters of one moment may contradict each other: the kernel rounds them to ticks of 10 ms (or 4 ms), and a
 # sampling process can be held up in between. Beyond this they are wrong, and no figure is made of them.
@@ -23,6 +25,9 @@ MIN_IDLE_SECONDS = 0.5
 _TOOL_COUNTERS = 4
 
 _MODES = ("user", "nice", "system", "irq", "softirq", "steal")
+_COUNTERS = (*_MODES, "idle", "iowait")
+# From here on a core's counters are of its idle time.
+_IDLE = len(_MODES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +68,19 @@ class Sample:
     loop_late_seconds: float | None = None
 
     @property
-    def idle_seconds(self) -> Sequence[float]:
-        """Seconds that each core was idle since boot, waiting for I/O included."""
-        return [core.idle + core.iowait for core in self.cpus]
+    def cores(self) -> int:
+        """How many cores the counters are of; 0 where they are unknown."""
+        return len(self.cpus)
 
-    def seconds_in(self, mode: str) -> Sequence[float]:
-        """Seconds that each core spent in one mode (a field of CpuTimes) since boot."""
-        return [getattr(core, mode) for core in self.cpus]
+    @property
+    def counters(self) -> Floats:
+        """Seconds that each core spent in each mode since boot: (cores, modes), in the order of CpuTimes."""
+        return np.array([[getattr(core, mode) for mode in _COUNTERS] for core in self.cpus]).reshape(-1, len(_COUNTERS))
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds that all cores together were idle since boot, waiting for I/O included."""
+        return sum(core.idle + core.iowait for core in self.cpus)
 
 
 def clock_offset(samples: Iterable[Sample]) -> float:
@@ -102,42 +113,41 @@ def cpu_cores(first: Sample, last: Sample) -> CpuCores | None:
     count as one: the kernel moves waiting time between the two, so that either alone may step back.
     """
     seconds = last.monotonic_seconds - first.monotonic_seconds
-    idle = _idle_seconds(first, last, seconds) if seconds > 0 else None
-    if idle is None:
+    grown = _grown_counters(first, last, seconds)
+    if grown is None:
         return None
-    modes = {}
-    for mode in _MODES:
-        spent = list(map(sub, last.seconds_in(mode), first.seconds_in(mode)))
-        if min(spent) < -SLACK_SECONDS:
-            return None
-        modes[mode] = max(0.0, sum(spent)) / seconds
-    busy = _busy(idle, seconds)
+    idle, spent = grown[:, _IDLE:].sum(axis=1), grown[:, :_IDLE]
+    if spent.min() < -SLACK_SECONDS:
+        return None
+    modes = dict(zip(_MODES, (np.maximum(0.0, spent.sum(axis=0)) / seconds).tolist(), strict=True))
+    busy = _busy(float(idle.sum()), len(idle), seconds)
     return CpuCores(
         **modes,
         unattributed=max(0.0, busy - sum(modes.values())),
         busy=busy,
-        busiest_core=min(max(0.0, 1 - min(idle) / seconds), 1.0),
+        busiest_core=min(max(0.0, 1 - float(idle.min()) / seconds), 1.0),
     )
 
 
-def _idle_seconds(first: Sample, last: Sample, seconds: float) -> list[float] | None:
-    """What each core was idle between two samples; None where a counter contradicts the time between them."""
-    before, after = first.idle_seconds, last.idle_seconds
-    if not before or len(before) != len(after):
+def _grown_counters(first: Sample, last: Sample, seconds: float) -> Floats | None:
+    """What each counter grew by; None where a core's idle time contradicts the time between the samples."""
+    before, after = first.counters, last.counters
+    if seconds <= 0 or not len(before) or len(before) != len(after):
         return None
-    idle = list(map(sub, after, before))
-    return None if min(idle) < -SLACK_SECONDS or max(idle) > seconds + SLACK_SECONDS else idle
+    grown: Floats = after - before
+    idle = grown[:, _IDLE:].sum(axis=1)
+    return None if idle.min() < -SLACK_SECONDS or idle.max() > seconds + SLACK_SECONDS else grown
 
 
-def _busy(idle: Sequence[float], seconds: float) -> float:
-    return min(max(0.0, len(idle) - sum(idle) / seconds), float(len(idle)))
+def _busy(idle_seconds: float, cores: int, seconds: float) -> float:
+    return min(max(0.0, cores - idle_seconds / seconds), float(cores))
 
 
 def busy_cores(first: Sample, last: Sample) -> float | None:
     """Busy cores between two samples, or None where the counters cannot tell."""
     seconds = last.monotonic_seconds - first.monotonic_seconds
-    idle = _idle_seconds(first, last, seconds) if seconds > 0 else None
-    return None if idle is None else _busy(idle, seconds)
+    grown = _grown_counters(first, last, seconds)
+    return None if grown is None else _busy(float(grown[:, _IDLE:].sum()), len(grown), seconds)
 
 
 def busy_error_cores(samples: Sequence[Sample]) -> float | None:
@@ -145,8 +155,20 @@ def busy_error_cores(samples: Sequence[Sample]) -> float | None:
     seconds = samples[-1].monotonic_seconds - samples[0].monotonic_seconds
     if seconds <= 0:
         return None
-    ticks = noise.tick_error_cores(len(samples[0].idle_seconds), seconds)
-    return noise.added(ticks, noise.spread_error_cores(samples, busy_cores))
+    cores = samples[0].cores
+    ticks = noise.tick_error_cores(cores, seconds)
+    return noise.added(ticks, noise.spread_error_cores(_pieces(samples, cores)))
+
+
+def _pieces(samples: Sequence[Sample], cores: int) -> Floats:
+    """Busy cores in each piece of a window that its counters can tell of."""
+    ends = [one for one in noise.piece_ends(samples) if cores and one.cores == cores]
+    seconds = np.diff([one.monotonic_seconds for one in ends])
+    idle = np.diff([one.idle_seconds for one in ends])
+    slack = cores * SLACK_SECONDS
+    told = (idle >= -slack) & (idle <= cores * seconds + slack)
+    busy: Floats = np.clip(cores - idle[told] / seconds[told], 0.0, cores)
+    return busy
 
 
 def idle_baseline(samples: Sequence[Sample]) -> tuple[float, float] | None:
@@ -168,7 +190,7 @@ def busy_share(first: Sample, last: Sample) -> float | None:
     """The part of a host's cores that was busy between two samples, 0 to 1; None where they cannot tell."""
     busy = idle_busy_cores([first, last])
     # By the ticks' rounding all cores may seem to be more than all.
-    return None if busy is None or not last.cpus else min(1.0, busy / len(last.cpus))
+    return None if busy is None or not last.cores else min(1.0, busy / last.cores)
 
 
 def host_cost(

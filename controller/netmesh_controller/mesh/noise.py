@@ -6,12 +6,12 @@ All errors are standard uncertainties (one standard deviation).
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from netmesh_controller.mesh.hostwindow import Sample
+    from netmesh_controller.mesh.table import Floats
 
 # The kernel tells CPU time to user space in ticks of this length (USER_HZ, proc(5)).
 TICK_SECONDS = 0.01
@@ -28,23 +28,25 @@ def tick_error_cores(counters: int, seconds: float) -> float:
     return math.sqrt(counters / 6) * TICK_SECONDS / seconds
 
 
-def spread_error_cores(samples: Sequence[Sample], busy: Callable[[Sample, Sample], float | None]) -> float | None:
-    """The standard error of a window's mean CPU, from how much its pieces differ.
+def piece_ends(samples: Sequence[Sample]) -> list[Sample]:
+    """The samples at which a window falls into pieces, its first and its last piece's end among them.
 
-    Pieces are of `PIECE_SECONDS`, of a long window longer: some `_PIECES` tell as much as hundreds. `busy` is the cores
-    between two samples. None where there are fewer than two pieces.
+    Pieces are of `PIECE_SECONDS`, of a long window longer: some `_PIECES` tell as much as hundreds.
     """
-    seconds = samples[-1].monotonic_seconds - samples[0].monotonic_seconds if samples else 0.0
+    if not samples:
+        return []
+    seconds = samples[-1].monotonic_seconds - samples[0].monotonic_seconds
     least = max(PIECE_SECONDS, seconds / _PIECES) * 0.99
-    pieces: list[float] = []
-    first = samples[0] if samples else None
+    ends = [samples[0]]
     for sample in samples[1:]:
-        if first is not None and sample.monotonic_seconds - first.monotonic_seconds >= least:
-            cores = busy(first, sample)
-            if cores is not None:
-                pieces.append(cores)
-            first = sample
-    return statistics.stdev(pieces) / math.sqrt(len(pieces)) if len(pieces) > 1 else None
+        if sample.monotonic_seconds - ends[-1].monotonic_seconds >= least:
+            ends.append(sample)
+    return ends
+
+
+def spread_error_cores(pieces: Floats) -> float | None:
+    """The standard error of a window's mean CPU, from how much its pieces differ; None for fewer than two."""
+    return float(pieces.std(ddof=1)) / math.sqrt(len(pieces)) if len(pieces) > 1 else None
 
 
 def added(*errors: float | None) -> float:
