@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
         _enter_a_network_of_its_own()
 
 
-class _Scheduling(LoadScopeScheduling):
+class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # has no types
     """A worker that is free takes the next test, or the next file of those. Names of tests stay what they are, which
     groups of xdist's own change: `--last-failed` would not find them.
     """
