@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from netmesh_controller.mesh.document import Finding
 from netmesh_controller.mesh.findings import windows as watching
-from netmesh_controller.mesh.probing.judging import judge, judge_minutes, lost_agents, unjudged
+from netmesh_controller.mesh.probing.judging import explains, judge, judge_minutes, lost_agents, unjudged
 from netmesh_controller.mesh.probing.live import Standing
 from netmesh_controller.mesh.probing.windows import BASE_SECONDS, Window
 
@@ -79,6 +79,8 @@ class Events:
         away = {name for name, reason in standing.missing.items() if reason.code == "agent_away"}
         # Of one place, minutes have the steadier figure: the last of a key stands.
         found = [*judge(windows, standing), *self._lasting]
+        nodes = [*(event.finding for event in self._open.values()), *found]
+        found = [one for one in found if not any(explains(node, one) for node in nodes)]
         # What is open at a node that is no longer in the mesh is of a node that is away.
         gone = self._nodes() - set(standing.nodes)
         silent = unjudged(standing) | standing.fresh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from netmesh_controller.mesh.findings.scale import looked_at
 from netmesh_controller.mesh.findings.series import Fitted, places
 from netmesh_controller.mesh.findings.words import figure, of_node, of_pair, of_zones
 from netmesh_controller.mesh.probing.live import LOSS, SERIES, TIME, Standing
-from netmesh_controller.mesh.probing.losses import OF_MANY, Losses, Lossy, Part, losses
+from netmesh_controller.mesh.probing.losses import OF_MANY, Losses, Lossy, Part, chance, losses
 from netmesh_controller.mesh.probing.scale import decode
 from netmesh_controller.mesh.probing.windows import BASE_SECONDS, Window
 from netmesh_controller.mesh.table import Floats
@@ -34,6 +35,7 @@ MINUTES_OF_LOSSES = 10
 _LEAST_MINUTES, _LATE_MINUTES, _LEAST_SHARE = 6, 3, 0.5
 _LEAST_CELLS = 8
 _SLOW = replace(next(one for one in looked_at("udp-latency") if one.kind == "slow"), value=TIME)
+_EXPLAIN = (("slow_node", "slow_pair"), ("lossy_node", "lossy_pair"))
 _ABOUT = {"path": SERIES.path, "test": SERIES.test}
 
 
@@ -166,6 +168,21 @@ def _finding(kind: str, where: dict[str, str], one: Lossy, place: str) -> Findin
             f"{place}: {one.lost} of {one.sent} probes were lost ({figure(LOSS, one.ratio)}), where {usual} is usual."
         ),
     )
+
+
+def explains(node: Finding, pair: Finding) -> bool:
+    """Whether what a pair shows is no more than what is said of one of its nodes: chance names a pair beside it else.
+
+    A pair loses no more than its node does where chance makes as much of the node's loss; it is no slower where it does
+    not take twice as long.
+    """
+    ends = (pair.where.get("source"), pair.where.get("target"))
+    if (node.kind, pair.kind) not in _EXPLAIN or node.where["node"] not in ends:
+        return False
+    if pair.kind == "slow_pair":
+        return bool(pair.evidence["seen"] <= 2 * node.evidence["seen"])
+    expected = pair.evidence["sent"] * node.evidence["seen"]
+    return bool(chance(pair.evidence["lost"], expected) > math.log(ALPHA))
 
 
 def lost_agents(standing: Standing) -> list[Finding]:

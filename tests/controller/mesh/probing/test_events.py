@@ -9,9 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netmesh_controller.mesh.document import Reason
+from netmesh_controller.mesh.document import Finding, Reason
 from netmesh_controller.mesh.probing.events import Events, MeshEvent, what_became
-from netmesh_controller.mesh.probing.judging import LEAST_SECONDS, MINUTES_OF_LOSSES, WINDOWS_OF_LOSSES, judged
+from netmesh_controller.mesh.probing.judging import (
+    LEAST_SECONDS,
+    MINUTES_OF_LOSSES,
+    WINDOWS_OF_LOSSES,
+    explains,
+    judged,
+)
 from netmesh_controller.mesh.probing.live import Standing
 from netmesh_controller.mesh.probing.scale import encode
 from netmesh_controller.mesh.probing.windows import Window, rolled
@@ -166,3 +172,26 @@ def test_a_pair_that_loses_little_and_all_the_time_is_named(begins: int, ends: i
         assert told[0].opened_at.startswith("10:")
         # Three minutes without a loss, and half of one more.
         assert (told[1].closed_at or "").startswith(f"{ends + 3}:")
+
+
+@pytest.mark.parametrize(
+    ("kind", "evidence", "is_explained"),
+    [
+        ("lossy", {"lost": 7, "sent": 60, "seen": 7 / 60}, True),
+        ("lossy", {"lost": 30, "sent": 60, "seen": 0.5}, False),
+        ("slow", {"seen": 3e-3}, True),
+        ("slow", {"seen": 9e-3}, False),
+    ],
+)
+def test_a_pair_is_its_nodes_matter_unless_it_is_much_worse(
+    kind: str, evidence: dict[str, float], is_explained: bool
+) -> None:
+    seen = 0.05 if kind == "lossy" else 2e-3
+    node = Finding(kind=f"{kind}_node", where={"node": "c"}, evidence={"seen": seen}, sentence="")
+    pairs = [
+        Finding(kind=f"{kind}_pair", where={"source": a, "target": b}, evidence=evidence, sentence="")
+        for a, b in (("c", "d"), ("a", "c"), ("a", "b"))
+    ]
+    assert [explains(node, one) for one in pairs] == [is_explained, is_explained, False]
+    other = "slow_pair" if kind == "lossy" else "lossy_pair"
+    assert not explains(node, pairs[0].model_copy(update={"kind": other}))

@@ -28,16 +28,18 @@
     here.later(AGAIN_MILLISECONDS, () => runs(here));
   }
 
+  const why = ({ code, message }) => dom.made("span", { class: "bad" }, `${code}: ${message}`);
+
   async function nodes(here) {
     const [{ nodes: there, unreachable, remarks, asked_at: asked }, checked] = await Promise.all(
       [api.json("api/v1/nodes", { signal: here.signal }), checks(here)]);
     if (!here.alive()) return;
     const rows = there.map(({ name, zone, agents }) => [
       name, zone || "", (agents || []).map(({ role, address }) => `${role} ${address}`).join(", "),
-      unreachable[name] ? `${unreachable[name].code}: ${unreachable[name].message}` : "answers",
+      unreachable[name] ? why(unreachable[name]) : "answers",
     ]);
     for (const [name, reason] of Object.entries(unreachable)) {
-      if (!there.some((one) => one.name === name)) rows.push([name, "", "", `${reason.code}: ${reason.message}`]);
+      if (!there.some((one) => one.name === name)) rows.push([name, "", "", why(reason)]);
     }
     list("Nodes", ["node", "zone", "agents", "now"], rows,
       "No agent answers: look at the agents' pods, and at the controller's log.",
