@@ -40,6 +40,10 @@ RATE = 0.025
 # How far two runs of one test each may lie apart by what nobody repeated: the hour, the CPU's clock, a neighbour.
 SINGLE_REPEAT_FLOOR = 0.05
 _FEWEST_PAIRS = 6
+# Of fewer the signed-rank test has no p that is small enough among many comparisons: of 6 pairs 0.03 at least. Three
+# repeats tell without it.
+_FEWEST_TO_RANK = 12
+_TELLING_REPEATS = 3
 _STRAY = 3.0
 # Beyond this p no discovery is possible, however many tests there are: it need not be known exactly.
 _UNLIKELY_T = 2.0
@@ -179,7 +183,8 @@ def _whole(
         error = math.sqrt(scatter**2 + common)
         parts = (scatter**2) ** 2 / max(1, nodes - 1) + common**2 / noise.common_df
         df = error**4 / parts if parts > 0 else float(noise.common_df)
-        ranked = signed_rank(there) if count >= _FEWEST_PAIRS else 0.0
+        fewest = _FEWEST_TO_RANK if min(most) >= _TELLING_REPEATS else _FEWEST_PAIRS
+        ranked = signed_rank(there) if count >= fewest else 0.0
     else:
         error, df, ranked = scatter, float(nodes - 1), signed_rank(there)
     if math.isnan(error) or df <= 0:

@@ -64,10 +64,13 @@ def effect_in_words(effect: Effect, unit: str) -> str:
         return f"{abs(change):.1%} {word}".replace("%", " %")
     ends = sorted((effect.low - 1, effect.high - 1), key=lambda end: end * (1 if change > 0 else -1))
     low, high = (end * (1 if change > 0 else -1) for end in ends)
-    return f"{abs(change) * 100:.1f} % {word} ({low * 100:.1f} to {high * 100:.1f} %)"
+    # Without the sign of a number that is 0 by then.
+    return f"{abs(change) * 100:.1f} % {word} ({low * 100:z.1f} to {high * 100:z.1f} %)"
 
 
 def _difference(effect: Effect, unit: str) -> str:
+    if effect.size == 0 and not effect.low and not effect.high:
+        return "no difference"
     known = [effect.size, *(end for end in (effect.low, effect.high) if end is not None)]
     factor, label = scale(known, unit)
     size, word = effect.size * factor, "more" if effect.size > 0 else "less"
@@ -76,7 +79,7 @@ def _difference(effect: Effect, unit: str) -> str:
         return text
     sign = 1 if effect.size > 0 else -1
     low, high = sorted((effect.low * factor * sign, effect.high * factor * sign))
-    return f"{text} ({low:.3g} to {high:.3g})"
+    return f"{text} ({low:z.3g} to {high:z.3g})"
 
 
 def place_in_words(group: Group) -> str:

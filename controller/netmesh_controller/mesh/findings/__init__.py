@@ -104,7 +104,8 @@ def _of_series(
     )
     made = [contention(one, _finding(one, bad), bad, again) for bad in gone if beside and not isinstance(bad, BadPair)]
     made += [said_alone(one, _finding(one, bad), bad, again) for bad in kept.every]
-    made += [said_alone(one, of_uneven(one, bad), bad, again) for bad in uneven_pairs(one, kept, alpha) if holds(bad)]
+    uneven = uneven_pairs(one, kept, alpha, again)
+    made += [said_alone(one, of_uneven(one, bad), bad, again) for bad in uneven if holds(bad)]
     return made + outliers(one, history, alpha, again)
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from netmesh_controller.mesh.document import Finding
 from netmesh_controller.mesh.findings.outstanding import confidence, passing, tail_of, threshold
-from netmesh_controller.mesh.findings.places import LEAST_NODES, BadPair
+from netmesh_controller.mesh.findings.places import LEAST_NODES, BadPair, better
 from netmesh_controller.mesh.findings.series import Fitted, Places
 from netmesh_controller.mesh.findings.words import figure
+from netmesh_controller.mesh.table import Floats
 
 
 def has_two_ways(one: Fitted) -> bool:
@@ -18,15 +19,16 @@ def has_two_ways(one: Fitted) -> bool:
     return not one.looked.round_trip and one.looked.kind != "lossy" and len(one.names) >= LEAST_NODES
 
 
-def uneven_pairs(one: Fitted, known: Places, alpha: float) -> list[BadPair]:
+def uneven_pairs(one: Fitted, known: Places, alpha: float, again: Floats | None = None) -> list[BadPair]:
     """The ordered pairs that are far worse than their way back, by how much. Only one-way figures can tell.
 
     A pair that is bad one way and well the other is one; so is a pair of which one way is worse and the other better
-    than usual, neither of them by enough for itself. Pairs of bad nodes and zones are not looked at.
+    than usual, neither of them by enough for itself. Pairs of bad nodes and zones are not looked at. `again` has what
+    was measured once more (n, n), in the value's unit: the better of the two counts.
     """
     if not has_two_ways(one):
         return []
-    rest = one.fit.rest.copy()
+    rest = better(one.fit, None if again is None else one.looked.badness(again))
     for node in known.nodes:
         rest[node.node, :] = rest[:, node.node] = np.nan
     for zones in known.zones:

@@ -199,7 +199,7 @@ def bad_pairs(
     A figure is the median of so many `tests`. `again` has the cells (n, n) that were measured once more, on the scale:
     there the better of the two counts, and both together need less to be believed.
     """
-    rest = fit.rest.copy()
+    rest = better(fit, again)
     for one in nodes:
         if one.direction != "in":
             rest[one.node, :] = np.nan
@@ -218,10 +218,7 @@ def bad_pairs(
         size = float(min(rest[a, b], rest[b, a]))
         pairs.append(BadPair(a, b, True, size, limits.confidence(size, unordered, 2)))
         taken[a, b] = taken[b, a] = True
-    confirmed = np.full(rest.shape, False)
-    if again is not None:
-        confirmed = np.isfinite(again)
-        rest = np.where(confirmed, np.minimum(rest, rest + again - fit.cells), rest)
+    confirmed = np.full(rest.shape, False) if again is None else np.isfinite(again)
     for figures in (2, 1):
         least = limits.least(comparisons, figures=figures, both_ways=looked.round_trip)
         far = (np.nan_to_num(rest, nan=-np.inf) >= least) & ~taken & (confirmed == (figures == 2))
@@ -232,6 +229,11 @@ def bad_pairs(
             taken[a, b] = True
             pairs.append(BadPair(a, b, looked.round_trip, size, limits.confidence(size, comparisons, figures)))
     return pairs if len(pairs) <= max(2, _FEW * unordered) else []
+
+
+def better(fit: Fit, again: Floats | None) -> Floats:
+    """The rest (n, n), of cells that were measured `again`, on the scale, the better of the two."""
+    return fit.rest.copy() if again is None else np.fmin(fit.rest, fit.rest + again - fit.cells)
 
 
 def _tail(fit: Fit, looked: Looked, tests: int) -> float:

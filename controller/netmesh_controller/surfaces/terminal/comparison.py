@@ -23,6 +23,8 @@ from netmesh_controller.surfaces.terminal.words import label, wrapped
 _MOST_FACTS = 20
 _MOST_PAIRS = 10
 _MOST_ANSWERS = 4
+# What can be told comes first; else in the order of the comparison.
+_ORDER = {"worse": 0, "better": 1, "different": 2}
 
 
 def show_comparison(console: Console, comparison: Comparison) -> None:
@@ -76,9 +78,8 @@ def _show_table(console: Console, comparison: Comparison, overview: Overview) ->
 
 
 def _groups(console: Console, comparison: Comparison, place: int) -> Iterable[Text]:
-    for group in comparison.groups:
-        if group.against != place:
-            continue
+    against = [group for group in comparison.groups if group.against == place]
+    for group in sorted(against, key=lambda group: _ORDER.get(group.verdict, len(_ORDER))):
         told = group.verdict != "not distinguishable"
         words = _effect(group.effect, group.unit)
         text = f"{group.verdict}: {place_in_words(group)}: {words}, {group.pairs} pairs"

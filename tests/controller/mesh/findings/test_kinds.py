@@ -81,6 +81,17 @@ def test_a_pair_that_recovers_was_held_up(repeats: int, direction: str) -> None:
     assert said(busy) == []
 
 
+def test_a_pair_that_is_nearly_well_the_next_time_is_no_finding() -> None:
+    """It has not come back by half, and would not have been found at what it has now."""
+    busy = mesh(12)
+    usual = np.nanmedian(busy.bandwidth)
+    busy.bandwidth[:, [1, 2], [2, 1]] = 0.68 * usual
+    nodes, cells = nodes_of(busy), gathered(busy)
+    asked = to_measure_again(nodes, cells)
+    assert "slow_pair" in {finding.kind for finding in find(nodes, cells, again=dict.fromkeys(asked, 0.69 * usual))}
+    assert find(nodes, cells, again=dict.fromkeys(asked, 0.8 * usual)) == []
+
+
 def test_where_a_pair_recovers_those_that_were_not_measured_again_are_not_believed() -> None:
     busy = mesh(12)
     for source, target in ((1, 2), (3, 4), (5, 6)):
