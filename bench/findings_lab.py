@@ -90,6 +90,11 @@ def _keep(file: Path, case: Case, run: int, swept: RunDocument) -> None:
         "found": any(_said(right, one) for one in found),
         "beside": beside,
         "sentences": [one.sentence for one in found],
+        # What was measured again, Mbit/s.
+        "again": [
+            [one["source"], one["target"], round(one["bits_per_second"] / 1e6, 1)]
+            for one in swept.run.facts.get("alone", ())
+        ],
         "gaps": sum(one.outcome != "measured" for one in swept.cells),
         "load": os.getloadavg()[0],
     }

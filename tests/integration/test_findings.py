@@ -29,7 +29,6 @@ def test_one_slow_link_is_found_and_none_where_there_is_none(
 
     healthy = sweep()
     assert [finding.sentence for finding in healthy.findings if finding.kind != "cpu_bound"] == []
-    assert "alone" not in healthy.run.facts, "nothing was found, and so nothing was measured again"
 
     # On the same lab: a pair whose link is shaped is known within 5 % after the least number of repeats, or soon after.
     known = sweep("--until", "ci < 5 %", "--max-repeat", "5", "--pairs", "node-1:node-3")
@@ -49,8 +48,8 @@ def test_one_slow_link_is_found_and_none_where_there_is_none(
     assert (finding.kind, finding.where["node"], finding.where["direction"]) == ("slow_node", "node-2", "both")
     assert finding.size is not None
     assert 0.35 < finding.size < 0.5
-    # Three of its cells were measured again alone, and were as slow.
-    again = slow.run.facts["alone"]
-    assert all("node-2" in (one["source"], one["target"]) for one in again[:3])
-    assert finding.evidence["cells_again"] == 3
+    # Up to three of its cells were measured again alone, and were as slow; others only where something held them up.
+    again = [one for one in slow.run.facts["alone"] if "node-2" in (one["source"], one["target"])]
+    assert 1 <= len(again) <= 3
+    assert finding.evidence["cells_again"] == len(again)
     assert finding.evidence["alone"] < 45e6
