@@ -1,4 +1,4 @@
-"""`serve` watching 1,000 simulated agents: over mutual TLS, a report each 10 s, from 40 peers each and from all.
+"""`serve` watching 1,000 simulated agents: over mutual TLS, a report each 5 s, from 40 peers each and from all.
 
 Goals: one core, 1 GB. Of 1,000 nodes each probes 40 peers; that every one probes all 999 others is made for this.
 """

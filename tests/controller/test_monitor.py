@@ -23,6 +23,7 @@ from netmesh_controller.inventory.located import Located
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.document import Reason
 from netmesh_controller.mesh.probing.history import points
+from netmesh_controller.mesh.probing.judging import lost_agents
 from netmesh_controller.mesh.probing.live import Standing
 from netmesh_controller.mesh.probing.windows import BASE_SECONDS, PeerReport, empty, take
 from netmesh_controller.surfaces.web.mesh_metrics import MeshMetrics
@@ -108,7 +109,9 @@ async def test_probes_to_who_has_not_told_of_a_window_are_no_loss() -> None:
     assert monitor._silent(begun, begun + 12) == [2]
 
 
-async def test_what_an_agent_tells_of_another_time_is_left_out_and_its_clock_is_the_reason() -> None:
+async def test_what_an_agent_tells_of_another_time_is_left_out_and_its_clock_is_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monitor = Monitor(Source(nobody, no_certificates, {}))
     member = Member("a", cast(AgentClient, None), None, "a:1", {}, (), 1, None, versions={1: ("b",)})
     monitor._found = Found({"a": member}, {})
@@ -146,6 +149,14 @@ async def test_what_an_agent_tells_of_another_time_is_left_out_and_its_clock_is_
     assert monitor.intake.rolling.filling.sent.sum() == 0
     assert tells(4, BASE_SECONDS) is None
     assert monitor.intake.rolling.filling.sent.sum() == 10
+    # What is only late is no agent that is lost.
+    for _ in range(3):
+        monitor.intake.close()
+    assert (tells(5, BASE_SECONDS) or "").startswith("timeout: a: what its agent tells comes too late")
+    # Nobody has found b.
+    assert [one.where["node"] for one in lost_agents(monitor._stands())] == ["b"]
+    monkeypatch.setattr("netmesh_controller.engines.monitor.LATE_SECONDS", 0.0)
+    assert [one.where["node"] for one in lost_agents(monitor._stands())] == ["a", "b"]
 
 
 @pytest.mark.parametrize("step", [3600, -3600])

@@ -47,6 +47,8 @@ GRACE_SECONDS = 2.0
 CLOCK_SECONDS = 1.0
 # A node that is new or was started again is given this long before anything is said of it.
 FRESH_SECONDS = 30.0
+# Who told something so lately, if too late, is there: where the controller has too little time all are late at once.
+LATE_SECONDS = 2 * BASE_SECONDS + GRACE_SECONDS
 BACK_OFF_SECONDS = (0.5, 15.0)
 
 
@@ -365,6 +367,9 @@ class Monitor:
                 )
             elif name not in self._told and now < member.fresh_until:
                 missing[name] = Reason(code="not_scheduled", message=f"{name}: its agent has just begun to probe")
+            elif name not in self._told and now < member.late_at + LATE_SECONDS:
+                late = "what its agent tells comes too late: it has too little time, or this controller has"
+                missing[name] = Reason(code="timeout", message=f"{name}: {late}")
             elif name not in self._told:
                 missing[name] = Reason(code="agent_lost", message=f"{name}: its agent has not told of this window")
         fresh = frozenset(name for name, one in found.members.items() if now < one.fresh_until)

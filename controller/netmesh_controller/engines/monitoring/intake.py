@@ -138,6 +138,7 @@ class Intake:
         window = self.rolling.filling
         if base < window.started:
             self.counts.late += 1
+            member.late_at = time.monotonic()
             self._late(patch_of_report(base, member.node, self.nodes, columns))
             member.sample = sample_from(report.host)
             return

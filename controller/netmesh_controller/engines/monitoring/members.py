@@ -28,7 +28,8 @@ class Member:
 
     From `silent_from` to `silent_to` (seconds since 1970) its agent was away: it ended, or the connection to it.
     `instance` and `window` are the last window that was taken, which was of the base window `base`; `told` is what its
-    `process` was configured with. `clock` says what is wrong with its host's clock, while that is.
+    `process` was configured with. `clock` says what is wrong with its host's clock, while that is. `late_at` is when a
+    report came that was too late for its window (of the monotonic clock).
     """
 
     node: str
@@ -44,6 +45,7 @@ class Member:
     window: int = 0
     base: int = 0
     clock: str | None = None
+    late_at: float = -math.inf
     process: str = ""
     told: Probing | None = None
     reason: Reason | None = None

@@ -195,5 +195,5 @@ def lost_agents(standing: Standing) -> list[Finding]:
             sentence=f"The agent of {name} tells nothing: {reason.message}.",
         )
         for name, reason in standing.missing.items()
-        if reason.code not in ("agent_away", "not_scheduled") and name not in standing.fresh
+        if reason.code not in ("agent_away", "not_scheduled", "timeout") and name not in standing.fresh
     ]

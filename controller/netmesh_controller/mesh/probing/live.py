@@ -22,7 +22,17 @@ Statistic = Literal["min", "p50", "max", "loss", "sent", "lost"]
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 _UNITS = {"loss": "1", "sent": "1", "lost": "1"}
 # Of reasons; their place is their number in a table and in the history.
-CODES = ("", "not_applicable", "not_scheduled", "agent_away", "agent_lost", "loss", "unreachable", "tool_output")
+CODES = (
+    "",
+    "not_applicable",
+    "not_scheduled",
+    "agent_away",
+    "agent_lost",
+    "loss",
+    "unreachable",
+    "tool_output",
+    "timeout",
+)
 
 # Answers came, and none with all four stamps.
 NO_STAMPS = CODES.index("tool_output")
