@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 
 # What requests under way may take once the controller is told to end.
 GOODBYE_SECONDS = 5.0
+SWITCH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,9 @@ async def _serving(
     try:
         await web.SockSite(runner, settings.listener).start()
         steady()
+        # Who reads the store does so in a thread, which by default waits 5 ms for each step that needs the interpreter
+        # while a sweep has it.
+        sys.setswitchinterval(SWITCH_SECONDS)
         yield
     finally:
         await runner.cleanup()

@@ -17,6 +17,7 @@ from typing import Any
 
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_controller.clients.store import Store
+from netmesh_controller.clients.turns import my_turn
 from netmesh_controller.engines import calm, measure
 from netmesh_controller.engines.absence import RETURN_SECONDS, Absences
 from netmesh_controller.engines.alone import Alone
@@ -186,6 +187,8 @@ class Sweep:
     # One measurement.
 
     async def _measure(self, measurement: Measurement) -> None:
+        # At the beginning half of all nodes start at once.
+        await my_turn()
         index = measurement.index
         attempt = await self._attempt_for(measurement)
         try:

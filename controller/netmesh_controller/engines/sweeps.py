@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from netmesh_common.garbage import steady
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_common.tls import CertificateError
 from netmesh_controller.clients.store import RunFilter, RunNotFoundError, Store, StoreError
@@ -310,6 +311,8 @@ class Sweeps:
         return mine
 
     def _launch(self, prepared: runs.Prepared) -> Job:
+        # Nodes and plan stay for long: of a thousand nodes each look at them would be a fifth of a second in mid-sweep.
+        steady()
         run = prepared.run
         job = Job(
             run.id,

@@ -89,21 +89,29 @@ def infos(connection: Connection, wanted: RunFilter, limit: int | None = None) -
     ]
 
 
-def details(connection: Connection, run_id: str) -> RunDetails:
-    """A run of that id with its nodes and findings; RunNotFoundError where there is none."""
+def described(connection: Connection, run_id: str) -> tuple[RunInfo, str, str]:
+    """A run of that id, and its nodes and findings as JSON; RunNotFoundError where there is none."""
     chosen = select(*_LISTED, runs.c.nodes, runs.c.findings, _silent(connection)).where(runs.c.id == run_id)
     row = connection.execute(chosen).one_or_none()
     if row is None:
         raise RunNotFoundError(f"there is no run '{run_id}'")
     run, abandoned = _true_state(row)
+    labels, outcomes = _tags(connection, [run_id]), _outcomes(connection, [run_id])
+    info = RunInfo(run, row.node_count, tuple(labels.get(run_id, ())), outcomes.get(run_id, {}), abandoned)
+    return info, row.nodes, row.findings or "[]"
+
+
+def details(connection: Connection, run_id: str) -> RunDetails:
+    """A run of that id with its nodes and findings; RunNotFoundError where there is none."""
+    info, nodes, findings = described(connection, run_id)
     return RunDetails(
-        run,
-        row.node_count,
-        tuple(_tags(connection, [run_id]).get(run_id, ())),
-        _outcomes(connection, [run_id]).get(run_id, {}),
-        abandoned,
-        nodes=_NODES.validate_json(row.nodes),
-        findings=_FINDINGS.validate_json(row.findings) if row.findings else (),
+        info.run,
+        info.node_count,
+        info.tags,
+        info.outcomes,
+        info.abandoned,
+        nodes=_NODES.validate_json(nodes),
+        findings=_FINDINGS.validate_json(findings),
     )
 
 

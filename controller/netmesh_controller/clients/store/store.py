@@ -190,6 +190,10 @@ class Store:
         """A run without its cells; RunNotFoundError where there is none of that id."""
         return await self._read(lambda connection: reading.details(connection, run_id))
 
+    async def described(self, run_id: str) -> tuple[RunInfo, str, str]:
+        """As `info`, its nodes and findings as their JSON: of a thousand nodes that is a megabyte."""
+        return await self._read(lambda connection: reading.described(connection, run_id))
+
     async def runs(self, wanted: RunFilter | None = None, limit: int | None = None) -> list[RunInfo]:
         """The runs that fit, the latest first, at most `limit` of them."""
         return await self._read(lambda connection: reading.infos(connection, wanted or RunFilter(), limit))
