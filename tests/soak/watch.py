@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import astuple, dataclass
+from pathlib import Path
 from statistics import median
 
 import psutil
 
-NAMES = ("resident MB", "descriptors", "threads", "executor", "connections", "tasks", "programs")
+NAMES = ("resident MB", "descriptors", "threads", "executor", "connections", "engine", "tasks", "programs")
 # Threads that are made when as much is asked for at once as never before, and stay; and the most that there may be:
-# asyncio's default executor (concurrent.futures), and a thread a connection to the store (SQLAlchemy's pool).
-EXECUTOR, CONNECTIONS = "concurrent/futures/thread.py", "aiosqlite/core.py"
-MOST = {"executor": min(32, (os.cpu_count() or 1) + 4), "connections": 15}
+# asyncio's default executor (concurrent.futures), a thread a connection to the store (SQLAlchemy's pool), and gRPC's
+# own pool, which begins with four and has one more each time that all were busy at once; its bound is ours.
+EXECUTOR, CONNECTIONS, ENGINE = "concurrent/futures/thread.py", "aiosqlite/core.py", "event_engine"
+MOST = {"executor": min(32, (os.cpu_count() or 1) + 4), "connections": 15, "engine": 16}
 
 
 @dataclass(frozen=True)
 class Held:
-    """One look at a process; `executor` and `connections` are the threads of those pools, `threads` all others;
-    `programs` are those that it started and that still live.
+    """One look at a process; `executor`, `connections` and `engine` are the threads of those pools, `threads` all
+    others; `programs` are those that it started and that still live.
     """
 
     resident_megabytes: float
@@ -27,6 +29,7 @@ class Held:
     threads: int
     executor: int
     connections: int
+    engine: int
     tasks: int
     programs: int
 
@@ -62,12 +65,15 @@ def held(pid: int, metrics: str, stacks: str = "") -> Held:
     found = re.search(r"^netmesh_(?:agent|controller)_tasks (\S+)$", metrics, re.MULTILINE)
     assert found is not None, "the process does not tell its tasks"
     executor, connections = (threads_in(stacks, file) for file in (EXECUTOR, CONNECTIONS))
+    names = [task.read_text().strip() for task in Path(f"/proc/{pid}/task").glob("*/comm")]
+    engine = names.count(ENGINE)
     return Held(
         process.memory_info().rss / 1e6,
         process.num_fds(),
-        process.num_threads() - executor - connections,
+        len(names) - executor - connections - engine,
         executor,
         connections,
+        engine,
         int(float(found[1])),
         len(process.children(recursive=True)),
     )
