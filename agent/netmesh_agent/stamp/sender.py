@@ -189,6 +189,9 @@ class Sender:
 
     def pause(self, peer: Peer) -> None:
         """Sends it no more probes, but counts the answers that still come."""
+        if all(entry[2] is not peer for entry in self._queue):
+            return
+        self._skip(peer, asyncio.get_running_loop().time())
         self._queue = [entry for entry in self._queue if entry[2] is not peer]
         heapq.heapify(self._queue)
 
@@ -270,27 +273,30 @@ class Sender:
                 if port.sock.fileno() in waiting:
                     port.drain()
         queue = self._queue
-        # What a tick left over leaves now; what this process slept through is not made up for in a burst.
-        oldest = now - max(2 * self._tick_seconds, _CATCH_UP_SECONDS)
         while queue and queue[0][0] <= now:
-            due, order, peer = queue[0]
-            if due < oldest:
-                missed = math.ceil((oldest - due) / peer.interval)
-                peer.skipped += missed
-                due += missed * peer.interval
-            else:
+            _, order, peer = queue[0]
+            if not self._skip(peer, now):
                 number = peer.turn
                 peer.turn = (number + 1) % len(self._ports)
                 self._ports[number].fill(peer.links[number])
-                due += peer.interval
+                peer.due += peer.interval
                 if peer.jitter:
                     # No secret: it keeps peers, and agents, from meeting on one tick again and again.
-                    due += peer.interval * peer.jitter * random.uniform(-1, 1)  # noqa: S311
-            peer.due = due
-            heapq.heapreplace(queue, (due, order, peer))
+                    peer.due += peer.interval * peer.jitter * random.uniform(-1, 1)  # noqa: S311
+            heapq.heapreplace(queue, (peer.due, order, peer))
         for port in self._ports:
             port.flush()
         self._schedule()
+
+    def _skip(self, peer: Peer, now: float) -> bool:
+        """Whether this process slept through probes: they are skipped. What a tick left over leaves at the next one."""
+        oldest = now - max(2 * self._tick_seconds, _CATCH_UP_SECONDS)
+        missed = math.ceil((oldest - peer.due) / peer.interval)
+        if missed <= 0:
+            return False
+        peer.skipped += missed
+        peer.due += missed * peer.interval
+        return True
 
     def _error_estimate(self) -> int:
         now = time.monotonic_ns()
