@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from netmesh.v1 import agent_pb2
-from netmesh_controller.clients.samples import COUNTERS
+from netmesh_controller.mesh.hostwindow import COUNTERS
 
 # What a stream may say at once, and each second: some 20 times what an agent with 128 cores does. A sample and a
 # message also cost what they are kept in and what it takes to look at them, however little they say.

@@ -13,12 +13,11 @@ from typing import cast
 import numpy as np
 
 from netmesh.v1 import agent_pb2
-from netmesh_controller.mesh.hostwindow import CpuTimes, Sample
+from netmesh_controller.mesh.hostwindow import COUNTERS, CpuTimes, Sample, counters_of, idle_of
 from netmesh_controller.mesh.table import Floats
 
-# ticks_less counts hundredths of a second, core by core in this order.
+# ticks_less counts hundredths of a second, core by core in the order of COUNTERS.
 TICK_SECONDS = 0.01
-COUNTERS = ("user", "nice", "system", "irq", "softirq", "steal", "idle", "iowait")
 IDLE, IOWAIT = COUNTERS.index("idle"), COUNTERS.index("iowait")
 
 
@@ -35,26 +34,19 @@ class _Carrier:
     @property
     def counters(self) -> Floats:
         if self._counters is None:
-            self._counters = _counters_of(self.message)
+            self._counters = counters_of(_cpus(self.message))
         return self._counters
 
     @property
     def idle(self) -> float:
         if self._idle is None:
-            self._idle = _idle_of(self.message)
+            self._idle = idle_of(_cpus(self.message))
         return self._idle
 
 
-def _counters_of(message: agent_pb2.HostSample) -> Floats:
-    rows = [
-        (core.user, core.nice, core.system, core.irq, core.softirq, core.steal, core.idle, core.iowait)
-        for core in message.cpus
-    ]
-    return np.array(rows).reshape(-1, len(COUNTERS))
-
-
-def _idle_of(message: agent_pb2.HostSample) -> float:
-    return sum(core.idle + core.iowait for core in message.cpus)
+def _cpus(message: agent_pb2.HostSample) -> Sequence[CpuTimes]:
+    # A message of the contract has the fields of CpuTimes.
+    return cast("Sequence[CpuTimes]", message.cpus)
 
 
 class ReceivedSample(Sample):
@@ -73,17 +65,9 @@ class ReceivedSample(Sample):
 
     @property
     def cpus(self) -> Sequence[CpuTimes]:
-        less = list(self._message.ticks_less)
-        if not less:
-            # A message of the contract has the fields of CpuTimes.
-            return cast("Sequence[CpuTimes]", self._message.cpus)
-        told = ([getattr(cpu, name) for name in COUNTERS] for cpu in self._carrier.message.cpus)
-        return [
-            CpuTimes(
-                *(now - TICK_SECONDS * ticks for now, ticks in zip(core, less[at : at + len(COUNTERS)], strict=True))
-            )
-            for core, at in zip(told, range(0, len(less), len(COUNTERS)), strict=True)
-        ]
+        if not self._message.ticks_less:
+            return _cpus(self._message)
+        return [CpuTimes(*core) for core in self.counters.tolist()]
 
     @property
     def cores(self) -> int:
@@ -93,7 +77,9 @@ class ReceivedSample(Sample):
     def counters(self) -> Floats:
         less = self._message.ticks_less
         if not less:
-            return self._carrier.counters if self._carrier.message is self._message else _counters_of(self._message)
+            return (
+                self._carrier.counters if self._carrier.message is self._message else counters_of(_cpus(self._message))
+            )
         ticks = np.fromiter(less, np.float64, len(less)).reshape(-1, len(COUNTERS))
         told: Floats = self._carrier.counters - TICK_SECONDS * ticks
         return told
@@ -102,7 +88,7 @@ class ReceivedSample(Sample):
     def idle_seconds(self) -> float:
         less = self._message.ticks_less
         if not less:
-            return self._carrier.idle if self._carrier.message is self._message else _idle_of(self._message)
+            return self._carrier.idle if self._carrier.message is self._message else idle_of(_cpus(self._message))
         ticks = sum(less[IDLE :: len(COUNTERS)]) + sum(less[IOWAIT :: len(COUNTERS)])
         return self._carrier.idle - TICK_SECONDS * ticks
 

@@ -7,7 +7,8 @@ window would hold whatever the way there took.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 import numpy as np
 
@@ -24,11 +25,6 @@ MIN_IDLE_SECONDS = 0.5
 # User and system time of the two processes that run in a tool's tree: timeout(1), and the tool with its threads.
 _TOOL_COUNTERS = 4
 
-_MODES = ("user", "nice", "system", "irq", "softirq", "steal")
-_COUNTERS = (*_MODES, "idle", "iowait")
-# From here on a core's counters are of its idle time.
-_IDLE = len(_MODES)
-
 
 @dataclass(frozen=True, slots=True)
 class CpuTimes:
@@ -42,6 +38,23 @@ class CpuTimes:
     steal: float
     idle: float
     iowait: float
+
+
+COUNTERS = tuple(each.name for each in fields(CpuTimes))
+# From here on they are of its idle time.
+_IDLE = COUNTERS.index("idle")
+_MODES = COUNTERS[:_IDLE]
+_read = attrgetter(*COUNTERS)
+
+
+def counters_of(cpus: Iterable[CpuTimes]) -> Floats:
+    """Seconds that each core spent in each mode since boot: (cores, modes), in the order of COUNTERS."""
+    return np.array([_read(core) for core in cpus]).reshape(-1, len(COUNTERS))
+
+
+def idle_of(cpus: Iterable[CpuTimes]) -> float:
+    """Seconds that all cores together were idle since boot, waiting for I/O included."""
+    return sum(core.idle + core.iowait for core in cpus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +87,13 @@ class Sample:
 
     @property
     def counters(self) -> Floats:
-        """Seconds that each core spent in each mode since boot: (cores, modes), in the order of CpuTimes."""
-        return np.array([[getattr(core, mode) for mode in _COUNTERS] for core in self.cpus]).reshape(-1, len(_COUNTERS))
+        """As `counters_of` has them."""
+        return counters_of(self.cpus)
 
     @property
     def idle_seconds(self) -> float:
-        """Seconds that all cores together were idle since boot, waiting for I/O included."""
-        return sum(core.idle + core.iowait for core in self.cpus)
+        """As `idle_of` has them."""
+        return idle_of(self.cpus)
 
 
 def clock_offset(samples: Iterable[Sample]) -> float:
