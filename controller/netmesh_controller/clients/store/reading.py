@@ -139,18 +139,21 @@ def _true_state(row: Row[Any]) -> tuple[Run, bool]:
     return run.model_copy(update={"state": "interrupted"}), True
 
 
-def _outcomes(connection: Connection, ids: list[str]) -> dict[str, dict[str, int]]:
-    of_series = dict(connection.execute(select(series.c.id, series.c.run_id).where(series.c.run_id.in_(ids))).all())
+def counting(ids: list[str]) -> Select[Any]:
+    """How many cells each of these runs has of each outcome."""
     # Both columns of the index are given, so that it is what is read.
-    counted = (
-        select(cells.c.series_id, cells.c.outcome, func.count())
-        .where(cells.c.series_id.in_(of_series), cells.c.outcome.in_(get_args(Outcome)))
-        .group_by(cells.c.series_id, cells.c.outcome)
+    return (
+        select(series.c.run_id, cells.c.outcome, func.count())
+        .join_from(series, cells)
+        .where(series.c.run_id.in_(ids), cells.c.outcome.in_(get_args(Outcome)))
+        .group_by(series.c.run_id, cells.c.outcome)
     )
+
+
+def _outcomes(connection: Connection, ids: list[str]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
-    for series_id, outcome, number in connection.execute(counted).all():
-        mine = found.setdefault(of_series[series_id], {})
-        mine[outcome] = mine.get(outcome, 0) + number
+    for run_id, outcome, number in connection.execute(counting(ids)).all():
+        found.setdefault(run_id, {})[outcome] = number
     return found
 
 
