@@ -68,11 +68,8 @@ def test_loss_is_seen_where_it_is_and_nowhere_else(controller: Controller, lab: 
     rule = "iptables -w -A FORWARD -p udp -d {} -m length --length 100:65535 -m statistic --mode nth "
     rule += "--every 50 --packet 0 -j DROP"
     run_in(running, "node-1", "host", *rule.format(target).split())
-    # Elsewhere: the way back, the same source, and the same target.
-    pairs = ("node-1:node-2", "node-2:node-1", "node-1:node-3", "node-3:node-2")
-    options = ("--tests", "udp-bandwidth", "--rate", "20M", "--duration", "2s", "--pairs", ",".join(pairs))
-    document = sweep(controller, running, *options)
-    assert {f"{one.source}:{one.target}" for one in document.cells} == set(pairs)
+    document = sweep(controller, running, "--tests", "udp-bandwidth", "--rate", "20M", "--duration", "2s")
+    assert len(document.cells) == 9
     for one in document.cells:
         lost = mean(one, "loss_ratio")
         if (one.source, one.target) != ("node-1", "node-2"):
