@@ -125,10 +125,8 @@ class Keeping:
         minute = closed.windows.get(MINUTE)
         if minute is not None:
             # A clock that is set back goes through some minutes once more.
-            again, self._latest_minute = (
-                minute.started <= self._latest_minute,
-                max(minute.started, self._latest_minute),
-            )
+            again = minute.started <= self._latest_minute
+            self._latest_minute = max(minute.started, self._latest_minute)
             whole = over(self._parts)
             self._parts.clear()
             self._minutes.append(judged(minute, whole))
