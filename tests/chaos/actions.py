@@ -1,8 +1,10 @@
-"""What can go wrong, one function each; what is put right before a resume goes into `scene.undo`."""
+"""What can go wrong, one function each; what is put right before a resume goes into `scene.undo`.
+
+The sweep waits until an action has begun. One that lasts, or has to see more of the sweep, lets it go on by itself.
+"""
 
 from __future__ import annotations
 
-import resource
 import signal
 import subprocess
 import time
@@ -32,24 +34,25 @@ def agent_killed(scene: Scene) -> None:
 
 
 def agent_stopped(scene: Scene) -> None:
-    _pause(*scene.agents(VICTIM))
+    _pause(scene, *scene.agents(VICTIM))
 
 
 def agent_slowed(scene: Scene) -> None:
     """It runs for a fifth of the time."""
     for _ in range(30):
-        _pause(*scene.agents(VICTIM), seconds=0.08)
+        _pause(scene, *scene.agents(VICTIM), seconds=0.08)
         time.sleep(0.02)
 
 
 def tool_killed(scene: Scene) -> None:
-    for client in scene.clients()[:1]:
-        with suppress(psutil.NoSuchProcess):
-            client.kill()
+    _sent(scene, signal.SIGKILL)
 
 
 def tool_stopped(scene: Scene) -> None:
-    _pause(*scene.clients()[:1])
+    client = _sent(scene, signal.SIGSTOP)
+    time.sleep(_PAUSE_SECONDS)
+    with suppress(psutil.NoSuchProcess):
+        client.resume()
 
 
 def controller_killed(scene: Scene) -> None:
@@ -57,7 +60,7 @@ def controller_killed(scene: Scene) -> None:
 
 
 def controller_stopped(scene: Scene) -> None:
-    _pause(scene.process())
+    _pause(scene, scene.process())
 
 
 def controller_interrupted(scene: Scene) -> None:
@@ -138,6 +141,7 @@ def _certificates(scene: Scene, files: dict[str, bytes]) -> None:
 
     scene.mesh.kill(VICTIM)
     put(files)
+    scene.go_on()
     scene.mesh.start(3)
     # Agents read their files again for each new connection.
     scene.undo.append(partial(put, before))
@@ -151,25 +155,30 @@ def no_way_back_from_the_agent(scene: Scene) -> None:
     _drop(scene, "-s", "127.0.0.3", "--sport", "19410:19411")
 
 
-def _pause(*processes: psutil.Process, seconds: float = _PAUSE_SECONDS) -> None:
-    stopped = []
+def _sent(scene: Scene, number: signal.Signals) -> psutil.Process:
+    """The signal has come to a tool that sends."""
+    scene.go_on()
+    while True:
+        client = scene.client()
+        with suppress(psutil.NoSuchProcess):
+            client.send_signal(number)
+            return client
+
+
+def _pause(scene: Scene, *processes: psutil.Process, seconds: float = _PAUSE_SECONDS) -> None:
     for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.suspend()
-            stopped.append(process)
+        process.suspend()
+    scene.go_on()
     time.sleep(seconds)
-    for process in stopped:
-        with suppress(psutil.NoSuchProcess):
-            process.resume()
+    for process in processes:
+        process.resume()
 
 
 def _no_descriptors(process: psutil.Process) -> tuple[int, int]:
     """No file, socket or pipe more than it has now; the limits before."""
-    with suppress(psutil.NoSuchProcess):
-        before = process.rlimit(psutil.RLIMIT_NOFILE)
-        process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), before[1]))
-        return before
-    return resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = process.rlimit(psutil.RLIMIT_NOFILE)
+    process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), before[1]))
+    return before
 
 
 def _drop(scene: Scene, *which: str) -> None:

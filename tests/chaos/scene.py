@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from tests.support.loopback import Mesh
 
 RATE = 50e6
 CELLS = 9
-_WAIT_SECONDS = 150
+_WAIT_SECONDS = 150.0
 _NAME = "netmesh-chaos"
 
 
@@ -33,20 +35,49 @@ class NamedController(Controller):
 
     def argv(self, *arguments: object) -> list[str]:
         """In a mount namespace in which the file is /etc/hosts; the process is the command's own."""
+        return self._in_place(*super().argv(*arguments))
+
+    def _in_place(self, *command: str) -> list[str]:
         bind = 'mount --bind "$0" /etc/hosts && mount --bind /dev/null /etc/resolv.conf && exec "$@"'
-        named = ["unshare", "--mount", "sh", "-c", bind, str(self.hosts), *super().argv(*arguments)]
-        return self.clock.argv(*named)
+        return self.clock.argv("unshare", "--mount", "sh", "-c", bind, str(self.hosts), *command)
+
+    def start_held(self, moment: str, number: int, *arguments: object) -> tuple[subprocess.Popen[str], socket.socket]:
+        """Starts a command that waits at the moment (`gate`), and returns at once; the socket is how it says so."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            held = ("-m", "tests.chaos.gate", theirs.fileno(), moment, number, *arguments)
+            process = subprocess.Popen(
+                self._in_place(sys.executable, *map(str, held)),
+                env=self.environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                pass_fds=(theirs.fileno(),),
+            )
+        return process, ours
 
 
 @dataclass
 class Scene:
-    """What an action may lay hands on; `undo` is done before the run is resumed. `clock`: that of the victim's node."""
+    """What an action may lay hands on; `undo` is done before the run is resumed. `clock`: that of the victim's node.
+
+    The sweep waits at its moment until an action, or who called it, says `go_on`.
+    """
 
     mesh: Mesh
     controller: NamedController
     sweep: subprocess.Popen[str]
+    gate: socket.socket
     clock: SteppedClock
     undo: list[Callable[[], object]] = field(default_factory=list)
+
+    def __enter__(self) -> None:
+        """The sweep lives no longer than the context."""
+
+    def __exit__(self, *_: object) -> None:
+        self.gate.close()
+        self.sweep.kill()
+        self.sweep.wait()
 
     def process(self) -> psutil.Process:
         """The controller's."""
@@ -81,28 +112,25 @@ class Scene:
             connection.close()
         return {(source, target): json.loads(rest) for source, target, outcome, rest in rows if outcome == "measured"}
 
-    def wait(self, condition: Callable[[], object], what: str) -> None:
-        """Until it holds, or the sweep has ended."""
+    def wait(self) -> None:
+        """Until the sweep has come to its moment, at which it waits."""
+        self.gate.settimeout(_WAIT_SECONDS)
+        if not self.gate.recv(1):
+            raise AssertionError(f"the sweep ended before its moment came: {self.sweep.communicate()}")
+
+    def go_on(self) -> None:
+        """What was to happen has begun: the sweep goes on, where it still lives."""
+        with suppress(OSError):
+            self.gate.sendall(b"!")
+
+    def client(self) -> psutil.Process:
+        """A tool that sends now, or the next one."""
         until = time.monotonic() + _WAIT_SECONDS
-        while not condition() and self.sweep.poll() is None:
-            assert time.monotonic() < until, f"no {what} after {_WAIT_SECONDS} s"
+        while not (found := self.clients()):
+            assert self.sweep.poll() is None, "the sweep ended, and no tool was seen"
+            assert time.monotonic() < until, f"no tool after {_WAIT_SECONDS} s"
             time.sleep(0.01)
-
-
-def _closing(scene: Scene) -> None:
-    scene.wait(scene.clients, "client")
-    first = scene.clients()
-    scene.wait(lambda: not all(client.is_running() for client in first), "client that has ended")
-
-
-# A moment by what can be seen of it from outside.
-PHASES: dict[str, Callable[[Scene], None]] = {
-    "opening": lambda scene: scene.wait(scene.mesh.tools, "server"),
-    "running": lambda scene: scene.wait(scene.clients, "client"),
-    "closing": _closing,
-    "storing": lambda scene: scene.wait(scene.stored, "cell in the store"),
-    "aggregating": lambda scene: scene.wait(lambda: len(scene.stored()) == CELLS, "last cell in the store"),
-}
+        return found[0]
 
 
 @contextmanager

@@ -7,12 +7,15 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.request import urlopen
 
 import psutil
 from tests.support.agents import Identity, RunningAgent, running_agent
 from tests.support.clock import SteppedClock
 
 TOOLS = {"iperf3", "qperf"}
+# From an agent's port for calls to that of its metrics.
+HTTP = 100
 
 
 def tools_of(processes: list[psutil.Process]) -> list[psutil.Process]:
@@ -58,7 +61,14 @@ class Mesh:
                     role=role,
                     port=port,
                     address=f"127.0.0.{number}",
-                    options=("--tool-ports", f"{first}-{first + 7}", "--max-rate", "1G"),
+                    options=(
+                        "--tool-ports",
+                        f"{first}-{first + 7}",
+                        "--max-rate",
+                        "1G",
+                        "--http-port",
+                        str(port + HTTP),
+                    ),
                     clock=self._clocks.get(number),
                 )
             )
@@ -76,6 +86,12 @@ class Mesh:
     def tools(self) -> list[psutil.Process]:
         alive = [agent.process.pid for agent in self.agents.values() if agent.process.poll() is None]
         return tools_of([psutil.Process(pid) for pid in alive])
+
+    def metrics(self, agent: RunningAgent) -> str:
+        """What an agent tells Prometheus."""
+        with urlopen(f"http://{agent.address}:{agent.port + HTTP}/metrics", timeout=30) as answer:
+            data: bytes = answer.read()
+        return data.decode()
 
     def assert_tools_end(self, seconds: float) -> None:
         """No measuring program is left, within this time: an agent ends them once its stream is gone."""

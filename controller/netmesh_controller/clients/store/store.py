@@ -85,6 +85,7 @@ class Store:
 
     async def leave_run(self, run_id: str) -> None:
         """This process measures the run no more, and it stays as it is: somebody else may go on with it."""
+        self._forget(run_id)
         if run_id in self._signs:
             await cancelled(self._signs.pop(run_id))
         async with self._writing() as connection:
@@ -95,8 +96,10 @@ class Store:
         """Writes a run, or what changed of it; its cells, tags and findings stay."""
         async with self._writing() as connection:
             await self._put_run(connection, run, nodes)
-        if run.state != "running" and run.id in self._signs:
-            await cancelled(self._signs.pop(run.id))
+        if run.state != "running":
+            self._forget(run.id)
+            if run.id in self._signs:
+                await cancelled(self._signs.pop(run.id))
 
     async def put_cells(self, run_id: str, cells: Iterable[Cell]) -> None:
         """Writes cells; one whose key is there already is replaced."""
@@ -175,7 +178,7 @@ class Store:
             await cancelled(self._signs.pop(run_id))
         if not done.rowcount:
             raise RunNotFoundError(f"there is no run '{run_id}'")
-        self._series = {key: number for key, number in self._series.items() if key[0] != run_id}
+        self._forget(run_id)
 
     # Reading.
 
@@ -318,6 +321,10 @@ class Store:
         self._reads.discard(answer)
         if not answer.cancelled():
             answer.exception()  # nobody asks for it where the reader has gone away
+
+    def _forget(self, run_id: str) -> None:
+        """The ids of a run's series, which are asked for again where there is more to write."""
+        self._series = {key: number for key, number in self._series.items() if key[0] != run_id}
 
     async def _put_run(self, connection: AsyncConnection, run: Run, nodes: Sequence[Node]) -> None:
         row = {
