@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from netmesh.v1 import agent_pb2
 from netmesh_agent.errors import Refused
@@ -10,6 +11,21 @@ from netmesh_agent.errors import Refused
 MOST_SECONDS = 10.0
 # The kernel tells CPU time in hundredths of a second (USER_HZ).
 TICKS = 100
+# By how much a core's counter may be less than before: what is in ticks can seem to step back by one.
+SLACK_SECONDS = 0.1
+_MODES = ("user", "nice", "system", "irq", "softirq", "steal")
+# Columns of what may be unknown at one moment, and those of a device.
+_UNKNOWN_AT_TIMES = (
+    "memory_available_bytes",
+    "tool_cpu_seconds",
+    "tool_memory_bytes",
+    "throttled_seconds",
+    "pressure_seconds",
+    "tool_wait_seconds",
+    "agent_wait_seconds",
+    "loop_late_seconds",
+)
+_DEVICE = tuple(name for name in agent_pb2.DeviceColumns.DESCRIPTOR.fields_by_name if name != "name")
 
 
 class Batch:
@@ -24,51 +40,78 @@ class Batch:
         self._nanoseconds = round(seconds * 1e9)
         self._kept: list[agent_pb2.HostSample] = []
         self._sent: int | None = None
+        self._before: agent_pb2.HostSample | None = None
+        self._modes_known = True
 
-    def add(self, sample: agent_pb2.HostSample) -> agent_pb2.HostSample | None:
+    def add(self, sample: agent_pb2.HostSample) -> agent_pb2.HostSamples | None:
         """Takes a sample; the message to send now, if it is time for one."""
+        if self._before is not None and _stepped_back(self._before, sample):
+            self._modes_known = False
+        self._before = sample
+        self._kept.append(sample)
         now = sample.monotonic_nanoseconds
         if self._sent is not None and now - self._sent < self._nanoseconds:
-            self._kept.append(sample)
             return None
         self._sent = now
-        return carrying(sample, self.rest())
+        return self.rest()
 
-    def rest(self) -> list[agent_pb2.HostSample]:
-        """What is kept, in order; it is kept no longer."""
+    def rest(self) -> agent_pb2.HostSamples | None:
+        """What is kept, as one message; it is kept no longer. None where that is nothing."""
         kept, self._kept = self._kept, []
-        return kept
-
-    def last(self) -> agent_pb2.HostSample | None:
-        """What is kept, as one message."""
-        kept = self.rest()
-        if not kept:
-            return None
-        *earlier, sample = kept
-        return carrying(sample, earlier)
+        return columns(kept, modes_known=self._modes_known) if kept else None
 
 
-def carrying(sample: agent_pb2.HostSample, earlier: list[agent_pb2.HostSample]) -> agent_pb2.HostSample:
-    """A sample as the message that carries earlier ones; of their cores it has the differences, which are small."""
-    counters = _counters(sample) if earlier else []
-    for one in earlier:
-        ticks = [(after - before) * TICKS for before, after in zip(_counters(one), counters, strict=False)]
-        whole = [round(each) for each in ticks]
-        # Kernels count in ticks (proc(5)); what is anything else travels as it is.
-        if len(one.cpus) == len(sample.cpus) and all(map(_is_whole, ticks, whole)):
-            one.ClearField("cpus")
-            one.ticks_less.extend(whole)
-    sample.earlier.extend(earlier)
-    return sample
+def columns(samples: Sequence[agent_pb2.HostSample], *, modes_known: bool = True) -> agent_pb2.HostSamples:
+    """Samples of one stream, in order, as the message of all of them."""
+    last = samples[-1]
+    idle = [[core.idle + core.iowait for core in one.cpus] for one in samples]
+    message = agent_pb2.HostSamples(
+        monotonic_nanoseconds=[one.monotonic_nanoseconds for one in samples],
+        pressure_is_hosts=last.pressure_is_hosts,
+    )
+    if last.HasField("memory_total_bytes"):
+        message.memory_total_bytes = last.memory_total_bytes
+    ticks = _ticks(idle)
+    if ticks is not None:
+        message.idle_seconds.extend(map(sum, idle))
+        message.core_idle_seconds.extend(idle[0])
+        message.core_idle_ticks.extend(ticks)
+        for one in samples:
+            message.mode_seconds.extend(_modes(one) if modes_known else [math.nan] * len(_MODES))
+    for name in _UNKNOWN_AT_TIMES:
+        known = [one.HasField(name) for one in samples]  # type: ignore[arg-type]  # one of the message's optional fields
+        if any(known):
+            column = [getattr(one, name) if told else math.nan for one, told in zip(samples, known, strict=True)]
+            getattr(message, name).extend(column)
+    _add_device(message, samples)
+    return message
 
 
-def _counters(sample: agent_pb2.HostSample) -> list[float]:
-    return [
-        counter
-        for cpu in sample.cpus
-        for counter in (cpu.user, cpu.nice, cpu.system, cpu.irq, cpu.softirq, cpu.steal, cpu.idle, cpu.iowait)
-    ]
+def _ticks(idle: Sequence[Sequence[float]]) -> list[int] | None:
+    """By how much each core's idle time has grown since the first sample; None where a core came or went meanwhile."""
+    first = idle[0]
+    if not first or any(len(cores) != len(first) for cores in idle):
+        return None
+    ticks = [round((after - before) * TICKS) for cores in idle[1:] for before, after in zip(first, cores, strict=True)]
+    return ticks if all(abs(each) < 2**31 for each in ticks) else None  # int32; one that came back may begin anew
 
 
-def _is_whole(ticks: float, whole: int) -> bool:
-    return abs(ticks - whole) < 1e-3 and abs(whole) < 2**31  # int32
+def _stepped_back(before: agent_pb2.HostSample, after: agent_pb2.HostSample) -> bool:
+    return any(
+        getattr(new, mode) < getattr(old, mode) - SLACK_SECONDS
+        for old, new in zip(before.cpus, after.cpus, strict=False)
+        for mode in _MODES
+    )
+
+
+def _modes(sample: agent_pb2.HostSample) -> list[float]:
+    return [sum(getattr(core, mode) for core in sample.cpus) for mode in _MODES]
+
+
+def _add_device(message: agent_pb2.HostSamples, samples: Sequence[agent_pb2.HostSample]) -> None:
+    names = {one.device.name if one.HasField("device") else None for one in samples}
+    if len(names) != 1 or None in names:
+        return
+    message.device.name = samples[0].device.name
+    for name in _DEVICE:
+        getattr(message.device, name).extend(getattr(one.device, name) for one in samples)

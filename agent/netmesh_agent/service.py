@@ -162,10 +162,9 @@ class AgentService(agent_pb2_grpc.AgentServicer):
     async def CloseEndpoint(self, request: agent_pb2.CloseEndpointRequest) -> agent_pb2.CloseEndpointReply:  # noqa: N802, D102
         watched = self._kept.get(request.endpoint)
         closed = await self._endpoints.close(request.endpoint, finished=request.finished)
-        last = watched.last() if watched is not None else None
         return agent_pb2.CloseEndpointReply(
             outcome=wire.outcome_to_message(closed.command, closed.ended, closed.result),
-            samples=[last] if last is not None else [],
+            samples=watched.rest() if watched is not None else None,
         )
 
     @_stream
@@ -181,20 +180,20 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         try:
             async for event in events:
                 if isinstance(event, agent_pb2.HostSample):
-                    sample = batch.add(event)
-                    if sample is not None:
-                        yield agent_pb2.RunTestEvent(host=sample)
+                    samples = batch.add(event)
+                    if samples is not None:
+                        yield agent_pb2.RunTestEvent(host=samples)
                     continue
                 message = _event_to_message(event, spec)
-                last = batch.last() if isinstance(event, Finished) else None
+                last = batch.rest() if isinstance(event, Finished) else None
                 if last is not None:
-                    message.last.MergeFrom(last)
+                    message.last.CopyFrom(last)
                 yield message
         finally:
             await events.aclose()
 
     @_stream
-    async def WatchHost(self, request: agent_pb2.WatchHostRequest) -> AsyncGenerator[agent_pb2.HostSample, None]:  # noqa: N802, D102
+    async def WatchHost(self, request: agent_pb2.WatchHostRequest) -> AsyncGenerator[agent_pb2.HostSamples, None]:  # noqa: N802, D102
         seconds = request.interval_seconds
         if not (math.isfinite(seconds) and 0.05 <= seconds <= 60):
             raise Refused("refused", "interval_seconds is between 0.05 and 60", "interval_seconds")

@@ -1,15 +1,20 @@
 """Samples that travel together: none is lost, none comes twice, and the first goes at once."""
 
+import dataclasses
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy import isnan
 
 from netmesh.v1 import agent_pb2
 from netmesh_agent.batches import MOST_SECONDS, Batch
 from netmesh_agent.errors import Refused
-from netmesh_controller.clients.samples import samples_from
+from netmesh_controller.clients.heard import check_samples
+from netmesh_controller.clients.samples import Received, sample_from
+from netmesh_controller.mesh.hostsamples import FIGURES, MODES, Samples
 
 
 @given(st.lists(st.integers(1, 10**9), max_size=60), st.floats(0, MOST_SECONDS))
@@ -22,14 +27,13 @@ def test_each_sample_travels_once_and_in_order(steps: list[int], seconds: float)
         if message is not None:
             messages.append(message)
     if taken:
-        assert messages[0].monotonic_nanoseconds == taken[0]
-        assert not messages[0].earlier
-    sent = [message.monotonic_nanoseconds for message in messages]
+        assert list(messages[0].monotonic_nanoseconds) == taken[:1]
+    sent = [message.monotonic_nanoseconds[-1] for message in messages]
     assert all(after - before >= round(seconds * 1e9) for before, after in pairwise(sent))
-    if (last := batch.last()) is not None:
-        messages.append(last)
-    assert batch.last() is None
-    assert [one.monotonic_nanoseconds for each in messages for one in (*each.earlier, each)] == taken
+    if (rest := batch.rest()) is not None:
+        messages.append(rest)
+    assert batch.rest() is None
+    assert [one for each in messages for one in each.monotonic_nanoseconds] == taken
 
 
 @pytest.mark.parametrize("seconds", [-1.0, 10.1, float("nan"), float("inf")])
@@ -40,29 +44,84 @@ def test_a_batch_is_bounded(seconds: float) -> None:
 
 Counters = st.lists(st.integers(0, 10**9), min_size=16, max_size=16)
 NAMES = [field.name for field in agent_pb2.Cpu.DESCRIPTOR.fields]
+DEVICE = [field.name for field in agent_pb2.DeviceCounters.DESCRIPTOR.fields if field.name != "name"]
 
 
-@given(st.lists(st.tuples(Counters, st.booleans()), min_size=1, max_size=5))
-def test_what_a_sample_carries_is_read_as_it_was_taken(taken: list[tuple[list[int], bool]]) -> None:
-    """Also counters that step back, and those that are in no ticks."""
-    batch = Batch(5)
-    assert batch.add(agent_pb2.HostSample(monotonic_nanoseconds=1)) is not None
-    wanted = []
-    for moment, (counters, uneven) in enumerate(taken, 2):
-        seconds = [counter / 100 + (0.0034 * moment if uneven else 0.0) for counter in counters]
-        cores = [dict(zip(NAMES, seconds[at : at + 8], strict=True)) for at in (0, 8)]
-        wanted.append(cores)
-        sample = agent_pb2.HostSample(
-            monotonic_nanoseconds=moment, cpus=[agent_pb2.Cpu(**core) for core in cores], memory_total_bytes=moment
+def sample_of(moment: int, counters: list[int], **more: Any) -> agent_pb2.HostSample:
+    cores = [dict(zip(NAMES, [count / 100 for count in counters[at : at + 8]], strict=True)) for at in (0, 8)]
+    return agent_pb2.HostSample(
+        monotonic_nanoseconds=moment * 10**9, cpus=[agent_pb2.Cpu(**core) for core in cores], **more
+    )
+
+
+def received(*messages: agent_pb2.HostSamples | None) -> Samples:
+    """As the controller reads them."""
+    arrived = [agent_pb2.HostSamples.FromString(one.SerializeToString()) for one in messages if one is not None]
+    for message in arrived:
+        check_samples(message)
+    return Samples(Received(message, 0.0) for message in arrived)
+
+
+@given(st.lists(st.tuples(Counters, st.booleans()), min_size=1, max_size=5), st.sampled_from((0.0, 5.0)))
+def test_what_was_taken_is_what_is_read(taken: list[tuple[list[int], bool]], seconds: float) -> None:
+    """In one message or in one each; what was unknown at a moment is so, and counters may step back."""
+    batch, samples = Batch(seconds), []
+    for moment, (counters, known) in enumerate(taken, 1):
+        some = {name: 3 * moment + place for place, name in enumerate(FIGURES)} if known else {}
+        samples.append(sample_of(moment, counters, memory_total_bytes=7, pressure_is_hosts=True, **some))
+        samples[-1].device.CopyFrom(
+            agent_pb2.DeviceCounters(name="eth0", **{name: 2**63 + place for place, name in enumerate(DEVICE, moment)})
         )
-        assert batch.add(sample) is None
-    message = batch.last()
-    assert message is not None
-    received = samples_from(agent_pb2.HostSample.FromString(message.SerializeToString()), 0.0)
-    assert [got.memory_total_bytes for got in received] == list(range(2, len(taken) + 2))
-    for got, cores in zip(received, wanted, strict=True):
-        assert got.cores == len(cores)
-        assert got.idle_seconds == pytest.approx(sum(core["idle"] + core["iowait"] for core in cores), abs=1e-6)
-        for cpu, counters, core in zip(got.cpus, got.counters, cores, strict=True):
-            assert {name: getattr(cpu, name) for name in NAMES} == pytest.approx(core, abs=1e-6)
-            assert dict(zip(NAMES, counters, strict=True)) == pytest.approx(core, abs=1e-6)
+    got = received(*map(batch.add, samples), batch.rest())
+    assert len(got) == len(samples)
+    forward = True
+    for place, one in enumerate(samples):
+        found = got[place]
+        wanted = sample_from(one)
+        if place and any(
+            getattr(after, mode) < getattr(before, mode) - 0.1
+            for before, after in zip(samples[place - 1].cpus, one.cpus, strict=True)
+            for mode in MODES
+        ):
+            forward = False
+        # Of a message, all of its modes.
+        assert found.modes in ((), pytest.approx(wanted.modes, abs=1e-6))
+        assert forward or not found.modes
+        assert found.core_idle == pytest.approx(wanted.core_idle, abs=1e-6)
+        assert got.idle[place] == pytest.approx(sum(wanted.core_idle), abs=1e-6)
+        same = ("core_idle", "modes", "arrived_seconds")
+        assert dataclasses.replace(found, **{name: getattr(wanted, name) for name in same}) == wanted
+        for name in FIGURES:
+            known_value = getattr(wanted, name)
+            assert got.column(name)[place] == known_value or (known_value is None and isnan(got.column(name)[place]))
+
+
+def test_growing_counters_keep_their_modes() -> None:
+    batch = Batch(5)
+    samples = [sample_of(moment, [moment * (place + 1) for place in range(16)]) for moment in range(1, 6)]
+    got = received(*map(batch.add, samples), batch.rest())
+    assert [one.modes for one in map(got.__getitem__, range(5))] == [
+        pytest.approx(sample_from(one).modes, abs=1e-6) for one in samples
+    ]
+
+
+def test_a_core_that_comes_or_goes_leaves_no_cpu_figures() -> None:
+    batch = Batch(5)
+    batch.add(sample_of(1, [0] * 16))
+    batch.add(sample_of(2, [0] * 16))
+    fewer = sample_of(3, [0] * 16)
+    del fewer.cpus[1:]
+    batch.add(fewer)
+    got = received(batch.rest())
+    assert [got[place].cores for place in range(2)] == [0, 0]
+    assert isnan(got.idle).all()
+
+
+def test_a_device_that_was_not_there_all_the_time_is_not_told() -> None:
+    batch = Batch(5)
+    batch.add(sample_of(1, [0] * 16))
+    batch.add(sample_of(2, [0] * 16, device=agent_pb2.DeviceCounters(name="eth0", sent_bytes=1)))
+    assert received(batch.rest())[0].device != {}
+    batch.add(sample_of(3, [0] * 16, device=agent_pb2.DeviceCounters(name="eth0", sent_bytes=1)))
+    batch.add(sample_of(4, [0] * 16))
+    assert received(batch.rest())[0].device == {}

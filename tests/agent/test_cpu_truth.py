@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -18,8 +18,10 @@ import pytest
 
 from netmesh.v1 import agent_pb2
 from netmesh_agent.host import HostSampler
+from netmesh_controller.clients.samples import sample_from
 from netmesh_controller.mesh.document import CpuCores
-from netmesh_controller.mesh.hostwindow import CpuTimes, Sample, cpu_cores
+from netmesh_controller.mesh.hostsamples import Sample
+from netmesh_controller.mesh.hostwindow import cpu_cores
 
 pytestmark = pytest.mark.measures
 
@@ -31,9 +33,8 @@ TICK = 0.01  # USER_HZ, in which /proc counts
 
 def plain(sample: agent_pb2.HostSample, seconds: float | None = None) -> Sample:
     """A sample as the controller reads it, taken at `seconds` where given."""
-    cpus = tuple(CpuTimes(c.user, c.nice, c.system, c.irq, c.softirq, c.steal, c.idle, c.iowait) for c in sample.cpus)
-    moment = sample.monotonic_nanoseconds / 1e9 if seconds is None else seconds
-    return Sample(monotonic_seconds=moment, arrived_seconds=moment, cpus=cpus)
+    read = sample_from(sample)
+    return read if seconds is None else replace(read, monotonic_seconds=seconds)
 
 
 def between(first: agent_pb2.HostSample, last: agent_pb2.HostSample) -> tuple[CpuCores, float]:

@@ -15,7 +15,8 @@ import pytest
 from netmesh.v1 import agent_pb2
 from netmesh_agent import host
 from netmesh_agent.host import HostSampler
-from netmesh_controller.mesh.hostwindow import CpuTimes, Sample, cpu_cores
+from netmesh_controller.clients.samples import sample_from
+from netmesh_controller.mesh.hostwindow import cpu_cores
 
 TICK = 0.01  # USER_HZ, in which /proc counts
 
@@ -26,13 +27,6 @@ def burn(seconds):
     while time.process_time() < until:
         pass
 """
-
-
-def plain(sample: agent_pb2.HostSample) -> Sample:
-    """A sample as the controller reads it."""
-    cpus = tuple(CpuTimes(c.user, c.nice, c.system, c.irq, c.softirq, c.steal, c.idle, c.iowait) for c in sample.cpus)
-    seconds = sample.monotonic_nanoseconds / 1e9
-    return Sample(monotonic_seconds=seconds, arrived_seconds=seconds, cpus=cpus)
 
 
 def idle_by_hand() -> tuple[float, float]:
@@ -59,7 +53,7 @@ def test_a_known_cpu_time_is_busy() -> None:
     burner.returncode = os.waitstatus_to_exitcode(status)
     time.sleep(0.6)
     last, (end, idle_after) = at_one_moment(sampler)
-    cores = cpu_cores(plain(first), plain(last))
+    cores = cpu_cores(sample_from(first), sample_from(last))
     assert burner.returncode == 0
     assert cores is not None
     by_hand = len(first.cpus) - (idle_after - idle_before) / (end - start)

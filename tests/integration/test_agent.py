@@ -9,6 +9,7 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 
 import grpc
+import numpy as np
 import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -19,32 +20,33 @@ from netmesh_agent import sockets
 from netmesh_common.tasks import cancelled
 from netmesh_common.tls import CHANNEL_OPTIONS, Certificates, channel
 from netmesh_controller.clients.agents import Accepted, AgentClient, AgentError, Opened, Spec
+from netmesh_controller.clients.samples import Received
 from netmesh_controller.engines.monitoring.members import Members
 from netmesh_controller.engines.survey import survey
 from netmesh_controller.inventory.located import Located
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh import hostwindow
 from netmesh_controller.mesh.evidence import Side
-from netmesh_controller.mesh.hostwindow import Sample
+from netmesh_controller.mesh.hostsamples import Part, Samples
 
 TCP = Spec("tcp-bandwidth", "iperf3", 4, 1, 0, 0.1, offered_bits_per_second=200_000_000)
 LATENCY = Spec("tcp-latency", "qperf", 4, 1, 0, 0.1)
 
 
-async def run(client: AgentClient, group: str, spec: Spec, endpoint: Opened) -> tuple[Accepted, list[Sample], Side]:
-    accepted, samples, side = None, [], None
+async def run(client: AgentClient, group: str, spec: Spec, endpoint: Opened) -> tuple[Accepted, list[Part], Side]:
+    accepted, parts, side = None, list[Part](), None
     async with aclosing(client.run_test(group, spec, "127.0.0.1", endpoint.ports, 30, batch_seconds=0.5)) as events:
         async for event in events:
             match event:
                 case Accepted():
                     accepted = event
-                case Sample():
-                    samples.append(event)
+                case Received():
+                    parts.append(event)
                 case Side():
                     side = event
     assert accepted is not None
     assert side is not None
-    return accepted, samples, side
+    return accepted, parts, side
 
 
 async def gone(agent: RunningAgent, *programs: str, seconds: float = 5) -> None:
@@ -83,40 +85,42 @@ async def test_health_is_served(identity: Identity, agent: RunningAgent) -> None
 async def test_a_bandwidth_test_from_open_to_close(client: AgentClient, agent: RunningAgent) -> None:
     endpoint = await client.open_endpoint("g1", TCP, 30)
     assert sockets.listening("tcp", endpoint.ports[0])
-    watched: list[Sample] = []
+    watched: list[Part] = []
     first = asyncio.Event()
 
     async def watch() -> None:
         async with aclosing(client.watch_host(endpoint.id, 0.1, batch_seconds=5)) as seen:
-            async for sample in seen:
-                watched.append(sample)
+            async for part in seen:
+                watched.append(part)
                 first.set()
 
     watching = asyncio.create_task(watch())
     await first.wait()
-    accepted, samples, side = await run(client, "g1", TCP, endpoint)
+    accepted, parts, side = await run(client, "g1", TCP, endpoint)
     server = await client.close_endpoint(endpoint.id, finished=True)
     await cancelled(watching)
     # Of the server's host one sample came at once, and all others with its words, up to the test's end.
-    assert len(watched) == 1
-    moments = [sample.monotonic_seconds for sample in (*watched, *server.samples)]
+    assert [len(part.moments) for part in watched] == [1]
+    at_target = Samples((*watched, *server.samples))
+    moments = at_target.moments.tolist()
     assert moments == sorted(set(moments))
     assert moments[0] < side.started_seconds
-    assert len(server.samples) >= 5
+    assert len(moments) >= 6
     assert moments[-1] > side.started_seconds + 0.5
-    assert all(len(sample.cpus) == psutil.cpu_count() for sample in server.samples)
-    assert hostwindow.cpu_cores(watched[0], server.samples[-1]) is not None
+    assert at_target[-1].cores == psutil.cpu_count()
+    assert hostwindow.cpu_cores(at_target[0], at_target[-1]) is not None
     assert side.failure is None
     assert side.values["bits_per_second"].mean == pytest.approx(200e6, rel=0.05)
     # The receiver's own account of the same seconds.
     received = server.intervals["bits_per_second"]
     assert sum(received) / len(received) == pytest.approx(side.values["bits_per_second"].mean, rel=0.1)
     assert "iperf3 -c 127.0.0.1" in accepted.command
+    samples = Samples(parts)
     assert len(samples) >= 5
     # They travelled together, and are in order.
-    assert len({sample.arrived_seconds for sample in samples}) < len(samples)
-    assert [one.monotonic_seconds for one in samples] == sorted(one.monotonic_seconds for one in samples)
-    assert any(sample.tool_cpu_seconds is not None for sample in samples)
+    assert len(parts) < len(samples)
+    assert samples.moments.tolist() == sorted(samples.moments.tolist())
+    assert np.isfinite(samples.column("tool_cpu_seconds")).any()
     assert side.congestion_control
     await gone(agent, "iperf3", "timeout")
     assert not sockets.listening("tcp", endpoint.ports[0])
@@ -175,7 +179,7 @@ async def test_cancelling_ends_the_tool(client: AgentClient, agent: RunningAgent
     endpoint = await client.open_endpoint("g1", long, 30)
     events = client.run_test("g1", long, "127.0.0.1", endpoint.ports, 30)
     async for event in events:
-        if isinstance(event, Sample):
+        if isinstance(event, Received):
             break
     assert [child for child in agent.descendants() if child.name() == "iperf3"]
     await events.aclose()
@@ -189,7 +193,7 @@ async def test_a_controller_that_vanishes_leaves_nothing_behind(identity: Identi
     endpoint = await vanishing.open_endpoint("g1", long, 2)
     events = vanishing.run_test("g1", long, "127.0.0.1", endpoint.ports, 30)
     async for event in events:
-        if isinstance(event, Sample):
+        if isinstance(event, Received):
             break
     await vanishing.close()
     with pytest.raises((AgentError, asyncio.CancelledError)):
@@ -340,7 +344,7 @@ async def test_sigterm_ends_tests_and_servers(identity: Identity, agent: Running
     endpoint = await client.open_endpoint("g1", long, 30)
     events = client.run_test("g1", long, "127.0.0.1", endpoint.ports, 30)
     async for event in events:
-        if isinstance(event, Sample):
+        if isinstance(event, Received):
             break
     below = agent.descendants()
     agent.process.terminate()

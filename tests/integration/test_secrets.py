@@ -21,8 +21,8 @@ from tests.support.agents import Identity, RunningAgent, new_identity, running_a
 from tests.support.cli import Controller
 
 from netmesh_controller.clients.agents import AgentClient, Spec
+from netmesh_controller.clients.samples import Received
 from netmesh_controller.clients.stamp import StampSession
-from netmesh_controller.mesh.hostwindow import Sample
 
 TOKEN = secrets.token_hex(20)
 KEY = secrets.token_bytes(32)
@@ -145,7 +145,7 @@ async def _authenticated(identity: Identity, agents: list[RunningAgent]) -> byte
     running = StampSession(endpoint.ssid, key=KEY)
     side = None
     async for event in source.run_test("g", STAMP, agents[1].address, endpoint.ports, 30, running):
-        if isinstance(event, Sample):
+        if isinstance(event, Received):
             for agent in agents:
                 for child in agent.descendants():
                     try:

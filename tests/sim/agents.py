@@ -28,7 +28,7 @@ from netmesh_common.tls import CONTROLLER_NAME, SERVER_OPTIONS, peer_names, serv
 FAILURE_KEY = "netmesh-failure-bin"
 SAMPLE_SECONDS = 0.1
 # The key of HostSample.cpus: field 2, length-delimited.
-MODES = ("user", "nice", "system", "irq", "softirq", "steal", "idle", "iowait")
+MODES = ("user", "nice", "system", "irq", "softirq", "steal")
 CPUS_FIELD = b"\x12"
 # A program's start, of the model's time.
 TOOL_SECONDS = 0.03
@@ -124,8 +124,7 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
         outcome = agent_pb2.Outcome(command="iperf3 --server --one-off --json --port 61863")
         outcome.reading.SetInParent()
         since = self._watched.pop(request.endpoint, None)
-        last = None if since is None else self._batch(since)
-        return agent_pb2.CloseEndpointReply(outcome=outcome, samples=[] if last is None else [last])
+        return agent_pb2.CloseEndpointReply(outcome=outcome, samples=None if since is None else self._batch(since))
 
     def _give_back(self, endpoint: str) -> None:
         group, timer = self._opened.pop(endpoint, (None, None))
@@ -168,7 +167,7 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
             seen = began - SAMPLE_SECONDS
             while (left := began + takes - self._clock()) > 0:
                 if (taken := self._batch(seen)) is not None:
-                    seen = taken.monotonic_nanoseconds / 1e9
+                    seen = taken.monotonic_nanoseconds[-1] / 1e9
                     yield agent_pb2.RunTestEvent(host=taken)
                 await asyncio.sleep(min(left, request.batch_seconds or SAMPLE_SECONDS) / world.factor)
             ended = await self._hub.ask(flow, what="end", test=spec.test)
@@ -236,7 +235,7 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
 
     async def WatchHost(
         self, request: agent_pb2.WatchHostRequest, context: Context
-    ) -> AsyncGenerator[agent_pb2.HostSample, None]:
+    ) -> AsyncGenerator[agent_pb2.HostSamples, None]:
         pause = request.batch_seconds or request.interval_seconds
         seen = self._clock() - SAMPLE_SECONDS
         while True:
@@ -244,65 +243,65 @@ class SimAgent(agent_pb2_grpc.AgentServicer):
                 self._watched[request.endpoint] = seen
             if request.batch_seconds and (taken := self._batch(seen)) is not None:
                 yield taken
-                seen = taken.monotonic_nanoseconds / 1e9
+                seen = taken.monotonic_nanoseconds[-1] / 1e9
                 self._watched[request.endpoint] = seen
             elif not request.batch_seconds:
-                yield self._sample(self._clock())
+                yield self._samples([self._clock()])
             await asyncio.sleep(pause / self._world.factor)
 
     def _clock(self) -> float:
         """The model's time, seconds: it goes `factor` times faster than the machine's."""
         return time.monotonic() * self._world.factor
 
-    def _samples(self, since: float) -> list[agent_pb2.HostSample]:
+    def _batch(self, since: float) -> agent_pb2.HostSamples | None:
         """Those that were due after a moment until now: a model's counters can be read for any moment."""
         due = int((self._clock() - since) / SAMPLE_SECONDS)
-        moments = [since + (number + 1) * SAMPLE_SECONDS for number in range(due)]
-        return [*map(self._counters, moments[:-1]), *map(self._sample, moments[-1:])]
+        return self._samples([since + (number + 1) * SAMPLE_SECONDS for number in range(due)]) if due > 0 else None
 
-    def _batch(self, since: float) -> agent_pb2.HostSample | None:
-        samples = self._samples(since)
-        if not samples:
-            return None
-        return self._carrying(samples)
-
-    def _carrying(self, samples: list[agent_pb2.HostSample]) -> agent_pb2.HostSample:
-        """As the agent's own code does it, for all cores at once."""
-        *earlier, last = samples
-        now = _ticks(last.monotonic_nanoseconds / 1e9)
-        for one in earlier:
-            then = _ticks(one.monotonic_nanoseconds / 1e9)
-            one.ticks_less.extend([after - before for before, after in zip(then, now, strict=True)] * self._world.cpus)
-        last.earlier.extend(earlier)
-        return last
+    def _samples(self, moments: list[float]) -> agent_pb2.HostSamples:
+        """The counters at these moments, all cores alike."""
+        cores, count = self._world.cpus, len(moments)
+        ticks = [_ticks(moment) for moment in moments]
+        idle = [counters["idle"] for counters in ticks]
+        return agent_pb2.HostSamples(
+            monotonic_nanoseconds=[round(moment * 1e9) for moment in moments],
+            idle_seconds=[cores * each / 100 for each in idle],
+            core_idle_seconds=[idle[0] / 100] * cores,
+            core_idle_ticks=[each - idle[0] for each in idle[1:] for _ in range(cores)],
+            mode_seconds=[cores * counters.get(mode, 0) / 100 for counters in ticks for mode in MODES],
+            memory_total_bytes=2**36,
+            memory_available_bytes=[2**35] * count,
+            tool_cpu_seconds=[0.02 * moment for moment in moments],
+            throttled_seconds=[0.0] * count,
+            pressure_seconds=[0.0] * count,
+            tool_wait_seconds=[0.0] * count,
+            agent_wait_seconds=[0.0] * count,
+            loop_late_seconds=[0.0] * count,
+        )
 
     def _sample(self, now: float) -> agent_pb2.HostSample:
-        cpu = agent_pb2.Cpu(**{mode: each / 100 for mode, each in zip(MODES, _ticks(now), strict=True) if each})
+        cpu = agent_pb2.Cpu(**{mode: each / 100 for mode, each in _ticks(now).items()})
         # All cores alike: their bytes are made once. Merging the bytes of messages adds their fields up.
         cores = CPUS_FIELD + bytes([cpu.ByteSize()]) + cpu.SerializeToString()
         sample = agent_pb2.HostSample.FromString(cores * self._world.cpus)
-        sample.MergeFrom(self._counters(now))
+        sample.MergeFrom(
+            agent_pb2.HostSample(
+                monotonic_nanoseconds=round(now * 1e9),
+                memory_total_bytes=2**36,
+                memory_available_bytes=2**35,
+                throttled_seconds=0.0,
+                pressure_seconds=0.0,
+                agent_wait_seconds=0.0,
+            )
+        )
         return sample
 
-    def _counters(self, now: float) -> agent_pb2.HostSample:
-        return agent_pb2.HostSample(
-            monotonic_nanoseconds=round(now * 1e9),
-            memory_total_bytes=2**36,
-            memory_available_bytes=2**35,
-            tool_cpu_seconds=0.02 * now,
-            throttled_seconds=0.0,
-            pressure_seconds=0.0,
-            tool_wait_seconds=0.0,
-            agent_wait_seconds=0.0,
-            loop_late_seconds=0.0,
-        )
 
-
-def _ticks(now: float) -> list[int]:
-    """A core's counters, in the contract's order and in hundredths of a second: a tenth of the time it is busy."""
+def _ticks(now: float) -> dict[str, int]:
+    """A core's counters in hundredths of a second: a tenth of the time it is busy."""
     hundredths = round(now * 100)
     user, system, softirq = hundredths * 3 // 100, hundredths // 50, hundredths // 20
-    return [user, 0, system, 0, softirq, 0, hundredths - user - system - softirq, 0]
+    return {"user": user, "system": system, "softirq": softirq, "idle": hundredths - user - system - softirq}
 
 
 def report_of(request: agent_pb2.ConfigureProbingRequest, dice: random.Random) -> agent_pb2.ProbeReport:

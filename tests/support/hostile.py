@@ -20,9 +20,13 @@ ACCEPTED = agent_pb2.RunTestEvent(accepted=agent_pb2.Accepted(command="iperf3 -c
 HUGE = 8 * 2**20
 
 
-def sample(moment: int = 0, **more: Any) -> agent_pb2.HostSample:
-    return agent_pb2.HostSample(
-        monotonic_nanoseconds=10**9 + moment * 10**8, cpus=[agent_pb2.Cpu(idle=moment / 10) for _ in range(4)], **more
+def sample(moment: int = 0, **more: Any) -> agent_pb2.HostSamples:
+    return agent_pb2.HostSamples(
+        monotonic_nanoseconds=[10**9 + moment * 10**8],
+        idle_seconds=[4 * moment / 10],
+        core_idle_seconds=[moment / 10] * 4,
+        mode_seconds=[0.0] * 6,
+        **more,
     )
 
 
@@ -57,9 +61,9 @@ async def huge() -> Events:
 
 
 async def crowds() -> Events:
-    """A million samples in one message that is not too large."""
+    """Half a million samples in one message that is not too large."""
     yield ACCEPTED
-    yield agent_pb2.RunTestEvent(host=sample(earlier=[agent_pb2.HostSample()] * 10**6))
+    yield agent_pb2.RunTestEvent(host=agent_pb2.HostSamples(monotonic_nanoseconds=range(500_000)))
 
 
 async def drips() -> Events:
@@ -76,7 +80,7 @@ async def twisted() -> Events:
     """Samples whose parts do not fit together."""
     yield ACCEPTED
     for moment in range(20):
-        yield agent_pb2.RunTestEvent(host=sample(moment, earlier=[agent_pb2.HostSample(ticks_less=[1, 2, 3])]))
+        yield agent_pb2.RunTestEvent(host=sample(moment, core_idle_ticks=[1, 2, 3]))
     yield outcome()
 
 
@@ -84,7 +88,7 @@ async def twisted_last() -> Events:
     """The same of those that come with the outcome."""
     yield ACCEPTED
     event = outcome()
-    event.last.MergeFrom(sample(1, earlier=[agent_pb2.HostSample(ticks_less=[1, 2, 3])]))
+    event.last.MergeFrom(sample(1, core_idle_ticks=[1, 2, 3]))
     yield event
 
 
@@ -147,7 +151,7 @@ class Hostile(agent_pb2_grpc.AgentServicer):
 
     async def WatchHost(
         self, request: agent_pb2.WatchHostRequest, context: Context
-    ) -> AsyncGenerator[agent_pb2.HostSample, None]:
+    ) -> AsyncGenerator[agent_pb2.HostSamples, None]:
         moment = 0
         while True:
             yield sample(moment)

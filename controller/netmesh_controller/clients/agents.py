@@ -22,16 +22,16 @@ from netmesh_controller.clients.heard import (
     check_description,
     check_outcome,
     check_sample,
+    check_samples,
     plain,
 )
-from netmesh_controller.clients.samples import samples_from
+from netmesh_controller.clients.samples import Received
 from netmesh_controller.clients.stamp import Probing, StampSession
 from netmesh_controller.clients.turns import my_turn
 from netmesh_controller.mesh.catalogue import REASONS
 from netmesh_controller.mesh.diagnosis.state import HostState
 from netmesh_controller.mesh.document import Reason, SourcePort, Summary
 from netmesh_controller.mesh.evidence import Side
-from netmesh_controller.mesh.hostwindow import Sample
 
 FAILURE_KEY = "netmesh-failure-bin"
 CALL_SECONDS = 10.0
@@ -181,10 +181,11 @@ class AgentClient:
         now = time.monotonic()
         await my_turn()
         with self._hearing():
-            for sample in reply.samples:
-                check_sample(sample)
-            samples = tuple(one for message in reply.samples for one in samples_from(message, now))
-            return replace(_side(reply.outcome), samples=samples)
+            side = _side(reply.outcome)
+            if reply.HasField("samples"):
+                check_samples(reply.samples)
+                side = replace(side, samples=(Received(reply.samples, now),))
+            return side
 
     async def run_test(
         self,
@@ -195,7 +196,7 @@ class AgentClient:
         timeout_seconds: float,
         stamp: StampSession | None = None,
         batch_seconds: float = 0.0,
-    ) -> AsyncGenerator[Accepted | Sample | Side, None]:
+    ) -> AsyncGenerator[Accepted | Received | Side, None]:
         """Runs the client side: Accepted first, host samples as it goes, Side last. Closing it ends the test.
 
         AgentError(`tool_output`) where the agent says more, or else, than a test has to say.
@@ -218,7 +219,7 @@ class AgentClient:
                 now = time.monotonic()
                 await my_turn()
                 with self._hearing():
-                    allowance.take(event, 2 + len(event.host.earlier) + len(event.last.earlier))
+                    allowance.take(event)
                     if ended:
                         raise HeardError("goes on after the outcome of its test")
                 match event.WhichOneof("event"):
@@ -227,17 +228,16 @@ class AgentClient:
                         yield Accepted(accepted.command, accepted.monotonic_nanoseconds / 1e9)
                     case "host":
                         with self._hearing():
-                            check_sample(event.host)
-                        for sample in samples_from(event.host, now):
-                            yield sample
+                            check_samples(event.host)
+                        yield Received(event.host, now)
                     case "outcome":
                         ended = True
                         with self._hearing():
                             side = _side(event.outcome)
-                            check_sample(event.last)
+                            if event.HasField("last"):
+                                check_samples(event.last)
                         if event.HasField("last"):
-                            for sample in samples_from(event.last, now):
-                                yield sample
+                            yield Received(event.last, now)
                         yield side
         except grpc.aio.AioRpcError as error:
             raise _translated(error, self.address) from error
@@ -246,7 +246,7 @@ class AgentClient:
 
     async def watch_host(
         self, endpoint: str, interval_seconds: float, batch_seconds: float = 0.0
-    ) -> AsyncGenerator[Sample, None]:
+    ) -> AsyncGenerator[Received, None]:
         """Samples of the agent's host and of an endpoint's process tree, until the iterator is closed.
 
         Those of `batch_seconds` travel together; what is under way when the endpoint is closed comes with its words.
@@ -262,10 +262,9 @@ class AgentClient:
                 now = time.monotonic()
                 await my_turn()
                 with self._hearing():
-                    allowance.take(message, 1 + len(message.earlier))
-                    check_sample(message)
-                for sample in samples_from(message, now):
-                    yield sample
+                    allowance.take(message)
+                    check_samples(message)
+                yield Received(message, now)
         except grpc.aio.AioRpcError as error:
             raise _translated(error, self.address) from error
         finally:

@@ -10,21 +10,24 @@ import ipaddress
 import math
 import time
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from netmesh.v1 import agent_pb2
-from netmesh_controller.mesh.hostwindow import COUNTERS
+from netmesh_controller.mesh.hostsamples import FIGURES, MODES
 
-# What a stream may say at once, and each second: some 20 times what an agent with 128 cores does. A sample and a
-# message also cost what they are kept in and what it takes to look at them, however little they say.
+# What a stream may say at once, and each second: some 20 times what an agent with 128 cores does. A message also costs
+# what it is kept in and what it takes to look at it, however little it says.
 BURST_BYTES = 4 * 2**20
 BYTES_PER_SECOND = 512 * 1024
 MESSAGE_COST = 1024
-SAMPLE_COST = 512
 # Windows that were kept while nobody listened come at once.
 REPORTS_BURST_BYTES = 64 * 2**20
 REPORT_COST = 32 * 1024
 _MOST_CHARACTERS = 1000
+# Those of 10 s, five times as often as is asked for at most.
+MOST_SAMPLES = 1000
+_DEVICE_COUNTERS = tuple(name for name in agent_pb2.DeviceColumns.DESCRIPTOR.fields_by_name if name != "name")
 ROLES = ("pod", "peer", "host")
 
 
@@ -39,9 +42,9 @@ class Allowance:
         self._burst, self._cost = burst_bytes, message_cost
         self._begun, self._taken = time.monotonic(), 0
 
-    def take(self, message: Any, samples: int = 0) -> None:
+    def take(self, message: Any) -> None:
         """Counts a message of a stream; HeardError where it is more than the stream may say by now."""
-        self._taken += message.ByteSize() + self._cost + SAMPLE_COST * samples
+        self._taken += message.ByteSize() + self._cost
         if self._taken > self._burst + BYTES_PER_SECOND * (time.monotonic() - self._begun):
             raise HeardError("sends far more than a test has to say; its stream was ended")
 
@@ -68,35 +71,35 @@ def check_description(reply: agent_pb2.DescribeReply) -> None:
 
 
 def check_sample(message: agent_pb2.HostSample) -> None:
-    """That a host sample, and those that it carries, can be read."""
-    figures = len(COUNTERS) * len(message.cpus)
-    for one in message.earlier:
-        if one.earlier or len(one.ticks_less) not in (0, figures):
-            raise HeardError("sends host samples whose parts do not fit together")
-        if one.cpus:
-            _check_figures(one)
-    if message.ticks_less:
-        raise HeardError("sends host samples whose parts do not fit together")
-    _check_figures(message)
-
-
-def _check_figures(message: agent_pb2.HostSample) -> None:
-    # One addition for all: what is no number makes the sum none.
-    total = sum(
+    """That the figures of a host sample are numbers."""
+    _numbers(
         cpu.user + cpu.nice + cpu.system + cpu.irq + cpu.softirq + cpu.steal + cpu.idle + cpu.iowait
         for cpu in message.cpus
     )
-    _numbers(
-        (
-            total,
-            message.tool_cpu_seconds,
-            message.throttled_seconds,
-            message.pressure_seconds,
-            message.tool_wait_seconds,
-            message.agent_wait_seconds,
-            message.loop_late_seconds,
-        )
-    )
+    _numbers(getattr(message, name) for name in FIGURES)
+
+
+def check_samples(message: agent_pb2.HostSamples) -> None:
+    """That host samples can be read: columns of one length, moments in order, CPU times that are numbers.
+
+    Another figure that is no number is one that is unknown.
+    """
+    count, cores = len(message.monotonic_nanoseconds), len(message.core_idle_seconds)
+    told = bool(cores)
+    lengths = {len(getattr(message, name)) for name in FIGURES}
+    if message.HasField("device"):
+        lengths |= {len(getattr(message.device, name)) or -1 for name in _DEVICE_COUNTERS}
+    if (
+        not 0 < count <= MOST_SAMPLES
+        or not lengths <= {0, count}
+        or len(message.idle_seconds) != told * count
+        or len(message.mode_seconds) != told * count * len(MODES)
+        or len(message.core_idle_ticks) != (count - 1) * cores
+        or any(after < before for before, after in pairwise(message.monotonic_nanoseconds))
+    ):
+        raise HeardError("sends host samples whose parts do not fit together")
+    # One addition for all: what is no number makes the sum none.
+    _numbers((sum(message.idle_seconds), sum(message.core_idle_seconds)))
 
 
 def check_outcome(outcome: agent_pb2.Outcome) -> None:

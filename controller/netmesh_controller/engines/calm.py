@@ -9,7 +9,8 @@ from netmesh_controller.clients.agents import AgentError
 from netmesh_controller.engines.measure import AgentHandle
 from netmesh_controller.mesh.document import Reason
 from netmesh_controller.mesh.fields import Pause
-from netmesh_controller.mesh.hostwindow import Sample, busy_share
+from netmesh_controller.mesh.hostsamples import Sample
+from netmesh_controller.mesh.hostwindow import busy_share
 
 # How long a node is looked at, and how long it is waited for.
 LOOK_SECONDS = 1.0
@@ -24,7 +25,8 @@ async def pressure(agent: AgentHandle, pause: Pause, patience_seconds: float = P
     watched = agent.client.watch_host("", LOOK_SECONDS)
     try:
         async with aclosing(watched):
-            async for sample in watched:
+            async for part in watched:
+                sample = part.sample(0)
                 if previous is not None:
                     share = _share(previous, sample, pause)
                     if share is not None and share <= pause.ratio:

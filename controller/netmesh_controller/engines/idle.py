@@ -12,7 +12,7 @@ from netmesh_controller.clients.agents import AgentError
 from netmesh_controller.engines.measure import AgentHandle
 from netmesh_controller.mesh import hostwindow
 from netmesh_controller.mesh.document import Cell, CellKey, Hosts, Reason
-from netmesh_controller.mesh.hostwindow import Sample
+from netmesh_controller.mesh.hostsamples import Part, Samples
 from netmesh_controller.mesh.plan import Plan
 
 SAMPLES_PER_SECOND = 4
@@ -27,20 +27,20 @@ async def idle_cells(plan: Plan, agents: Mapping[tuple[str, str], AgentHandle]) 
 
 async def _watch(key: CellKey, agent: AgentHandle, seconds: float) -> Cell:
     started_at, started = datetime.now(UTC).isoformat(timespec="milliseconds"), time.monotonic()
-    samples: list[Sample] = []
+    parts: list[Part] = []
     reason = None
     stream = agent.client.watch_host("", 1 / SAMPLES_PER_SECOND)
     try:
         async with aclosing(stream):
-            async for sample in stream:
-                samples.append(sample)
+            async for part in stream:
+                parts.append(part)
                 if time.monotonic() - started >= seconds:
                     break
     except AgentError as error:
         reason = Reason(code=error.code, message=f"{agent.node}: {error.message}")
     host = None
-    if len(samples) > 1:
-        host = hostwindow.host_cost(*samples, idle_busy_cores=None, bits_per_second=None, shared=False)
+    if len(parts) > 1:
+        host = hostwindow.host_cost(Samples(parts), idle_busy_cores=None, bits_per_second=None, shared=False)
     if host is None and reason is None:
         reason = Reason(code="timeout", message=f"{agent.node}: too few samples came in {seconds:g} s")
     return Cell(

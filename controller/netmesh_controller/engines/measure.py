@@ -13,12 +13,13 @@ from typing import Any
 
 from netmesh_common.tasks import cancelled
 from netmesh_controller.clients.agents import Accepted, AgentClient, AgentError, Opened, Spec
+from netmesh_controller.clients.samples import Received
 from netmesh_controller.clients.stamp import StampSession
 from netmesh_controller.mesh.ask import Ask
 from netmesh_controller.mesh.cells import told_seconds
 from netmesh_controller.mesh.document import CellKey, Parameters, Reason
 from netmesh_controller.mesh.evidence import Evidence, Side
-from netmesh_controller.mesh.hostwindow import Sample
+from netmesh_controller.mesh.hostsamples import Part, Samples
 from netmesh_controller.mesh.instruments import STAMP
 from netmesh_controller.mesh.paths import PATHS, Path, is_local, roles
 from netmesh_controller.mesh.plan import Measurement
@@ -322,10 +323,10 @@ async def _run_link(
     admitted: Callable[[Link], None],
 ) -> Evidence:
     started_at, started = _now(), time.monotonic()
-    watched: list[Sample] = []
+    watched: list[Part] = []
     watch = asyncio.create_task(_watch(link, endpoint, watched), name=f"watch {link.key.target}")
     client: Side | None = None
-    samples: list[Sample] = []
+    samples: list[Part] = []
     failure: Reason | None = None
     lost: set[tuple[str, str]] = set()
     ports = endpoint.ports if endpoint is not None else (link.port or 0,)
@@ -343,7 +344,7 @@ async def _run_link(
                     match event:
                         case Side():
                             client = event
-                        case Sample():
+                        case Received():
                             samples.append(event)
                         case Accepted():
                             admitted(link)
@@ -373,8 +374,8 @@ async def _run_link(
         failure=failure,
         lost=frozenset(lost),
         load=link.is_load,
-        source_samples=tuple(samples),
-        target_samples=(*watched, *(server.samples if server is not None else ())),
+        source_samples=Samples(samples),
+        target_samples=Samples((*watched, *(server.samples if server is not None else ()))),
         source_version=link.source.tools.get(link.spec.instrument),
         source_idle_cores=link.source.idle_busy_cores,
         target_idle_cores=link.target.idle_busy_cores if link.target is not None else None,
@@ -386,14 +387,14 @@ async def _run_link(
     )
 
 
-async def _watch(link: Link, endpoint: Opened | None, into: list[Sample]) -> None:
+async def _watch(link: Link, endpoint: Opened | None, into: list[Part]) -> None:
     if link.target is None or endpoint is None:
         return
-    samples = link.target.client.watch_host(endpoint.id, WATCH_SECONDS, BATCH_SECONDS)
+    parts = link.target.client.watch_host(endpoint.id, WATCH_SECONDS, BATCH_SECONDS)
     try:
-        async with aclosing(samples):
-            async for sample in samples:
-                into.append(sample)
+        async with aclosing(parts):
+            async for part in parts:
+                into.append(part)
     except AgentError as error:
         # Whether the target is lost is told by the closing of its endpoint; without samples its host is unknown.
         if error.code == "tool_output":

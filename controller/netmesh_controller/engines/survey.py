@@ -18,7 +18,7 @@ from netmesh_controller.inventory.services import ServiceMaker
 from netmesh_controller.mesh import hostwindow
 from netmesh_controller.mesh.ask import AskError
 from netmesh_controller.mesh.document import Agent, Node, Reason
-from netmesh_controller.mesh.hostwindow import Sample
+from netmesh_controller.mesh.hostsamples import Part, Samples
 from netmesh_controller.mesh.selection import Selection
 
 IDLE_SECONDS = 1.0
@@ -262,18 +262,18 @@ async def _with_baselines(
 
 
 async def _baseline(client: AgentClient, seconds: float) -> tuple[float, float] | None:
-    samples: list[Sample] = []
+    parts: list[Part] = []
     until = time.monotonic() + seconds
     watched = client.watch_host("", seconds / 4)
     try:
         async with aclosing(watched):
-            async for sample in watched:
-                samples.append(sample)
+            async for part in watched:
+                parts.append(part)
                 if time.monotonic() >= until:
                     break
     except AgentError:
         return None
-    return hostwindow.idle_baseline(samples)
+    return hostwindow.idle_baseline(Samples(parts))
 
 
 def differences(nodes: Sequence[Node]) -> list[str]:

@@ -166,18 +166,18 @@ def _hosts(evidence: Evidence, values: dict[str, Summary | None], start: float, 
     source = target = None
     if source_window is not None:
         source = hostwindow.host_cost(
-            *source_window,
+            source_window,
             idle_busy_cores=evidence.source_idle_cores,
             idle_error_cores=evidence.source_idle_error_cores,
             bits_per_second=bits_per_second,
             shared=evidence.other_test,
         )
     if evidence.source_samples and evidence.target_samples:
-        shift = hostwindow.clock_offset(evidence.source_samples) - hostwindow.clock_offset(evidence.target_samples)
+        shift = evidence.source_samples.clock_offset() - evidence.target_samples.clock_offset()
         target_window = hostwindow.window(evidence.target_samples, start + shift, end + shift)
         if target_window is not None:
             target = hostwindow.host_cost(
-                *target_window,
+                target_window,
                 idle_busy_cores=evidence.target_idle_cores,
                 idle_error_cores=evidence.target_idle_error_cores,
                 bits_per_second=bits_per_second,
@@ -244,7 +244,7 @@ def _overlap(evidence: Sequence[Evidence]) -> float | None:
     for one in evidence:
         if one.client is None or not one.source_samples:
             return None
-        offset = hostwindow.clock_offset(one.source_samples)
+        offset = one.source_samples.clock_offset()
         spans.append((one.client.started_seconds + offset, one.client.ended_seconds + offset))
     together = min(end for _, end in spans) - max(start for start, _ in spans)
     return max(0.0, together) / max(end - start for start, end in spans)

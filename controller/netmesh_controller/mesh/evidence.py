@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from netmesh_controller.mesh.document import CellKey, Reason, SourcePort, Summary
-from netmesh_controller.mesh.hostwindow import Sample
+from netmesh_controller.mesh.hostsamples import Part, Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Side:
     raw: str | None = None
     histograms: dict[str, str] = field(default_factory=dict)
     source_ports: tuple[SourcePort, ...] = ()
-    samples: tuple[Sample, ...] = ()
+    samples: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Evidence:
     lost: frozenset[tuple[str, str]] = frozenset()
     load: bool = False
     under_load: float | None = None
-    source_samples: tuple[Sample, ...] = ()
-    target_samples: tuple[Sample, ...] = ()
+    source_samples: Samples = field(default_factory=Samples)
+    target_samples: Samples = field(default_factory=Samples)
     source_version: str | None = None
     source_idle_cores: float | None = None
     target_idle_cores: float | None = None

@@ -6,14 +6,11 @@ window would hold whatever the way there took.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
-from operator import attrgetter
-
 import numpy as np
 
 from netmesh_controller.mesh import noise
 from netmesh_controller.mesh.document import CpuCores, Host
+from netmesh_controller.mesh.hostsamples import MODES, Sample, Samples
 from netmesh_controller.mesh.table import Floats
 
 # How far counters of one moment may contradict each other: the kernel rounds them to ticks of 10 ms (or 4 ms), and a
@@ -26,97 +23,19 @@ MIN_IDLE_SECONDS = 0.5
 _TOOL_COUNTERS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class CpuTimes:
-    """Seconds that one core spent in each mode since boot, as proc(5) tells them: guest time stands in user."""
-
-    user: float
-    nice: float
-    system: float
-    irq: float
-    softirq: float
-    steal: float
-    idle: float
-    iowait: float
-
-
-COUNTERS = tuple(each.name for each in fields(CpuTimes))
-# From here on they are of its idle time.
-_IDLE = COUNTERS.index("idle")
-_MODES = COUNTERS[:_IDLE]
-_read = attrgetter(*COUNTERS)
-
-
-def counters_of(cpus: Iterable[CpuTimes]) -> Floats:
-    """Seconds that each core spent in each mode since boot: (cores, modes), in the order of COUNTERS."""
-    return np.array([_read(core) for core in cpus]).reshape(-1, len(COUNTERS))
-
-
-def idle_of(cpus: Iterable[CpuTimes]) -> float:
-    """Seconds that all cores together were idle since boot, waiting for I/O included."""
-    return sum(core.idle + core.iowait for core in cpus)
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A host's counters at one moment; None, or an empty `cpus` or `device`, where they are unknown.
-
-    `monotonic_seconds` is the agent's clock at the reading, `arrived_seconds` the controller's at the arrival.
-    `device` has its name, and its counters by the names of the contract's message.
-    """
-
-    monotonic_seconds: float
-    arrived_seconds: float
-    cpus: Sequence[CpuTimes] = ()
-    memory_total_bytes: int | None = None
-    memory_available_bytes: int | None = None
-    device: dict[str, int | str] = field(default_factory=dict)
-    tool_cpu_seconds: float | None = None
-    tool_memory_bytes: int | None = None
-    throttled_seconds: float | None = None
-    pressure_seconds: float | None = None
-    pressure_is_hosts: bool = False
-    tool_wait_seconds: float | None = None
-    agent_wait_seconds: float | None = None
-    loop_late_seconds: float | None = None
-
-    @property
-    def cores(self) -> int:
-        """How many cores the counters are of; 0 where they are unknown."""
-        return len(self.cpus)
-
-    @property
-    def counters(self) -> Floats:
-        """As `counters_of` has them."""
-        return counters_of(self.cpus)
-
-    @property
-    def idle_seconds(self) -> float:
-        """As `idle_of` has them."""
-        return idle_of(self.cpus)
-
-
-def clock_offset(samples: Iterable[Sample]) -> float:
-    """What to add to the agent's monotonic clock to get the controller's, in seconds.
-
-    The least of arrival minus reading over the stream: too large by the shortest way there, never by more. Raises
-    ValueError where there is no sample.
-    """
-    return min(sample.arrived_seconds - sample.monotonic_seconds for sample in samples)
-
-
-def window(samples: Iterable[Sample], start: float, end: float) -> tuple[Sample, ...] | None:
+def window(samples: Samples, start: float, end: float) -> Samples | None:
     """The samples from the first at or after `start` to the last at or before `end`, on their own clock, in order.
 
     None where fewer than two, or where they span less than half of what was asked.
     """
-    inside = sorted(
-        (sample for sample in samples if start <= sample.monotonic_seconds <= end),
-        key=lambda sample: sample.monotonic_seconds,
-    )
-    if len(inside) < 2 or inside[-1].monotonic_seconds - inside[0].monotonic_seconds < (end - start) / 2:
+    inside = samples.between(start, end)
+    if len(inside) < 2 or _seconds(inside) < (end - start) / 2:
         return None
-    return tuple(inside)
+    return inside
+
+
+def _seconds(samples: Samples) -> float:
+    return float(samples.moments[-1] - samples.moments[0]) if len(samples) else 0.0
 
 
 def cpu_cores(first: Sample, last: Sample) -> CpuCores | None:
@@ -126,30 +45,29 @@ def cpu_cores(first: Sample, last: Sample) -> CpuCores | None:
     count as one: the kernel moves waiting time between the two, so that either alone may step back.
     """
     seconds = last.monotonic_seconds - first.monotonic_seconds
-    grown = _grown_counters(first, last, seconds)
-    if grown is None:
+    idle = _grown_idle(first, last, seconds)
+    if idle is None or not first.modes or not last.modes:
         return None
-    idle, spent = grown[:, _IDLE:].sum(axis=1), grown[:, :_IDLE]
-    if spent.min() < -SLACK_SECONDS:
+    spent = [after - before for before, after in zip(first.modes, last.modes, strict=True)]
+    if min(spent) < -SLACK_SECONDS:
         return None
-    modes = dict(zip(_MODES, (np.maximum(0.0, spent.sum(axis=0)) / seconds).tolist(), strict=True))
-    busy = _busy(float(idle.sum()), len(idle), seconds)
+    modes = {mode: max(0.0, grown) / seconds for mode, grown in zip(MODES, spent, strict=True)}
+    busy = _busy(sum(idle), len(idle), seconds)
     return CpuCores(
         **modes,
         unattributed=max(0.0, busy - sum(modes.values())),
         busy=busy,
-        busiest_core=min(max(0.0, 1 - float(idle.min()) / seconds), 1.0),
+        busiest_core=min(max(0.0, 1 - min(idle) / seconds), 1.0),
     )
 
 
-def _grown_counters(first: Sample, last: Sample, seconds: float) -> Floats | None:
-    """What each counter grew by; None where a core's idle time contradicts the time between the samples."""
-    before, after = first.counters, last.counters
-    if seconds <= 0 or not len(before) or len(before) != len(after):
+def _grown_idle(first: Sample, last: Sample, seconds: float) -> list[float] | None:
+    """What each core's idle time grew by; None where one contradicts the time between the samples."""
+    before, after = first.core_idle, last.core_idle
+    if seconds <= 0 or not before or len(before) != len(after):
         return None
-    grown: Floats = after - before
-    idle = grown[:, _IDLE:].sum(axis=1)
-    return None if idle.min() < -SLACK_SECONDS or idle.max() > seconds + SLACK_SECONDS else grown
+    idle = [new - old for old, new in zip(before, after, strict=True)]
+    return None if min(idle) < -SLACK_SECONDS or max(idle) > seconds + SLACK_SECONDS else idle
 
 
 def _busy(idle_seconds: float, cores: int, seconds: float) -> float:
@@ -159,55 +77,49 @@ def _busy(idle_seconds: float, cores: int, seconds: float) -> float:
 def busy_cores(first: Sample, last: Sample) -> float | None:
     """Busy cores between two samples, or None where the counters cannot tell."""
     seconds = last.monotonic_seconds - first.monotonic_seconds
-    grown = _grown_counters(first, last, seconds)
-    return None if grown is None else _busy(float(grown[:, _IDLE:].sum()), len(grown), seconds)
+    idle = _grown_idle(first, last, seconds)
+    return None if idle is None else _busy(sum(idle), len(idle), seconds)
 
 
-def busy_error_cores(samples: Sequence[Sample]) -> float | None:
-    """The standard uncertainty of the busy cores over a window: by its ticks, and by how its pieces differ."""
-    seconds = samples[-1].monotonic_seconds - samples[0].monotonic_seconds
+def busy_error_cores(samples: Samples, cores: int) -> float | None:
+    """The standard uncertainty of how many of `cores` are busy: by the ticks, and by how a window's pieces differ."""
+    seconds = _seconds(samples)
     if seconds <= 0:
         return None
-    cores = samples[0].cores
-    ticks = noise.tick_error_cores(cores, seconds)
-    return noise.added(ticks, noise.spread_error_cores(_pieces(samples, cores)))
+    return noise.added(noise.tick_error_cores(cores, seconds), noise.spread_error_cores(_pieces(samples, cores)))
 
 
-def _pieces(samples: Sequence[Sample], cores: int) -> Floats:
+def _pieces(samples: Samples, cores: int) -> Floats:
     """Busy cores in each piece of a window that its counters can tell of."""
-    ends = [one for one in noise.piece_ends(samples) if cores and one.cores == cores]
-    seconds = np.diff([one.monotonic_seconds for one in ends])
-    idle = np.diff([one.idle_seconds for one in ends])
+    ends = noise.piece_ends(samples.moments)
+    seconds, idle = np.diff(samples.moments[ends]), np.diff(samples.idle[ends])
     slack = cores * SLACK_SECONDS
     told = (idle >= -slack) & (idle <= cores * seconds + slack)
     busy: Floats = np.clip(cores - idle[told] / seconds[told], 0.0, cores)
     return busy
 
 
-def idle_baseline(samples: Sequence[Sample]) -> tuple[float, float] | None:
+def idle_baseline(samples: Samples) -> tuple[float, float] | None:
     """Busy cores of a host while it is not tested, and their error; None where the samples span too little to tell."""
-    ordered = sorted(samples, key=lambda sample: sample.monotonic_seconds)
-    if not ordered or ordered[-1].monotonic_seconds - ordered[0].monotonic_seconds < MIN_IDLE_SECONDS:
+    if _seconds(samples) < MIN_IDLE_SECONDS:
         return None
-    busy, error = busy_cores(ordered[0], ordered[-1]), busy_error_cores(ordered)
+    first, last = samples[0], samples[-1]
+    busy, error = busy_cores(first, last), busy_error_cores(samples, first.cores)
     return None if busy is None or error is None else (busy, error)
-
-
-def idle_busy_cores(samples: Sequence[Sample]) -> float | None:
-    """Busy cores of a host while it is not tested, or None where the samples span too little to tell."""
-    baseline = idle_baseline(samples)
-    return None if baseline is None else baseline[0]
 
 
 def busy_share(first: Sample, last: Sample) -> float | None:
     """The part of a host's cores that was busy between two samples, 0 to 1; None where they cannot tell."""
-    busy = idle_busy_cores([first, last])
+    if last.monotonic_seconds - first.monotonic_seconds < MIN_IDLE_SECONDS:
+        return None
+    busy = busy_cores(first, last)
     # By the ticks' rounding all cores may seem to be more than all.
-    return None if busy is None or not last.cores else min(1.0, busy / last.cores)
+    return None if busy is None else min(1.0, busy / last.cores)
 
 
 def host_cost(
-    *samples: Sample,
+    samples: Samples,
+    *,
     idle_busy_cores: float | None,
     bits_per_second: float | None,
     shared: bool,
@@ -232,7 +144,7 @@ def host_cost(
     # Less than a bit a second is nothing received.
     gigabytes_per_second = bits_per_second / 8e9 if bits_per_second is not None and bits_per_second >= 1 else None
     above = None
-    error = noise.added(busy_error_cores(samples), idle_error_cores)
+    error = noise.added(busy_error_cores(samples, first.cores), idle_error_cores)
     if cores is not None and idle_busy_cores is not None and not shared:
         above = cores.busy - idle_busy_cores
         # Less than its own tool took: the host was busier with other things before the sweep than now.
@@ -246,7 +158,7 @@ def host_cost(
         tool_cpu_cores=tool_cores,
         tool_cpu_seconds_per_gigabyte=_per(tool_cores, gigabytes_per_second),
         tool_cpu_error_seconds_per_gigabyte=_per(tool_error, gigabytes_per_second),
-        memory_bytes=_memory(samples),
+        memory_bytes=_memory(samples, last.memory_total_bytes),
         device=_device(first, last),
         throttled_seconds=_grown(first.throttled_seconds, last.throttled_seconds),
         pressure_seconds=_grown(first.pressure_seconds, last.pressure_seconds),
@@ -268,16 +180,18 @@ def _per(cores: float | None, gigabytes_per_second: float | None) -> float | Non
     return cores / gigabytes_per_second if cores is not None and gigabytes_per_second is not None else None
 
 
-def _memory(samples: Sequence[Sample]) -> dict[str, int]:
+def _memory(samples: Samples, total: int | None) -> dict[str, int]:
     """Of the host: all of it, and the least that was available in the window; of the tool: the most resident."""
-    available = [one.memory_available_bytes for one in samples if one.memory_available_bytes is not None]
-    tool = [one.tool_memory_bytes for one in samples if one.tool_memory_bytes is not None]
-    found = {
-        "total": samples[-1].memory_total_bytes,
-        "available_min": min(available, default=None),
-        "tool_max": max(tool, default=None),
-    }
-    return {name: value for name, value in found.items() if value is not None}
+    found = {} if total is None else {"total": total}
+    for name, column, pick in (
+        ("available_min", "memory_available_bytes", np.min),
+        ("tool_max", "tool_memory_bytes", np.max),
+    ):
+        figures = samples.column(column)
+        known = figures[np.isfinite(figures)]
+        if len(known):
+            found[name] = round(float(pick(known)))
+    return found
 
 
 def _device(first: Sample, last: Sample) -> dict[str, int | str]:

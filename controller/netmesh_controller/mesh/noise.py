@@ -6,11 +6,9 @@ All errors are standard uncertainties (one standard deviation).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netmesh_controller.mesh.hostwindow import Sample
     from netmesh_controller.mesh.table import Floats
 
 # The kernel tells CPU time to user space in ticks of this length (USER_HZ, proc(5)).
@@ -28,19 +26,21 @@ def tick_error_cores(counters: int, seconds: float) -> float:
     return math.sqrt(counters / 6) * TICK_SECONDS / seconds
 
 
-def piece_ends(samples: Sequence[Sample]) -> list[Sample]:
-    """The samples at which a window falls into pieces, its first and its last piece's end among them.
+def piece_ends(moments: Floats) -> list[int]:
+    """The places of the samples at which a window falls into pieces, its first and its last piece's end among them.
 
-    Pieces are of `PIECE_SECONDS`, of a long window longer: some `_PIECES` tell as much as hundreds.
+    `moments` are the samples', in seconds. Pieces are of `PIECE_SECONDS`, of a long window longer: some `_PIECES` tell
+    as much as hundreds.
     """
-    if not samples:
+    if not len(moments):
         return []
-    seconds = samples[-1].monotonic_seconds - samples[0].monotonic_seconds
+    seconds = float(moments[-1] - moments[0])
     least = max(PIECE_SECONDS, seconds / _PIECES) * 0.99
-    ends = [samples[0]]
-    for sample in samples[1:]:
-        if sample.monotonic_seconds - ends[-1].monotonic_seconds >= least:
-            ends.append(sample)
+    ends, until = [0], float(moments[0]) + least
+    for place, moment in enumerate(moments.tolist()):
+        if place and moment >= until:
+            ends.append(place)
+            until = moment + least
     return ends
 
 

@@ -7,7 +7,8 @@ of each round trip, and the window is marked.
 from __future__ import annotations
 
 from netmesh_controller.mesh.document import Witness
-from netmesh_controller.mesh.hostwindow import Sample, host_cost
+from netmesh_controller.mesh.hostsamples import Sample, Samples
+from netmesh_controller.mesh.hostwindow import host_cost
 from netmesh_controller.mesh.witness import THRESHOLDS, process_figures
 
 # The probe's tick: one that is later than this has missed the next.
@@ -22,7 +23,7 @@ def probe_witness(first: Sample, last: Sample, *, latest_seconds: float, tested:
     """
     if last.monotonic_seconds <= first.monotonic_seconds:
         return None
-    host = host_cost(first, last, idle_busy_cores=None, bits_per_second=None, shared=False)
+    host = host_cost(Samples.of((first, last)), idle_busy_cores=None, bits_per_second=None, shared=False)
     seconds = last.monotonic_seconds - first.monotonic_seconds
     found = dict(process_figures(host, seconds, host.agent_wait_seconds, 1.0))
     counters = [host.device.get(name) for name in ("sent_bytes", "received_bytes")]

@@ -7,9 +7,7 @@ samples of its host.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from netmesh_controller.mesh.hostwindow import Sample
+from netmesh_controller.mesh.hostsamples import Sample, Samples
 
 # The last stretch of the test that is looked at, less what the reading of the samples and the end of the tool blur.
 LAST_SECONDS = 0.45
@@ -20,20 +18,20 @@ _LEAST_CPU_SECONDS = 0.05
 _STILL = 0.3
 
 
-def stood_still(samples: Sequence[Sample], start: float, end: float) -> bool:
+def stood_still(samples: Samples, start: float, end: float) -> bool:
     """Whether the source sent far less, or its tool worked far less, in the last stretch than in all of the test.
 
     `start` and `end` of the test are on the samples' own clock. False where the samples cannot tell: a loss in the
     last 0.3 s of a test is not seen, and makes its latency too large by that share of its time at most.
     """
-    whole = [one for one in samples if start <= one.monotonic_seconds <= end - MARGIN_SECONDS]
-    last = [one for one in whole if one.monotonic_seconds >= end - MARGIN_SECONDS - LAST_SECONDS]
+    whole = samples.between(start, end - MARGIN_SECONDS)
+    last = samples.between(max(start, end - MARGIN_SECONDS - LAST_SECONDS), end - MARGIN_SECONDS)
     if len(last) < 2 or len(whole) <= len(last):
         return False
-    seconds = last[-1].monotonic_seconds - last[0].monotonic_seconds
-    share = seconds / (whole[-1].monotonic_seconds - whole[0].monotonic_seconds)
-    return _stopped(_sent(whole), _sent(last), share, _LEAST_PACKETS) or _stopped(
-        _used(whole), _used(last), share, _LEAST_CPU_SECONDS
+    share = float(last.moments[-1] - last.moments[0]) / float(whole.moments[-1] - whole.moments[0])
+    first, turn, until = whole[0], last[0], whole[-1]
+    return _stopped(_sent(first, until), _sent(turn, until), share, _LEAST_PACKETS) or _stopped(
+        _used(first, until), _used(turn, until), share, _LEAST_CPU_SECONDS
     )
 
 
@@ -43,11 +41,11 @@ def _stopped(whole: float | None, last: float | None, share: float, least: float
     return last < _STILL * whole * share
 
 
-def _sent(samples: Sequence[Sample]) -> float | None:
-    first, last = (one.device.get("sent_packets") for one in (samples[0], samples[-1]))
-    return last - first if isinstance(first, int) and isinstance(last, int) else None
+def _sent(first: Sample, last: Sample) -> float | None:
+    before, after = first.device.get("sent_packets"), last.device.get("sent_packets")
+    return after - before if isinstance(before, int) and isinstance(after, int) else None
 
 
-def _used(samples: Sequence[Sample]) -> float | None:
-    first, last = samples[0].tool_cpu_seconds, samples[-1].tool_cpu_seconds
-    return last - first if first is not None and last is not None else None
+def _used(first: Sample, last: Sample) -> float | None:
+    before, after = first.tool_cpu_seconds, last.tool_cpu_seconds
+    return after - before if before is not None and after is not None else None

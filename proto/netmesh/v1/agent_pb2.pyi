@@ -470,16 +470,16 @@ class CloseEndpointReply(_message.Message):
     @_builtins.property
     def outcome(self) -> Global___Outcome: ...
     @_builtins.property
-    def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___HostSample]:
-        """what a watch of this endpoint in batches still kept: one that carries the others"""
+    def samples(self) -> Global___HostSamples:
+        """what a watch of this endpoint in batches still kept"""
 
     def __init__(
         self,
         *,
         outcome: Global___Outcome | None = ...,
-        samples: _abc.Iterable[Global___HostSample] | None = ...,
+        samples: Global___HostSamples | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "samples", b"samples"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "samples", b"samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
@@ -536,36 +536,36 @@ class RunTestEvent(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ACCEPTED_FIELD_NUMBER: _builtins.int
-    HOST_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
     LAST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accepted(self) -> Global___Accepted: ...
-    @_builtins.property
-    def host(self) -> Global___HostSample:
-        """counters of the source, as the test goes"""
-
     @_builtins.property
     def outcome(self) -> Global___Outcome:
         """the last event"""
 
     @_builtins.property
-    def last(self) -> Global___HostSample:
-        """beside the outcome: those that had not travelled yet, one that carries the others"""
+    def host(self) -> Global___HostSamples:
+        """counters of the source, as the test goes"""
+
+    @_builtins.property
+    def last(self) -> Global___HostSamples:
+        """beside the outcome: those that had not travelled yet"""
 
     def __init__(
         self,
         *,
         accepted: Global___Accepted | None = ...,
-        host: Global___HostSample | None = ...,
         outcome: Global___Outcome | None = ...,
-        last: Global___HostSample | None = ...,
+        host: Global___HostSamples | None = ...,
+        last: Global___HostSamples | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "event", b"event", "host", b"host", "last", b"last", "outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "event", b"event", "host", b"host", "last", b"last", "outcome", b"outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["accepted", "host", "outcome"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["accepted", "outcome", "host"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -966,8 +966,6 @@ class HostSample(_message.Message):
     TOOL_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
     AGENT_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
     LOOP_LATE_SECONDS_FIELD_NUMBER: _builtins.int
-    EARLIER_FIELD_NUMBER: _builtins.int
-    TICKS_LESS_FIELD_NUMBER: _builtins.int
     monotonic_nanoseconds: _builtins.int
     memory_total_bytes: _builtins.int
     memory_available_bytes: _builtins.int
@@ -993,16 +991,6 @@ class HostSample(_message.Message):
 
     @_builtins.property
     def device(self) -> Global___DeviceCounters: ...
-    @_builtins.property
-    def earlier(self) -> _containers.RepeatedCompositeFieldContainer[Global___HostSample]:
-        """in batches: those taken since the last message, in order"""
-
-    @_builtins.property
-    def ticks_less(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Of an earlier one in place of its cpus: by how many hundredths of a second each counter is less than in the sample
-        that carries it, core by core in the order of Cpu's fields.
-        """
-
     def __init__(
         self,
         *,
@@ -1019,12 +1007,10 @@ class HostSample(_message.Message):
         tool_wait_seconds: _builtins.float | None = ...,
         agent_wait_seconds: _builtins.float | None = ...,
         loop_late_seconds: _builtins.float | None = ...,
-        earlier: _abc.Iterable[Global___HostSample] | None = ...,
-        ticks_less: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds", "_loop_late_seconds", b"_loop_late_seconds", "_memory_available_bytes", b"_memory_available_bytes", "_memory_total_bytes", b"_memory_total_bytes", "_pressure_seconds", b"_pressure_seconds", "_throttled_seconds", b"_throttled_seconds", "_tool_cpu_seconds", b"_tool_cpu_seconds", "_tool_memory_bytes", b"_tool_memory_bytes", "_tool_wait_seconds", b"_tool_wait_seconds", "agent_wait_seconds", b"agent_wait_seconds", "device", b"device", "loop_late_seconds", b"loop_late_seconds", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "pressure_seconds", b"pressure_seconds", "throttled_seconds", b"throttled_seconds", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes", "tool_wait_seconds", b"tool_wait_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds", "_loop_late_seconds", b"_loop_late_seconds", "_memory_available_bytes", b"_memory_available_bytes", "_memory_total_bytes", b"_memory_total_bytes", "_pressure_seconds", b"_pressure_seconds", "_throttled_seconds", b"_throttled_seconds", "_tool_cpu_seconds", b"_tool_cpu_seconds", "_tool_memory_bytes", b"_tool_memory_bytes", "_tool_wait_seconds", b"_tool_wait_seconds", "agent_wait_seconds", b"agent_wait_seconds", "cpus", b"cpus", "device", b"device", "earlier", b"earlier", "loop_late_seconds", b"loop_late_seconds", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "monotonic_nanoseconds", b"monotonic_nanoseconds", "pressure_is_hosts", b"pressure_is_hosts", "pressure_seconds", b"pressure_seconds", "throttled_seconds", b"throttled_seconds", "ticks_less", b"ticks_less", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes", "tool_wait_seconds", b"tool_wait_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds", "_loop_late_seconds", b"_loop_late_seconds", "_memory_available_bytes", b"_memory_available_bytes", "_memory_total_bytes", b"_memory_total_bytes", "_pressure_seconds", b"_pressure_seconds", "_throttled_seconds", b"_throttled_seconds", "_tool_cpu_seconds", b"_tool_cpu_seconds", "_tool_memory_bytes", b"_tool_memory_bytes", "_tool_wait_seconds", b"_tool_wait_seconds", "agent_wait_seconds", b"agent_wait_seconds", "cpus", b"cpus", "device", b"device", "loop_late_seconds", b"loop_late_seconds", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "monotonic_nanoseconds", b"monotonic_nanoseconds", "pressure_is_hosts", b"pressure_is_hosts", "pressure_seconds", b"pressure_seconds", "throttled_seconds", b"throttled_seconds", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes", "tool_wait_seconds", b"tool_wait_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agent_wait_seconds: _TypeAlias = _typing.Literal["agent_wait_seconds"]  # noqa: Y015
     _WhichOneofArgType__agent_wait_seconds: _TypeAlias = _typing.Literal["_agent_wait_seconds", b"_agent_wait_seconds"]  # noqa: Y015
@@ -1064,6 +1050,155 @@ class HostSample(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tool_wait_seconds) -> _WhichOneofReturnType__tool_wait_seconds | None: ...
 
 Global___HostSample: _TypeAlias = HostSample  # noqa: Y015
+
+@_typing.final
+class HostSamples(_message.Message):
+    """Host samples of one stream that travel together, in order: the fields of HostSample as columns, an entry a sample. A
+    column without entries is unknown throughout, an entry that is NaN at that moment.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MONOTONIC_NANOSECONDS_FIELD_NUMBER: _builtins.int
+    IDLE_SECONDS_FIELD_NUMBER: _builtins.int
+    CORE_IDLE_SECONDS_FIELD_NUMBER: _builtins.int
+    CORE_IDLE_TICKS_FIELD_NUMBER: _builtins.int
+    MODE_SECONDS_FIELD_NUMBER: _builtins.int
+    MEMORY_TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    MEMORY_AVAILABLE_BYTES_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    TOOL_CPU_SECONDS_FIELD_NUMBER: _builtins.int
+    TOOL_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    THROTTLED_SECONDS_FIELD_NUMBER: _builtins.int
+    PRESSURE_SECONDS_FIELD_NUMBER: _builtins.int
+    PRESSURE_IS_HOSTS_FIELD_NUMBER: _builtins.int
+    TOOL_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    AGENT_WAIT_SECONDS_FIELD_NUMBER: _builtins.int
+    LOOP_LATE_SECONDS_FIELD_NUMBER: _builtins.int
+    memory_total_bytes: _builtins.int
+    pressure_is_hosts: _builtins.bool
+    @_builtins.property
+    def monotonic_nanoseconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def idle_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Seconds that all cores together were idle since boot, waiting for I/O included."""
+
+    @_builtins.property
+    def core_idle_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The same of each core at the first sample; then, core by core, of the second sample, the third and so on by how many
+        hundredths of a second that has grown.
+        """
+
+    @_builtins.property
+    def core_idle_ticks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def mode_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Seconds that all cores together spent in user, nice, system, irq, softirq and steal since boot, sample by sample. All
+        are NaN once a core's counter has stepped back in this stream.
+        """
+
+    @_builtins.property
+    def memory_available_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def device(self) -> Global___DeviceColumns:
+        """unset: it was not there at all of them"""
+
+    @_builtins.property
+    def tool_cpu_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def tool_memory_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def throttled_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def pressure_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def tool_wait_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def agent_wait_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def loop_late_seconds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        monotonic_nanoseconds: _abc.Iterable[_builtins.int] | None = ...,
+        idle_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        core_idle_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        core_idle_ticks: _abc.Iterable[_builtins.int] | None = ...,
+        mode_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        memory_total_bytes: _builtins.int | None = ...,
+        memory_available_bytes: _abc.Iterable[_builtins.float] | None = ...,
+        device: Global___DeviceColumns | None = ...,
+        tool_cpu_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        tool_memory_bytes: _abc.Iterable[_builtins.float] | None = ...,
+        throttled_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        pressure_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        pressure_is_hosts: _builtins.bool = ...,
+        tool_wait_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        agent_wait_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        loop_late_seconds: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_memory_total_bytes", b"_memory_total_bytes", "device", b"device", "memory_total_bytes", b"memory_total_bytes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_memory_total_bytes", b"_memory_total_bytes", "agent_wait_seconds", b"agent_wait_seconds", "core_idle_seconds", b"core_idle_seconds", "core_idle_ticks", b"core_idle_ticks", "device", b"device", "idle_seconds", b"idle_seconds", "loop_late_seconds", b"loop_late_seconds", "memory_available_bytes", b"memory_available_bytes", "memory_total_bytes", b"memory_total_bytes", "mode_seconds", b"mode_seconds", "monotonic_nanoseconds", b"monotonic_nanoseconds", "pressure_is_hosts", b"pressure_is_hosts", "pressure_seconds", b"pressure_seconds", "throttled_seconds", b"throttled_seconds", "tool_cpu_seconds", b"tool_cpu_seconds", "tool_memory_bytes", b"tool_memory_bytes", "tool_wait_seconds", b"tool_wait_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__memory_total_bytes: _TypeAlias = _typing.Literal["memory_total_bytes"]  # noqa: Y015
+    _WhichOneofArgType__memory_total_bytes: _TypeAlias = _typing.Literal["_memory_total_bytes", b"_memory_total_bytes"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_total_bytes) -> _WhichOneofReturnType__memory_total_bytes | None: ...
+
+Global___HostSamples: _TypeAlias = HostSamples  # noqa: Y015
+
+@_typing.final
+class DeviceColumns(_message.Message):
+    """The fields of DeviceCounters as columns; none is without entries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    RECEIVED_BYTES_FIELD_NUMBER: _builtins.int
+    SENT_BYTES_FIELD_NUMBER: _builtins.int
+    RECEIVED_PACKETS_FIELD_NUMBER: _builtins.int
+    SENT_PACKETS_FIELD_NUMBER: _builtins.int
+    RECEIVED_ERRORS_FIELD_NUMBER: _builtins.int
+    SENT_ERRORS_FIELD_NUMBER: _builtins.int
+    RECEIVED_DROPS_FIELD_NUMBER: _builtins.int
+    SENT_DROPS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    @_builtins.property
+    def received_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def sent_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def received_packets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def sent_packets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def received_errors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def sent_errors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def received_drops(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def sent_drops(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        received_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        sent_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        received_packets: _abc.Iterable[_builtins.int] | None = ...,
+        sent_packets: _abc.Iterable[_builtins.int] | None = ...,
+        received_errors: _abc.Iterable[_builtins.int] | None = ...,
+        sent_errors: _abc.Iterable[_builtins.int] | None = ...,
+        received_drops: _abc.Iterable[_builtins.int] | None = ...,
+        sent_drops: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "received_bytes", b"received_bytes", "received_drops", b"received_drops", "received_errors", b"received_errors", "received_packets", b"received_packets", "sent_bytes", b"sent_bytes", "sent_drops", b"sent_drops", "sent_errors", b"sent_errors", "sent_packets", b"sent_packets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeviceColumns: _TypeAlias = DeviceColumns  # noqa: Y015
 
 @_typing.final
 class Cpu(_message.Message):

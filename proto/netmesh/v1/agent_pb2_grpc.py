@@ -62,7 +62,7 @@ class AgentStub:
         self.WatchHost = channel.unary_stream(
                 '/netmesh.v1.Agent/WatchHost',
                 request_serializer=netmesh_dot_v1_dot_agent__pb2.WatchHostRequest.SerializeToString,
-                response_deserializer=netmesh_dot_v1_dot_agent__pb2.HostSample.FromString,
+                response_deserializer=netmesh_dot_v1_dot_agent__pb2.HostSamples.FromString,
                 _registered_method=True)
         self.ConfigureProbing = channel.unary_unary(
                 '/netmesh.v1.Agent/ConfigureProbing',
@@ -178,7 +178,7 @@ def add_AgentServicer_to_server(servicer, server):
             'WatchHost': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchHost,
                     request_deserializer=netmesh_dot_v1_dot_agent__pb2.WatchHostRequest.FromString,
-                    response_serializer=netmesh_dot_v1_dot_agent__pb2.HostSample.SerializeToString,
+                    response_serializer=netmesh_dot_v1_dot_agent__pb2.HostSamples.SerializeToString,
             ),
             'ConfigureProbing': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfigureProbing,
@@ -357,7 +357,7 @@ class Agent:
             target,
             '/netmesh.v1.Agent/WatchHost',
             netmesh_dot_v1_dot_agent__pb2.WatchHostRequest.SerializeToString,
-            netmesh_dot_v1_dot_agent__pb2.HostSample.FromString,
+            netmesh_dot_v1_dot_agent__pb2.HostSamples.FromString,
             options,
             channel_credentials,
             insecure,

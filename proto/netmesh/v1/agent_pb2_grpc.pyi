@@ -43,7 +43,7 @@ class AgentStub:
     """Runs the client side of one test. Cancelling the call ends the tool's whole process group."""
     Inspect: _grpc.UnaryUnaryMultiCallable[_agent_pb2.InspectRequest, _agent_pb2.InspectReply]
     """What the node's network stack has counted, and how it is set."""
-    WatchHost: _grpc.UnaryStreamMultiCallable[_agent_pb2.WatchHostRequest, _agent_pb2.HostSample]
+    WatchHost: _grpc.UnaryStreamMultiCallable[_agent_pb2.WatchHostRequest, _agent_pb2.HostSamples]
     """Counters of the host while a test runs on the other side."""
     ConfigureProbing: _grpc.UnaryUnaryMultiCallable[_agent_pb2.ConfigureProbingRequest, _agent_pb2.ConfigureProbingReply]
     """Whom this agent probes all the time, and whose probes it answers; takes the place of what was configured before."""
@@ -65,7 +65,7 @@ class AgentAsyncStub(AgentStub):
     """Runs the client side of one test. Cancelling the call ends the tool's whole process group."""
     Inspect: _aio.UnaryUnaryMultiCallable[_agent_pb2.InspectRequest, _agent_pb2.InspectReply]  # type: ignore[assignment]
     """What the node's network stack has counted, and how it is set."""
-    WatchHost: _aio.UnaryStreamMultiCallable[_agent_pb2.WatchHostRequest, _agent_pb2.HostSample]  # type: ignore[assignment]
+    WatchHost: _aio.UnaryStreamMultiCallable[_agent_pb2.WatchHostRequest, _agent_pb2.HostSamples]  # type: ignore[assignment]
     """Counters of the host while a test runs on the other side."""
     ConfigureProbing: _aio.UnaryUnaryMultiCallable[_agent_pb2.ConfigureProbingRequest, _agent_pb2.ConfigureProbingReply]  # type: ignore[assignment]
     """Whom this agent probes all the time, and whose probes it answers; takes the place of what was configured before."""
@@ -120,7 +120,7 @@ class AgentServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _agent_pb2.WatchHostRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_agent_pb2.HostSample], _abc.AsyncIterator[_agent_pb2.HostSample]]:
+    ) -> _typing.Union[_abc.Iterator[_agent_pb2.HostSamples], _abc.AsyncIterator[_agent_pb2.HostSamples]]:
         """Counters of the host while a test runs on the other side."""
 
     @_abc_1.abstractmethod

@@ -19,6 +19,7 @@ from tests.agent.stamp.starve import UNHINDERED, Limit, busy_loops
 from netmesh.v1 import agent_pb2
 from netmesh_controller.clients.samples import sample_from
 from netmesh_controller.mesh.document import CellKey, Hosts, Parameters, Summary, Witness
+from netmesh_controller.mesh.hostsamples import Samples
 from netmesh_controller.mesh.hostwindow import host_cost
 from netmesh_controller.mesh.witness import witness
 
@@ -67,8 +68,8 @@ def witnessed(first: agent_pb2.HostSample, last: agent_pb2.HostSample, answer: A
     """The witness of a cell with this answer, whose source was sampled at the beginning and at the end."""
     parameters = Parameters(instrument=instrument, offered_per_second=1000)
     key = CellKey(path="pod-to-pod", test="udp-latency", source="a", target="b", repeat=1, parameters=parameters)
-    samples = (sample_from(first), sample_from(last))
-    host = host_cost(*samples, idle_busy_cores=None, bits_per_second=None, shared=False)
+    samples = Samples.of((sample_from(first), sample_from(last)))
+    host = host_cost(samples, idle_busy_cores=None, bits_per_second=None, shared=False)
     values = {"round_trip_seconds": Summary(mean=answer["values"]["round_trip_seconds"]["mean"])}
     seen, _ = witness(key, dict(values), Hosts(source=host))
     assert seen is not None

@@ -3,11 +3,13 @@
 import dataclasses
 
 import pytest
+from tests.support import hostsamples
+from tests.support.hostsamples import CpuTimes
 
 from netmesh_controller.mesh.assemble import both_or_none, cell_from, counted
 from netmesh_controller.mesh.document import Cell, CellKey, Parameters, Reason, Summary
 from netmesh_controller.mesh.evidence import Evidence, Side
-from netmesh_controller.mesh.hostwindow import CpuTimes, Sample
+from netmesh_controller.mesh.hostsamples import Sample, Samples
 from netmesh_controller.mesh.retry import may_retry
 
 KEY = CellKey(
@@ -100,19 +102,14 @@ def test_a_test_without_a_result_has_a_reason() -> None:
 
 
 def sample(at: float, busy: float, arrived: float, tool: float | None) -> Sample:
-    return Sample(
-        monotonic_seconds=at,
-        arrived_seconds=arrived,
-        cpus=(CpuTimes(0, 0, busy, 0, 0, 0, at - busy, 0),),
-        tool_cpu_seconds=tool,
-    )
+    return hostsamples.at(at, CpuTimes(system=busy, idle=at - busy), arrived_seconds=arrived, tool_cpu_seconds=tool)
 
 
 def test_host_windows_lie_inside_the_measurement_on_each_hosts_own_clock() -> None:
     # The source's clock is 900 s behind the controller's, the target's 1007 s; both busy for half a core throughout.
     # The test ran from 100.0 to 106.1 of the source's clock: 0.1 s of overhead, so that 101.1 to 106.0 is inside.
-    source = tuple(sample(at / 10, at / 20, at / 10 + 900, at / 40) for at in range(1000, 1062))
-    target = tuple(sample(at / 10, at / 20, at / 10 + 1007, None) for at in range(-70 + 0, 1000))
+    source = Samples.of(sample(at / 10, at / 20, at / 10 + 900, at / 40) for at in range(1000, 1062))
+    target = Samples.of(sample(at / 10, at / 20, at / 10 + 1007, None) for at in range(-70 + 0, 1000))
     one = cell(source_samples=source, target_samples=target, source_idle_cores=0.1, target_idle_cores=0.1)
     for host in (one.hosts.source, one.hosts.target):
         assert host is not None
@@ -128,7 +125,7 @@ def test_host_windows_lie_inside_the_measurement_on_each_hosts_own_clock() -> No
 
 def test_a_test_too_short_for_a_window_is_witnessed_over_all_of_its_time() -> None:
     """Half a second, of which the tool's seconds would be one: no host figures, and still a witness."""
-    held_up = tuple(
+    held_up = Samples.of(
         dataclasses.replace(sample(at / 10, at / 20, at / 10, 0.0), throttled_seconds=(at - 1000) / 20)
         for at in range(1000, 1006)
     )
@@ -144,7 +141,7 @@ def test_a_test_too_short_for_a_window_is_witnessed_over_all_of_its_time() -> No
 
 
 def test_what_a_throttled_process_timed_is_discarded_with_its_values() -> None:
-    source = tuple(
+    source = Samples.of(
         dataclasses.replace(sample(at / 10, at / 20, at / 10, 0.0), throttled_seconds=(at - 1000) / 20)
         for at in range(1000, 1062)
     )
@@ -158,7 +155,7 @@ def test_what_a_throttled_process_timed_is_discarded_with_its_values() -> None:
 
 
 def test_where_another_test_ran_the_whole_hosts_cost_is_unknown() -> None:
-    source = tuple(sample(at / 10, at / 20, at / 10, 0.0) for at in range(1000, 1062))
+    source = Samples.of(sample(at / 10, at / 20, at / 10, 0.0) for at in range(1000, 1062))
     one = cell(source_samples=source, source_idle_cores=0.1, other_test=True)
     assert one.hosts.source is not None
     assert one.hosts.source.shared_host
@@ -167,7 +164,7 @@ def test_where_another_test_ran_the_whole_hosts_cost_is_unknown() -> None:
 
 def both(**changes: object) -> list[Evidence]:
     """Both directions at once; `changes` go to the second one's client."""
-    samples = (sample(100, 1, 1000, None),)
+    samples = Samples.of([sample(100, 1, 1000, None)])
     shape = {"key": KEY, "attempt": 1, "started_at": "", "duration_seconds": 6.0, "source_samples": samples}
     return [
         Evidence(**shape, client=client()),  # type: ignore[arg-type]  # fields by name

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support import hostsamples
+from tests.support.hostsamples import CpuTimes
 
 from netmesh_controller.mesh.background.turns import (
     DAY_SECONDS,
@@ -26,7 +28,7 @@ from netmesh_controller.mesh.background.turns import (
     rates,
     why_busy,
 )
-from netmesh_controller.mesh.hostwindow import CpuTimes, Sample
+from netmesh_controller.mesh.hostsamples import Sample
 
 MIDNIGHT = 20_000.0 * DAY_SECONDS
 GIGABIT = 1e9
@@ -202,8 +204,8 @@ def test_a_whole_table_of_costs_is_at_least_each_tests_own(rate: int, size: int)
 
 
 def sample(at: float, *, idle: float, sent: int, received: int = 0, name: str = "eth0") -> Sample:
-    core = CpuTimes(at - idle, 0, 0, 0, 0, 0, idle, 0)
-    return Sample(at, at, cpus=[core, core], device={"name": name, "sent_bytes": sent, "received_bytes": received})
+    core = CpuTimes(user=at - idle, idle=idle)
+    return hostsamples.at(at, core, core, device={"name": name, "sent_bytes": sent, "received_bytes": received})
 
 
 @pytest.mark.parametrize(

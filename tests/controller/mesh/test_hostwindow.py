@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.hostsamples import CpuTimes, at
 
-from netmesh_controller.mesh.hostwindow import (
-    CpuTimes,
-    Sample,
-    busy_error_cores,
-    clock_offset,
-    cpu_cores,
-    host_cost,
-    idle_baseline,
-    idle_busy_cores,
-    window,
-)
+from netmesh_controller.mesh import hostwindow
+from netmesh_controller.mesh.document import Host
+from netmesh_controller.mesh.hostsamples import Sample, Samples
+from netmesh_controller.mesh.hostwindow import busy_error_cores, cpu_cores, idle_baseline, window
 
-ZERO = CpuTimes(0, 0, 0, 0, 0, 0, 0, 0)
+ZERO = CpuTimes()
 DEVICE: dict[str, int | str] = {"name": "eth0", "received_bytes": 100, "sent_bytes": 5, "received_drops": 0}
 
 
-def at(seconds: float, *cpus: CpuTimes, **more: object) -> Sample:
-    return dataclasses.replace(Sample(seconds, seconds, cpus), **more)  # type: ignore[arg-type]  # fields by name
+def host_cost(*samples: Sample, **more: Any) -> Host:
+    return hostwindow.host_cost(Samples.of(samples), **more)
 
 
 def test_offset_is_the_least_delayed_sample() -> None:
     # The controller's clock is 1000 ahead; ways of 30, 2 and 500 ms.
     samples = [Sample(t, t + 1000 + way) for t, way in ((1.0, 0.030), (2.0, 0.002), (3.0, 0.5))]
-    assert clock_offset(samples) == pytest.approx(1000.002)
+    assert Samples.of(samples).clock_offset() == pytest.approx(1000.002)
 
 
 @given(
@@ -41,16 +36,16 @@ def test_offset_is_the_least_delayed_sample() -> None:
 )
 def test_offset_is_off_by_the_shortest_way(offset: float, ways: list[float]) -> None:
     samples = [Sample(float(i), i + offset + way) for i, way in enumerate(ways)]
-    assert clock_offset(samples) - offset == pytest.approx(min(ways), abs=1e-6)
+    assert Samples.of(samples).clock_offset() - offset == pytest.approx(min(ways), abs=1e-6)
 
 
 def test_offset_of_nothing() -> None:
     with pytest.raises(ValueError, match="empty"):
-        clock_offset([])
+        Samples().clock_offset()
 
 
 def test_window_keeps_to_its_bounds() -> None:
-    samples = [at(t / 10) for t in range(100)]
+    samples = Samples.of(at(t / 10) for t in range(100))
     found = window(samples, 2.05, 7.0)
     assert found is not None
     assert (found[0].monotonic_seconds, found[-1].monotonic_seconds) == (2.1, 7.0)
@@ -59,17 +54,17 @@ def test_window_keeps_to_its_bounds() -> None:
 
 @pytest.mark.parametrize("times", [(), (3.0,), (2.0, 4.4), (0.0, 1.9, 7.1)])
 def test_window_of_too_little_is_none(times: tuple[float, ...]) -> None:
-    assert window([at(t) for t in times], 2.0, 7.0) is None
+    assert window(Samples.of(at(t) for t in times), 2.0, 7.0) is None
 
 
 @given(times=st.lists(st.floats(0, 100), max_size=40), start=st.floats(0, 100), length=st.floats(0.001, 100))
 def test_window_never_reaches_out_and_spans_half(times: list[float], start: float, length: float) -> None:
-    found = window([at(t) for t in times], start, start + length)
+    found = window(Samples.of(at(t) for t in times), start, start + length)
     inside = [t for t in times if start <= t <= start + length]
     if found is None:
         assert len(inside) < 2 or max(inside) - min(inside) < length / 2 * (1 + 1e-9)
     else:
-        assert [sample.monotonic_seconds for sample in found] == sorted(inside)
+        assert [found[place].monotonic_seconds for place in range(len(found))] == sorted(inside)
         assert found[-1].monotonic_seconds - found[0].monotonic_seconds >= (start + length - start) / 2 * (1 - 1e-9)
 
 
@@ -236,7 +231,7 @@ def steps(busy: list[float], began: float = 10.0) -> list[Sample]:
 
 def test_the_error_of_a_cost_is_that_of_the_test_and_of_the_baseline() -> None:
     window_of = steps([0.5, 0.7, 0.5, 0.7, 0.5, 0.7, 0.5, 0.7])
-    error = busy_error_cores(window_of)
+    error = busy_error_cores(Samples.of(window_of), 1)
     # The mean of 8 pieces of 0.6 ± 0.107, with the ticks of a window of 2 s.
     assert error == pytest.approx(math.hypot(0.1069 / 8**0.5, 0.01 / 6**0.5 / 2), rel=1e-3)
     host = host_cost(*window_of, idle_busy_cores=0.1, idle_error_cores=0.03, bits_per_second=8e9, shared=False)
@@ -246,7 +241,7 @@ def test_the_error_of_a_cost_is_that_of_the_test_and_of_the_baseline() -> None:
 
 def test_a_cost_within_twice_its_error_is_null() -> None:
     restless = steps([0.0, 1.0, 0.1, 0.9, 0.0, 1.0])
-    baseline = idle_baseline(steps([0.9, 0.0, 0.1, 0.6]))
+    baseline = idle_baseline(Samples.of(steps([0.9, 0.0, 0.1, 0.6])))
     assert baseline is not None
     host = host_cost(
         *restless, idle_busy_cores=baseline[0], idle_error_cores=baseline[1], bits_per_second=8e9, shared=False
@@ -284,7 +279,8 @@ def test_a_window_has_two_ends() -> None:
 
 
 def test_idle_baseline() -> None:
-    assert idle_busy_cores([FIRST, MIDDLE, LAST]) == pytest.approx(0.6)
-    assert idle_busy_cores([]) is None
-    assert idle_busy_cores([FIRST]) is None
-    assert idle_busy_cores([FIRST, dataclasses.replace(LAST, monotonic_seconds=10.3)]) is None
+    baseline = idle_baseline(Samples.of((FIRST, MIDDLE, LAST)))
+    assert baseline is not None
+    assert baseline[0] == pytest.approx(0.6)
+    short = dataclasses.replace(LAST, monotonic_seconds=10.3)
+    assert [idle_baseline(Samples.of(few)) for few in ((), (FIRST,), (FIRST, short))] == [None] * 3

@@ -5,25 +5,24 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from tests.support import hostsamples
+from tests.support.hostsamples import CpuTimes
 
-from netmesh_controller.mesh.hostwindow import CpuTimes, Sample
+from netmesh_controller.mesh.hostsamples import Sample
 from netmesh_controller.mesh.probe_witness import probe_witness
-
-IDLE = CpuTimes(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def at(seconds: float, **more: object) -> Sample:
     """A sample of a host that is idle."""
-    sample = Sample(
+    idle = hostsamples.at(
         seconds,
-        seconds,
-        (dataclasses.replace(IDLE, idle=seconds),),
+        CpuTimes(idle=seconds),
         device={"name": "eth0", "sent_bytes": 0, "received_bytes": 0},
         throttled_seconds=0.0,
         agent_wait_seconds=0.0,
         pressure_seconds=0.0,
     )
-    return dataclasses.replace(sample, **more)  # type: ignore[arg-type]  # fields by name
+    return dataclasses.replace(idle, **more)  # type: ignore[arg-type]  # fields by name
 
 
 @pytest.mark.parametrize(
@@ -34,7 +33,7 @@ def at(seconds: float, **more: object) -> Sample:
         ({"agent_wait_seconds": 3.0}, 0.0, False, {"run_queue_wait": 0.3}),
         ({"pressure_seconds": 9.0}, 0.0, False, {"pressure": 0.9}),
         ({}, 0.3, False, {"loop_late": 0.3}),
-        ({"cpus": (IDLE,)}, 0.0, False, {"busy_core": 1.0}),
+        ({"core_idle": (0.0,)}, 0.0, False, {"busy_core": 1.0}),
         ({"device": {"name": "eth0", "sent_bytes": 10, "received_bytes": 10**8}}, 0.0, False, {"other_traffic": 1e7}),
         ({"device": {"name": "eth0", "sent_bytes": 10**8, "received_bytes": 9}}, 0.0, True, {"own_traffic": 1e7}),
     ],

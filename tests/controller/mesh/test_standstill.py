@@ -4,21 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netmesh_controller.mesh.hostwindow import Sample
+from netmesh_controller.mesh.hostsamples import Sample, Samples
 from netmesh_controller.mesh.standstill import stood_still
 
 
-def samples(until: float, *, packets: float = 20_000, cpu: float = 0.5, others: float = 0) -> list[Sample]:
+def samples(until: float, *, packets: float = 20_000, cpu: float = 0.5, others: float = 0, first: int = 51) -> Samples:
     """Ten a second over 5 s; the ping-pong sends and works until then, others send all the time."""
     made = []
-    for number in range(51):
+    for number in range(first):
         at = number / 10
         active = min(at, until)
         sent = int(packets * active + others * at)
         made.append(
             Sample(at, at, device={"name": "eth0", "sent_packets": sent}, tool_cpu_seconds=round(cpu * active, 2))
         )
-    return made
+    return Samples.of(made)
 
 
 @pytest.mark.parametrize("until", [0.3, 2.0, 4.0, 4.4])
@@ -36,8 +36,8 @@ def test_one_that_goes_on_is_never_said_to_stand(packets: float, cpu: float, oth
 
 
 def test_without_samples_nothing_is_said() -> None:
-    assert not stood_still([], 0, 5)
-    assert not stood_still(samples(2)[:10], 0, 5)
+    assert not stood_still(Samples(), 0, 5)
+    assert not stood_still(samples(2, first=10), 0, 5)
 
 
 def test_long_round_trips_send_too_few_packets_to_tell() -> None:

@@ -19,7 +19,7 @@ from netmesh_controller.mesh.assemble import cell_from, counted
 from netmesh_controller.mesh.background.figures import INSTRUMENT, PATH, TEST, lines_of
 from netmesh_controller.mesh.background.turns import OMIT_SECONDS, TEST_SECONDS, device_bytes, why_busy
 from netmesh_controller.mesh.document import Cell
-from netmesh_controller.mesh.hostwindow import Sample
+from netmesh_controller.mesh.hostsamples import Sample
 from netmesh_controller.mesh.plan import Measurement, make_plan
 from netmesh_controller.mesh.selection import Selection
 
@@ -147,8 +147,8 @@ async def _two_samples(handle: AgentHandle) -> tuple[Sample, Sample] | None:
     watched = handle.client.watch_host("", LOOK_SECONDS)
     try:
         async with asyncio.timeout(LOOK_SECONDS + ANSWER_SECONDS), aclosing(watched):
-            async for sample in watched:
-                seen.append(sample)
+            async for part in watched:
+                seen.append(part.sample(0))
                 if len(seen) == 2:
                     return seen[0], seen[1]
     except (AgentError, TimeoutError):
@@ -160,8 +160,8 @@ async def _sample(handle: AgentHandle) -> Sample | None:
     watched = handle.client.watch_host("", LOOK_SECONDS)
     try:
         async with asyncio.timeout(ANSWER_SECONDS), aclosing(watched):
-            async for sample in watched:
-                return sample
+            async for part in watched:
+                return part.sample(0)
     except (AgentError, TimeoutError):
         return None
     return None

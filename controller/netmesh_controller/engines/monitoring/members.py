@@ -14,7 +14,7 @@ from netmesh_controller.engines.measure import addresses_of
 from netmesh_controller.inventory.located import Located
 from netmesh_controller.inventory.source import Source
 from netmesh_controller.mesh.document import Reason
-from netmesh_controller.mesh.hostwindow import Sample
+from netmesh_controller.mesh.hostsamples import Sample
 
 # Kept reports are of one of the last configurations: a turn is longer than what is on the way.
 _VERSIONS = 8

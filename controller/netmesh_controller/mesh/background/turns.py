@@ -13,7 +13,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from netmesh_controller.mesh.hostwindow import Sample, busy_share
+from netmesh_controller.mesh.hostsamples import Sample
+from netmesh_controller.mesh.hostwindow import busy_share
 from netmesh_controller.mesh.traffic import stream
 
 DAY_SECONDS = 86400
