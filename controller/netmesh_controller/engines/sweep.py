@@ -17,7 +17,7 @@ from typing import Any
 
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_controller.clients.store import Store
-from netmesh_controller.clients.turns import my_turn
+from netmesh_controller.clients.turns import my_turn, unhurried
 from netmesh_controller.engines import calm, measure
 from netmesh_controller.engines.absence import RETURN_SECONDS, Absences
 from netmesh_controller.engines.alone import Alone
@@ -94,8 +94,9 @@ class Sweep:
         self._ended_tasks: list[asyncio.Task[None]] = []
         self._done = 0
         self._failed = 0
-        # What ended and is not stored yet, with what it left behind.
-        self._ended: list[tuple[Measurement, Sequence[Evidence]]] = []
+        # What ended and is not stored yet, with its cells; and how many have ended and have no cells yet.
+        self._ended: list[tuple[Measurement, list[Cell]]] = []
+        self._making = 0
         self._any_ended = asyncio.Event()
         self._storing = asyncio.Lock()
         self._kernels_of: dict[str, set[str]] = {}
@@ -131,11 +132,12 @@ class Sweep:
         keeping.add_done_callback(lambda _: self._changed.set())
         try:
             self._start_ready()
-            while not self._schedule.done or self._ended or self._absences.expected_back:
+            while not self._schedule.done or self._making or self._ended or self._absences.expected_back:
                 self._changed.clear()
                 with suppress(TimeoutError):
                     # Not every change wakes: an agent may be waited for in vain.
-                    await asyncio.wait_for(self._changed.wait(), RETURN_SECONDS)
+                    async with asyncio.timeout(RETURN_SECONDS):
+                        await self._changed.wait()
                 self._raise_errors(keeping)
                 self._start_ready()
         finally:
@@ -300,11 +302,18 @@ class Sweep:
             delay = max(retry_delay_seconds(reason.code) for reason in reasons)
             self._spawn(self._requeue(measurement, delay), f"requeue {measurement.index}")
         else:
-            # The nodes are free for the next test; nobody waits for the disk.
+            # The nodes are free for the next test; nobody waits for the cells and the disk.
             self._busy_since.pop(measurement.index, None)
             self._schedule.finish(measurement.index)
-            self._ended.append((measurement, evidence))
-            self._any_ended.set()
+            self._changed.set()
+            self._making += 1
+            try:
+                await my_turn()
+            finally:
+                # Also where the sweep is cancelled. What the hosts did is large, and goes with the evidence.
+                self._making -= 1
+                self._ended.append((measurement, self._cells(evidence)))
+                self._any_ended.set()
 
     def _held_seconds(self, measurement: Measurement, reasons: Sequence[Reason]) -> float:
         """How long what a killed controller opened there, for tests as long as this one, may yet be held."""
@@ -329,9 +338,9 @@ class Sweep:
         self._added.append(following)
         self._schedule.add(following)
 
-    def _cells(self, ended: Iterable[tuple[Measurement, Sequence[Evidence]]]) -> list[Cell]:
+    def _cells(self, evidence: Iterable[Evidence]) -> list[Cell]:
         cells = []
-        for one in (one for _, evidence in ended for one in evidence):
+        for one in evidence:
             duration, omit = told_seconds(one.key.test, one.key.parameters.instrument, self._plan.ask)
             cells.append(cell_from(one, duration_seconds=duration, omit_seconds=omit))
         return cells
@@ -355,8 +364,7 @@ class Sweep:
             ended = list(self._ended)
             if not ended:
                 return
-            # A millisecond each; meanwhile the event loop serves who asks.
-            await self._keep(await asyncio.to_thread(self._cells, ended))
+            await self._keep(cell for _, cells in ended for cell in cells)
             del self._ended[: len(ended)]
             for measurement, _ in ended:
                 self._repeat(measurement)
@@ -364,7 +372,7 @@ class Sweep:
     async def _keep(self, cells: Iterable[Cell]) -> None:
         batch = list(cells)
         await self._store.put_cells(self._run_id, batch)
-        for cell in batch:
+        async for cell in unhurried(batch):
             if self._alone is not None:
                 self._alone.add(cell)
             if self._repeating is not None:

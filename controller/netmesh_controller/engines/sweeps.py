@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from netmesh_common.garbage import steady
+from netmesh_common.garbage import set_aside, steady
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_common.tls import CertificateError
 from netmesh_controller.clients.store import RunFilter, RunNotFoundError, Store, StoreError
@@ -176,6 +176,8 @@ class Sweeps:
         term = self._leading()
         with self._taking_place():
             await self.makes_room()
+            # Now, while little is there.
+            steady()
             began = time.monotonic()
             found = await surveyed(self._source, ask.selection, term=term)
             if ask.selection == Selection():
@@ -239,6 +241,7 @@ class Sweeps:
         stored = await self._store.load(run_id)
         ask = ask_from(stored.run.plan.asked)
         await self.makes_room()
+        steady()
         found = await surveyed(self._source, ask.selection, term=term)
         try:
             prepared = runs.prepare_resume(stored, ask, found)
@@ -312,7 +315,7 @@ class Sweeps:
 
     def _launch(self, prepared: runs.Prepared) -> Job:
         # Nodes and plan stay for long: of a thousand nodes each look at them would be a fifth of a second in mid-sweep.
-        steady()
+        set_aside()
         run = prepared.run
         job = Job(
             run.id,

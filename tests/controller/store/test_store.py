@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from tests.support.stored import a_cell, a_run
 
-from netmesh_controller.clients.store import RunFilter, RunNotFoundError, Store, StoreError, open_store
-from netmesh_controller.clients.store.reading import counting
+from netmesh_controller.clients.store import CellPosition, RunFilter, RunNotFoundError, Store, StoreError, open_store
+from netmesh_controller.clients.store.reading import counting, page_rows
 from netmesh_controller.mesh.document import Finding, Node, Reason, ToolRecord
 
 OLD, NEW = "20261122-100000-aaaa", "20261123-100000-bbbb"
@@ -118,7 +118,7 @@ async def test_cells_of_a_part_are_read_alone(store: Store) -> None:
     assert {source for _, source, _ in await keys(source="b")} == {"b"}
 
 
-async def test_a_page_is_the_same_part_of_all_that_fit(store: Store) -> None:
+async def test_pages_are_all_that_fits_in_order(store: Store) -> None:
     await store.put_run(a_run(), [])
     gap = {"outcome": "failed", "reason": GAP, "values": {}}
     cells = [
@@ -132,9 +132,33 @@ async def test_a_page_is_the_same_part_of_all_that_fit(store: Store) -> None:
         whole = [cell async for batch in store.cells(a_run().id, **part) for cell in batch]
         for outcome in (None, "failed", "discarded"):
             fitting = tuple(cell for cell in whole if outcome in (None, cell.outcome))
-            for skipped in (0, 1, 2, 8, 9, 10, 18, 30):
-                page = await store.page(a_run().id, skipped, 4, outcome=outcome, **part)
-                assert page == fitting[skipped : skipped + 4], (part, outcome, skipped)
+            for limit in (1, 4, 9, 18, 30):
+                seen, after = (), None
+                for _ in range(len(fitting) + 1):
+                    page, after = await store.page(a_run().id, limit, after=after, outcome=outcome, **part)
+                    assert len(page) == limit or after is None
+                    seen += page
+                    if after is None:
+                        break
+                assert seen == fitting, (part, outcome, limit)
+
+
+async def test_a_page_goes_on_where_the_one_before_ended_whatever_came_meanwhile(store: Store) -> None:
+    await store.put_run(a_run(), [])
+    await store.put_cells(a_run().id, [a_cell(source, "z") for source in "bdf"])
+    first, after = await store.page(a_run().id, 2)
+    await store.put_cells(a_run().id, [a_cell(source, "z") for source in "ace"])
+    second, after = await store.page(a_run().id, 2, after=after)
+    assert [cell.source for cell in (*first, *second)] == ["b", "d", "e", "f"]
+    assert after is None
+    if not store.shown.startswith("postgresql"):
+        # What is before it is not read: the table is in this order, and the position is a place in it.
+        begun = CellPosition(1, "d", "z", 1)
+        async with store.looking() as connection:
+            asked = page_rows(1, begun, 2).compile(connection.sync_engine, compile_kwargs={"literal_binds": True})
+            plan = [str(row) for row in (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}")).all()]
+        assert len(plan) == 1
+        assert "USING PRIMARY KEY (series_id=? AND (source,target,repeat)>(?,?,?))" in plan[0]
 
 
 async def test_runs_are_listed_without_their_nodes_and_cells_being_read(store: Store) -> None:

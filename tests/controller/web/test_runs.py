@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from tests.controller.web.conftest import Api, serving
@@ -159,14 +160,25 @@ async def test_cells_come_a_page_at_a_time_and_whole(filled: Api) -> None:
         seen += [Cell.model_validate(cell) for cell in page["cells"]]
         if page["next"] is None:
             break
-        after = f"&after={page['next']}"
+        after = f"&after={quote(page['next'])}"
     assert len(seen) == 8
     assert len({cell.key for cell in seen}) == 8
     gaps = (await filled.get("/api/v1/runs/latest/cells?outcome=failed"))["cells"]
     assert [(gap["source"], gap["target"], gap["reason"]["code"]) for gap in gaps] == [("a", "b", "timeout")]
     of_a = (await filled.get("/api/v1/runs/latest/cells?source=a&target=c"))["cells"]
     assert len(of_a) == 1
-    assert (await filled.get("/api/v1/runs/latest/cells?after=x", 400))["field"] == "after"
+    for wrong in (
+        "x",
+        "3",
+        "[]",
+        '[1,"a","b",-1]',
+        '[1,"a","b",1,2]',
+        '["1","a","b",1]',
+        '[9999999999,"a","b",1]',
+        '[1,"\\u0000","b",1]',
+    ):
+        async with filled.session.get(f"{filled.url}/api/v1/runs/latest/cells", params={"after": wrong}) as response:
+            assert (response.status, (await response.json(content_type=None))["field"]) == (400, "after")
 
 
 async def test_the_document_is_the_run_s_and_the_matrix_is_the_document_s(filled: Api) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, tuple_
 
 from netmesh_controller.clients.store.errors import RunNotFoundError
-from netmesh_controller.clients.store.rows import SeriesText
+from netmesh_controller.clients.store.rows import CellPosition, SeriesText
 from netmesh_controller.clients.store.shapes import RunDetails, RunFilter, RunInfo
 from netmesh_controller.clients.store.statements import clock
 from netmesh_controller.clients.store.tables import cells, runs, series, tags
@@ -174,10 +174,10 @@ def page(
     path: str | None,
     test: str | None,
     outcome: str | None,
-    skipped: int,
+    after: CellPosition | None,
     limit: int,
-) -> list[str]:
-    """At most `limit` cells after the first `skipped`, each as its JSON, in the order of their keys.
+) -> list[tuple[CellPosition, str]]:
+    """At most `limit` cells, those after a position where one is given, each as its JSON, in the order of their keys.
 
     Series by series: what is read is a part of the table in its own order, and no more than is told.
     """
@@ -187,19 +187,24 @@ def page(
         for column, value in ((cells.c.source, source), (cells.c.target, target), (cells.c.outcome, outcome))
         if value is not None
     ]
-    found: list[str] = []
+    found: list[tuple[CellPosition, str]] = []
     for series_id, beginning in sorted(beginnings.items()):
-        fitting = (cells.c.series_id == series_id, *fits)
-        columns = cells.c.source, cells.c.target, cells.c.repeat
-        chosen = select(*columns, cells.c.rest).where(*fitting).order_by(*columns)
-        rows = connection.execute(chosen.limit(limit - len(found)).offset(skipped)).all()
-        found += [beginning.cell(*row) for row in rows]
+        if after is not None and series_id < after.series_id:
+            continue
+        rows = connection.execute(page_rows(series_id, after, limit - len(found)).where(*fits)).all()
+        found += [(CellPosition(series_id, *row[:3]), beginning.cell(*row)) for row in rows]
         if len(found) == limit:
             break
-        if skipped:
-            here = connection.scalar(select(func.count()).select_from(cells).where(*fitting)) or 0
-            skipped = max(0, skipped - here)
     return found
+
+
+def page_rows(series_id: int, after: CellPosition | None, limit: int) -> Select[Any]:
+    """The first cells of a series, those after a position where that is in it."""
+    columns = cells.c.source, cells.c.target, cells.c.repeat
+    chosen = select(*columns, cells.c.rest).where(cells.c.series_id == series_id).order_by(*columns).limit(limit)
+    if after is None or after.series_id != series_id:
+        return chosen
+    return chosen.where(tuple_(*columns) > tuple_(*after[1:]))
 
 
 def cell_rows(

@@ -17,7 +17,16 @@ from netmesh_controller.mesh.matrix import Series
 
 KEY_FIELDS: frozenset[str] = frozenset(CellKey.model_fields)
 _CELLS = TypeAdapter(tuple[Cell, ...])
-_AT_ONCE = 200
+_AT_ONCE = 50
+
+
+class CellPosition(NamedTuple):
+    """Where a cell stands in the order of its run's cells."""
+
+    series_id: int
+    source: str
+    target: str
+    repeat: int
 
 
 class CellRow(NamedTuple):
@@ -76,7 +85,7 @@ def _quoted(name: str) -> str:
 def parsed(texts: Sequence[str]) -> tuple[Cell, ...]:
     """The cells of these texts."""
     found: list[Cell] = []
-    # A few hundred at a time: no other thread runs while they are read, and another answers requests meanwhile.
+    # A few at a time, some milliseconds: no other thread runs meanwhile, and another one answers requests.
     for begin in range(0, len(texts), _AT_ONCE):
         found += _CELLS.validate_json(f"[{','.join(texts[begin : begin + _AT_ONCE])}]")
     return tuple(found)

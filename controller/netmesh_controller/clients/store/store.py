@@ -24,10 +24,11 @@ from netmesh_controller.clients.store.errors import (
     in_a_sentence,
 )
 from netmesh_controller.clients.store.kept import Kept
-from netmesh_controller.clients.store.rows import Block, CellRow
+from netmesh_controller.clients.store.rows import Block, CellPosition, CellRow
 from netmesh_controller.clients.store.shapes import RunDetails, RunFilter, RunInfo, StoredRun
 from netmesh_controller.clients.store.statements import cells_upsert, clock, insert_for
 from netmesh_controller.clients.store.writers import SIGN_SECONDS, this_process
+from netmesh_controller.clients.turns import unhurried
 from netmesh_controller.mesh.document import Cell, CellKey, Finding, Node, Run
 from netmesh_controller.mesh.matrix import Series
 
@@ -103,7 +104,7 @@ class Store:
 
     async def put_cells(self, run_id: str, cells: Iterable[Cell]) -> None:
         """Writes cells; one whose key is there already is replaced."""
-        await self.put_rows(run_id, [rows.row_of(cell) for cell in cells])
+        await self.put_rows(run_id, [rows.row_of(cell) async for cell in unhurried(cells)])
 
     async def put_rows(self, run_id: str, cells: Sequence[CellRow]) -> None:
         """As `put_cells`, for many that were read from a file and checked: no Cell is made of each."""
@@ -211,33 +212,33 @@ class Store:
     async def page(
         self,
         run_id: str,
-        skipped: int,
         limit: int,
         *,
+        after: CellPosition | None = None,
         source: str | None = None,
         target: str | None = None,
         path: str | None = None,
         test: str | None = None,
         outcome: str | None = None,
-    ) -> tuple[Cell, ...]:
-        """At most `limit` cells of a run, or of one source, target, path, test or outcome, after the first `skipped`
-        of them, in the order of their keys.
+    ) -> tuple[tuple[Cell, ...], CellPosition | None]:
+        """At most `limit` cells of a run, or of one source, target, path, test or outcome, in the order of their keys;
+        and what comes `after` on the next page, None on the last.
         """
 
-        def read(connection: Connection) -> tuple[Cell, ...]:
-            return rows.parsed(
-                reading.page(
-                    connection,
-                    run_id,
-                    source=source,
-                    target=target,
-                    path=path,
-                    test=test,
-                    outcome=outcome,
-                    skipped=skipped,
-                    limit=limit,
-                )
+        def read(connection: Connection) -> tuple[tuple[Cell, ...], CellPosition | None]:
+            found = reading.page(
+                connection,
+                run_id,
+                source=source,
+                target=target,
+                path=path,
+                test=test,
+                outcome=outcome,
+                after=after,
+                limit=limit + 1,
             )
+            shown = found[:limit]
+            return rows.parsed([text for _, text in shown]), shown[-1][0] if len(found) > limit else None
 
         return await self._read(read)
 

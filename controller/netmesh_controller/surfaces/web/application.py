@@ -11,6 +11,7 @@ from aiohttp import web
 from netmesh_common.errors import CouldNotRunError
 from netmesh_common.tls import CertificateError
 from netmesh_controller.clients.store import RunBusyError, RunNotFoundError, StoreError
+from netmesh_controller.clients.turns import before_agents
 from netmesh_controller.engines.diagnoses import Diagnoses
 from netmesh_controller.engines.jobs import BusyError, NoAgentsError, NotLeadingError
 from netmesh_controller.inventory.located import InventoryError
@@ -72,7 +73,7 @@ def application(services: Services, operations: Iterable[Operation] = OPERATIONS
     measured = HttpMetrics(services.registry)
     app = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[_problems(measured)])
     app[SERVICES] = services
-    app[nodes.WRITTEN] = nodes.Written()
+    app[nodes.LAST] = nodes.Last()
     app[diagnoses.DIAGNOSES] = Diagnoses(services.store, services.sweeps)
     app[openapi.DOCUMENT] = openapi.document(declared)
     for operation in declared:
@@ -95,7 +96,8 @@ def _problems(measured: HttpMetrics) -> web.middlewares._Middleware:  # type: ig
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         begun = time.monotonic()
         try:
-            response = await handler(request)
+            with before_agents():
+                response = await handler(request)
         except Exception as error:
             problem = _problem_of(error)
             if problem.status == 500:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
-from netmesh_controller.mesh.document import Cell, Outcome
-from netmesh_controller.surfaces.web.answers import json_answer
+from netmesh_controller.clients.store import CellPosition
+from netmesh_controller.mesh.document import Cell, Outcome, Repeat
+from netmesh_controller.surfaces.web.answers import large_answer
 from netmesh_controller.surfaces.web.operations import API, JSON, Answer, Answered, Operation, query_of
-from netmesh_controller.surfaces.web.paging import Page, number_of
+from netmesh_controller.surfaces.web.paging import Page
+from netmesh_controller.surfaces.web.problems import Problem
 from netmesh_controller.surfaces.web.runs import found_run
 from netmesh_controller.surfaces.web.sweeps import RUN_PARAMETER
 
 _Name = Annotated[str | None, Field(max_length=253)]
+_Stored = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")]
+_POSITION = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**31)], _Stored, _Stored, Repeat])
 
 
 class CellsQuery(Page):
     """Which cells: all that every given parameter fits."""
 
+    # It has two names in it.
+    after: Annotated[str | None, Field(min_length=1, max_length=3000, description="`next` of the page before")] = None
     path: _Name = None
     test: _Name = None
     source: _Name = None
@@ -37,21 +44,28 @@ class CellList(Answered):
 async def list_cells(request: web.Request) -> web.StreamResponse:
     """Some of a run's cells."""
     asked = query_of(request, CellsQuery)
-    skipped = number_of(asked.after)
+    after = None if asked.after is None else _position(asked.after)
     having, run_id = await found_run(request)
-    found = await having.store.page(
+    found, following = await having.store.page(
         run_id,
-        skipped,
-        asked.limit + 1,
+        asked.limit,
+        after=after,
         path=asked.path,
         test=asked.test,
         source=asked.source,
         target=asked.target,
         outcome=asked.outcome,
     )
-    shown = found[: asked.limit]
-    more = len(found) > asked.limit
-    return json_answer(request, CellList(cells=list(shown), next=str(skipped + len(shown)) if more else None))
+    told = CellList(cells=list(found), next=None if following is None else json.dumps(following, ensure_ascii=False))
+    return await large_answer(request, lambda: told.model_dump_json().encode(), JSON)
+
+
+def _position(after: str) -> CellPosition:
+    """Where a page begins; Problem where it is not where one ended."""
+    try:
+        return CellPosition(*_POSITION.validate_json(after, strict=True))
+    except ValidationError:
+        raise Problem(400, "bad_query", "after: give `next` of the page before", field="after") from None
 
 
 OPERATIONS = (

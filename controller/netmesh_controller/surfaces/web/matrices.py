@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiohttp import web
 
 from netmesh_controller.mesh import packed
 from netmesh_controller.mesh.document import Matrix, Parameters
 from netmesh_controller.mesh.table import Table
-from netmesh_controller.surfaces.web.answers import bytes_answer, json_answer
+from netmesh_controller.surfaces.web.answers import json_answer, large_answer
 from netmesh_controller.surfaces.web.operations import API, JSON, Answer, Answered, Operation
 from netmesh_controller.surfaces.web.problems import Problem
 from netmesh_controller.surfaces.web.runs import found_run
@@ -73,10 +71,8 @@ async def get_matrix(request: web.Request) -> web.StreamResponse:
         raise Problem(404, "no_matrix", f"run {run_id} has {len(tables)} matrices, counted from 0")
     table = tables[int(index)]
     if packed.MEDIA_TYPE in request.headers.get("Accept", ""):
-        body = await asyncio.to_thread(packed.pack, table)
-        return bytes_answer(request, body, packed.MEDIA_TYPE)
-    body = await asyncio.to_thread(lambda: table.document().model_dump_json().encode())
-    return bytes_answer(request, body, JSON)
+        return await large_answer(request, lambda: packed.pack(table), packed.MEDIA_TYPE)
+    return await large_answer(request, lambda: table.document().model_dump_json().encode(), JSON)
 
 
 OPERATIONS = (

@@ -16,7 +16,7 @@ from netmesh_controller.engines.monitor import Live, Monitor
 from netmesh_controller.mesh import packed
 from netmesh_controller.mesh.document import Finite, Matrix, Parameters
 from netmesh_controller.mesh.probing.live import PATH, Standing, Statistic
-from netmesh_controller.surfaces.web.answers import bytes_answer, json_answer
+from netmesh_controller.surfaces.web.answers import json_answer, large_answer
 from netmesh_controller.surfaces.web.operations import API, JSON, Answer, Answered, Operation, Query, query_of
 from netmesh_controller.surfaces.web.problems import Problem
 from netmesh_controller.surfaces.web.services import services
@@ -93,8 +93,8 @@ async def get_mesh(request: web.Request) -> web.StreamResponse:
     if live is None:
         raise Problem(503, "no_window", "no window of the continuous probe has ended yet; ask again in 5 s")
     if packed.MEDIA_TYPE in request.headers.get("Accept", ""):
-        body = await asyncio.to_thread(packed.pack, live.table)
-        return bytes_answer(request, body, packed.MEDIA_TYPE, headers={STARTED_HEADER: moment(live.started)})
+        begun = {STARTED_HEADER: moment(live.started)}
+        return await large_answer(request, lambda: packed.pack(live.table), packed.MEDIA_TYPE, headers=begun)
     sent = monitor.live(WINDOWS[asked.window], "sent")
     if sent is None:
         raise Problem(503, "no_window", "no window of the continuous probe has ended yet; ask again in 5 s")
@@ -111,8 +111,8 @@ async def _bandwidth(request: web.Request) -> web.StreamResponse:
     if found is None:
         raise Problem(503, "no_window", "no window of the continuous probe has ended yet; ask again in 5 s")
     if packed.MEDIA_TYPE in request.headers.get("Accept", ""):
-        body = await asyncio.to_thread(packed.pack, found.table)
-        return bytes_answer(request, body, packed.MEDIA_TYPE, headers={STARTED_HEADER: moment(_oldest(found))})
+        begun = {STARTED_HEADER: moment(_oldest(found))}
+        return await large_answer(request, lambda: packed.pack(found.table), packed.MEDIA_TYPE, headers=begun)
     return json_answer(request, await asyncio.to_thread(_bandwidth_answer, found))
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from netmesh_controller.engines.roster import Present
 from netmesh_controller.mesh.document import Node, Reason
-from netmesh_controller.surfaces.web.answers import bytes_answer
+from netmesh_controller.surfaces.web.answers import Written, written_answer
 from netmesh_controller.surfaces.web.operations import API, JSON, Answer, Answered, Operation
 from netmesh_controller.surfaces.web.problems import Problem
 from netmesh_controller.surfaces.web.services import services
@@ -26,32 +26,32 @@ class NodeList(Answered):
     asked_at: str
 
 
-class Written:
+class Last:
     """The last answer, which of a thousand nodes is a megabyte: it is written once for all who ask."""
 
     def __init__(self) -> None:
         self._of: Present | None = None
-        self._body = b""
+        self._written: asyncio.Future[Written] | None = None
 
-    async def body(self, found: Present) -> bytes:
+    async def of(self, found: Present) -> Written:
         """These nodes as they are answered with."""
-        if self._of is not found:
-            self._body = await asyncio.to_thread(_written, found)
-            self._of = found
-        return self._body
+        if self._written is None or self._of is not found:
+            self._of, self._written = found, asyncio.ensure_future(asyncio.to_thread(_written, found))
+        # Whoever goes away does not take it from the others.
+        return await asyncio.shield(self._written)
 
 
-WRITTEN = web.AppKey("written", Written)
+LAST = web.AppKey("last", Last)
 
 
-def _written(found: Present) -> bytes:
+def _written(found: Present) -> Written:
     told = NodeList(
         nodes=list(found.nodes),
         unreachable=dict(found.unreachable),
         remarks=list(found.remarks),
         asked_at=found.asked_at,
     )
-    return told.model_dump_json(by_alias=True).encode()
+    return Written.of(told.model_dump_json(by_alias=True).encode())
 
 
 async def nodes(request: web.Request) -> web.StreamResponse:
@@ -60,8 +60,7 @@ async def nodes(request: web.Request) -> web.StreamResponse:
     leading = having.leading()
     if not leading.leading:
         raise Problem(503, "standby", f"this controller stands by; the leader is {leading.leader or 'not known'}")
-    body = await request.app[WRITTEN].body(await having.roster.nodes())
-    return bytes_answer(request, body, JSON)
+    return written_answer(request, await request.app[LAST].of(await having.roster.nodes()), JSON)
 
 
 OPERATIONS = (

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from netmesh_controller.clients.store import RunFilter, RunInfo
 from netmesh_controller.mesh.document import Finding, Node, Run, RunDocument, RunState
-from netmesh_controller.surfaces.web.answers import bytes_answer, json_answer
+from netmesh_controller.surfaces.web.answers import json_answer, large_answer
 from netmesh_controller.surfaces.web.operations import (
     API,
     JSON,
@@ -129,8 +129,8 @@ async def get_run(request: web.Request) -> web.StreamResponse:
     having, run_id = await found_run(request)
     info, nodes, findings = await having.store.described(run_id)
     # As it is stored, a RunDetails: it is not read to be written again.
-    text = f'{summary(info).model_dump_json()[:-1]},"nodes":{nodes},"findings":{findings}}}'
-    return bytes_answer(request, text.encode(), JSON)
+    head = summary(info).model_dump_json()[:-1]
+    return await large_answer(request, f'{head},"nodes":{nodes},"findings":{findings}}}'.encode, JSON)
 
 
 async def change_run(request: web.Request) -> web.StreamResponse:
@@ -158,7 +158,7 @@ async def get_document(request: web.Request) -> web.StreamResponse:
     having, run_id = await found_run(request)
     await check_size(having, run_id)
     document = await having.results.document(run_id)
-    return bytes_answer(request, document.model_dump_json(by_alias=True).encode(), JSON)
+    return await large_answer(request, lambda: document.model_dump_json(by_alias=True).encode(), JSON)
 
 
 async def check_size(having: Services, run_id: str) -> None:
