@@ -18,8 +18,9 @@ from weakref import WeakKeyDictionary
 
 # Each does some half a millisecond of work.
 EACH_PASS = 2
-# A request that takes longer, such as a stream, has the loop for itself for so long only.
+# Who asks for longer, as by a stream, has the loop for so long only; then agents have it for a third of that.
 MOST_SECONDS = 0.1
+_SHARE = 1 / 3
 AT_ONCE = 20
 
 Item = TypeVar("Item")
@@ -41,6 +42,7 @@ class Turns:
     async def mine(self) -> None:
         """Returns when it is the caller's turn: at once where few others want to go on."""
         loop = asyncio.get_running_loop()
+        self._hold()
         if self._since is None:
             self._pass_soon()
             if self._left and not self._waiting:
@@ -54,13 +56,10 @@ class Turns:
     def before(self) -> Iterator[None]:
         """Nobody's turn comes while the block runs, for `MOST_SECONDS` at most.
 
-        Afterwards it comes for as long as all have waited, whoever asks meanwhile: they have half of the time or more.
+        Afterwards turns come for a third of the time that all have waited, whoever asks meanwhile.
         """
-        now = self._clock()
         self._asking += 1
-        if self._since is None and now >= self._not_before:
-            self._since = now
-            self._timer = asyncio.get_running_loop().call_later(MOST_SECONDS, self._go_on)
+        self._hold()
         try:
             yield
         finally:
@@ -68,11 +67,17 @@ class Turns:
             if not self._asking:
                 self._go_on()
 
+    def _hold(self) -> None:
+        now = self._clock()
+        if self._asking and self._since is None and now >= self._not_before:
+            self._since = now
+            self._timer = asyncio.get_running_loop().call_later(MOST_SECONDS, self._go_on)
+
     def _go_on(self) -> None:
         if self._since is None:
             return
         now = self._clock()
-        self._not_before = now + (now - self._since)
+        self._not_before = now + (now - self._since) * _SHARE
         self._since = None
         if self._timer is not None:
             self._timer.cancel()
@@ -87,6 +92,7 @@ class Turns:
     def _pass(self) -> None:
         self._passing = False
         self._left = self._each_pass
+        self._hold()
         if self._since is not None:
             return
         while self._waiting and self._left:

@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 from netmesh_common.garbage import set_aside, steady
@@ -391,7 +390,7 @@ class Sweeps:
 
 
 def _tell(engine: Sweep, events: EventLog) -> None:
-    events.append("progress", asdict(engine.progress()), passing=True)
+    events.append("progress", engine.progress().as_json(), passing=True)
 
 
 async def _tell_progress(engine: Sweep, events: EventLog) -> None:

@@ -5,9 +5,17 @@ import asyncio
 import pytest
 from tests.support.stored import a_cell, a_run
 
-from netmesh_controller.clients.store import CellPosition, RunFilter, RunNotFoundError, Store, StoreError, open_store
+from netmesh_controller.clients.store import (
+    CellPage,
+    CellPosition,
+    RunFilter,
+    RunNotFoundError,
+    Store,
+    StoreError,
+    open_store,
+)
 from netmesh_controller.clients.store.reading import counting, page_rows
-from netmesh_controller.mesh.document import Finding, Node, Reason, ToolRecord
+from netmesh_controller.mesh.document import Cell, Finding, Node, Reason, ToolRecord
 
 OLD, NEW = "20261122-100000-aaaa", "20261123-100000-bbbb"
 GAP = Reason(code="timeout", message="no answer")
@@ -118,6 +126,10 @@ async def test_cells_of_a_part_are_read_alone(store: Store) -> None:
     assert {source for _, source, _ in await keys(source="b")} == {"b"}
 
 
+def itself(page: CellPage) -> CellPage:
+    return page
+
+
 async def test_pages_are_all_that_fits_in_order(store: Store) -> None:
     await store.put_run(a_run(), [])
     gap = {"outcome": "failed", "reason": GAP, "values": {}}
@@ -133,22 +145,23 @@ async def test_pages_are_all_that_fits_in_order(store: Store) -> None:
         for outcome in (None, "failed", "discarded"):
             fitting = tuple(cell for cell in whole if outcome in (None, cell.outcome))
             for limit in (1, 4, 9, 18, 30):
-                seen, after = (), None
+                seen: list[Cell] = []
+                after: CellPosition | None = None
                 for _ in range(len(fitting) + 1):
-                    page, after = await store.page(a_run().id, limit, after=after, outcome=outcome, **part)
+                    page, after = await store.page(a_run().id, limit, itself, after=after, outcome=outcome, **part)
                     assert len(page) == limit or after is None
                     seen += page
                     if after is None:
                         break
-                assert seen == fitting, (part, outcome, limit)
+                assert tuple(seen) == fitting, (part, outcome, limit)
 
 
 async def test_a_page_goes_on_where_the_one_before_ended_whatever_came_meanwhile(store: Store) -> None:
     await store.put_run(a_run(), [])
     await store.put_cells(a_run().id, [a_cell(source, "z") for source in "bdf"])
-    first, after = await store.page(a_run().id, 2)
+    first, after = await store.page(a_run().id, 2, itself)
     await store.put_cells(a_run().id, [a_cell(source, "z") for source in "ace"])
-    second, after = await store.page(a_run().id, 2, after=after)
+    second, after = await store.page(a_run().id, 2, itself, after=after)
     assert [cell.source for cell in (*first, *second)] == ["b", "d", "e", "f"]
     assert after is None
     if not store.shown.startswith("postgresql"):

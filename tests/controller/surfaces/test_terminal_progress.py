@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -153,3 +155,9 @@ def test_a_terminal_is_left_as_it_was() -> None:
     assert "8/32 cells" in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
     assert text.rindex("\x1b[?25h") > text.rindex("8/32 cells")
+
+
+def test_all_of_it_as_json() -> None:
+    running = tuple(Running(name, "b", "tcp-latency", 1.0, 5.0, rate) for name, rate in (("a", None), ("c", 1e9)))
+    progress = Progress(9, 2, 1, running, 4.0, None)
+    assert json.loads(json.dumps(progress.as_json())) == json.loads(json.dumps(asdict(progress)))

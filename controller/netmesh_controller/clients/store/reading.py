@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, tuple_
 
 from netmesh_controller.clients.store.errors import RunNotFoundError
-from netmesh_controller.clients.store.rows import CellPosition, SeriesText
-from netmesh_controller.clients.store.shapes import RunDetails, RunFilter, RunInfo
+from netmesh_controller.clients.store.rows import SeriesText
+from netmesh_controller.clients.store.shapes import CellPosition, RunDetails, RunFilter, RunInfo
 from netmesh_controller.clients.store.statements import clock
 from netmesh_controller.clients.store.tables import cells, runs, series, tags
 from netmesh_controller.clients.store.writers import Writer

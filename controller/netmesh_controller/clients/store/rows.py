@@ -20,15 +20,6 @@ _CELLS = TypeAdapter(tuple[Cell, ...])
 _AT_ONCE = 50
 
 
-class CellPosition(NamedTuple):
-    """Where a cell stands in the order of its run's cells."""
-
-    series_id: int
-    source: str
-    target: str
-    repeat: int
-
-
 class CellRow(NamedTuple):
     """A cell as it is stored: its key, its outcome, and all else as JSON without defaults."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from netmesh_controller.mesh.document import Cell, Finding, Node, Run, RunState
 
@@ -54,6 +55,22 @@ class RunDetails(RunInfo):
 
     nodes: tuple[Node, ...]
     findings: tuple[Finding, ...]
+
+
+class CellPosition(NamedTuple):
+    """Where a cell stands in the order of its run's cells."""
+
+    series_id: int
+    source: str
+    target: str
+    repeat: int
+
+
+class CellPage(NamedTuple):
+    """Some cells of a run in their order; the next page begins after `following`, which is None on the last."""
+
+    cells: tuple[Cell, ...]
+    following: CellPosition | None
 
 
 @dataclass(frozen=True, slots=True)

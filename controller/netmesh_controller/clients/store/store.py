@@ -24,8 +24,8 @@ from netmesh_controller.clients.store.errors import (
     in_a_sentence,
 )
 from netmesh_controller.clients.store.kept import Kept
-from netmesh_controller.clients.store.rows import Block, CellPosition, CellRow
-from netmesh_controller.clients.store.shapes import RunDetails, RunFilter, RunInfo, StoredRun
+from netmesh_controller.clients.store.rows import Block, CellRow
+from netmesh_controller.clients.store.shapes import CellPage, CellPosition, RunDetails, RunFilter, RunInfo, StoredRun
 from netmesh_controller.clients.store.statements import cells_upsert, clock, insert_for
 from netmesh_controller.clients.store.writers import SIGN_SECONDS, this_process
 from netmesh_controller.clients.turns import unhurried
@@ -34,6 +34,7 @@ from netmesh_controller.mesh.matrix import Series
 
 _FINDINGS = TypeAdapter(tuple[Finding, ...])
 _Read = TypeVar("_Read")
+_Told = TypeVar("_Told")
 
 
 class Store:
@@ -188,19 +189,26 @@ class Store:
 
         Raises RunNotFoundError where there is none, or where a prefix fits several.
         """
-        return await self._read(lambda connection: reading.find(connection, reference))
+        return await self._read(lambda connection: reading.find(connection, reference), _itself)
 
     async def info(self, run_id: str) -> RunDetails:
         """A run without its cells; RunNotFoundError where there is none of that id."""
-        return await self._read(lambda connection: reading.details(connection, run_id))
+        return await self._read(lambda connection: reading.details(connection, run_id), _itself)
 
-    async def described(self, run_id: str) -> tuple[RunInfo, str, str]:
-        """As `info`, its nodes and findings as their JSON: of a thousand nodes that is a megabyte."""
-        return await self._read(lambda connection: reading.described(connection, run_id))
+    async def described(self, reference: str, told: Callable[[RunInfo, str, str], _Told]) -> _Told:
+        """What `told` makes of a run (see `find`), its nodes and its findings, which are JSON: of a thousand nodes a
+        megabyte.
+
+        It is read and told in one thread: each change of threads waits for a core, and for the interpreter.
+        """
+        return await self._read(
+            lambda connection: reading.described(connection, reading.find(connection, reference)),
+            lambda found: told(*found),
+        )
 
     async def runs(self, wanted: RunFilter | None = None, limit: int | None = None) -> list[RunInfo]:
         """The runs that fit, the latest first, at most `limit` of them."""
-        return await self._read(lambda connection: reading.infos(connection, wanted or RunFilter(), limit))
+        return await self._read(lambda connection: reading.infos(connection, wanted or RunFilter(), limit), _itself)
 
     async def load(self, run_id: str) -> StoredRun:
         """A whole run; RunNotFoundError where there is none of that id. See `cells` for runs that are large."""
@@ -211,8 +219,9 @@ class Store:
 
     async def page(
         self,
-        run_id: str,
+        reference: str,
         limit: int,
+        told: Callable[[CellPage], _Told],
         *,
         after: CellPosition | None = None,
         source: str | None = None,
@@ -220,15 +229,15 @@ class Store:
         path: str | None = None,
         test: str | None = None,
         outcome: str | None = None,
-    ) -> tuple[tuple[Cell, ...], CellPosition | None]:
-        """At most `limit` cells of a run, or of one source, target, path, test or outcome, in the order of their keys;
-        and what comes `after` on the next page, None on the last.
+    ) -> _Told:
+        """What `told` makes of at most `limit` cells of a run (see `find`), or of one source, target, path, test or
+        outcome, in the order of their keys; in one thread, as in `described`.
         """
 
-        def read(connection: Connection) -> tuple[tuple[Cell, ...], CellPosition | None]:
-            found = reading.page(
+        def read(connection: Connection) -> list[tuple[CellPosition, str]]:
+            return reading.page(
                 connection,
-                run_id,
+                reading.find(connection, reference),
                 source=source,
                 target=target,
                 path=path,
@@ -237,10 +246,13 @@ class Store:
                 after=after,
                 limit=limit + 1,
             )
-            shown = found[:limit]
-            return rows.parsed([text for _, text in shown]), shown[-1][0] if len(found) > limit else None
 
-        return await self._read(read)
+        def made(found: list[tuple[CellPosition, str]]) -> _Told:
+            shown = found[:limit]
+            cells = rows.parsed([text for _, text in shown])
+            return told(CellPage(cells, shown[-1][0] if len(found) > limit else None))
+
+        return await self._read(read, made)
 
     async def cells(
         self,
@@ -302,8 +314,8 @@ class Store:
             async with self._engine.connect() as connection:
                 yield connection
 
-    async def _read(self, ask: Callable[[Connection], _Read]) -> _Read:
-        """What `ask` reads, all in one go.
+    async def _read(self, ask: Callable[[Connection], _Read], told: Callable[[_Read], _Told]) -> _Told:
+        """What `told` makes of what `ask` reads, all in one go.
 
         Of a file in one thread from the beginning to the end: of an asynchronous connection each step comes back to
         the event loop, a dozen a question, and waits there behind all that a sweep has to do.
@@ -311,8 +323,9 @@ class Store:
         with in_a_sentence(self.shown), as_written(self.shown):
             if self._reader is None:
                 async with self._engine.connect() as connection:
-                    return await connection.run_sync(ask)
-            answer = asyncio.ensure_future(asyncio.to_thread(_asked, self._reader, ask))
+                    found = await connection.run_sync(ask)
+                return await asyncio.to_thread(told, found)
+            answer = asyncio.ensure_future(asyncio.to_thread(_asked, self._reader, ask, told))
             self._reads.add(answer)
             answer.add_done_callback(self._has_read)
             # Whoever goes away leaves the thread behind, which ends by itself.
@@ -395,6 +408,11 @@ class Store:
                 await connection.execute(update(tables.runs).where(mine).values(alive_at=clock(connection)))
 
 
-def _asked(reader: Engine, ask: Callable[[Connection], _Read]) -> _Read:
+def _itself(found: _Read) -> _Read:
+    return found
+
+
+def _asked(reader: Engine, ask: Callable[[Connection], _Read], told: Callable[[_Read], _Told]) -> _Told:
     with reader.connect() as connection:
-        return ask(connection)
+        found = ask(connection)
+    return told(found)

@@ -8,13 +8,13 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field, TypeAdapter, ValidationError
 
-from netmesh_controller.clients.store import CellPosition
+from netmesh_controller.clients.store import CellPage, CellPosition
 from netmesh_controller.mesh.document import Cell, Outcome, Repeat
-from netmesh_controller.surfaces.web.answers import large_answer
+from netmesh_controller.surfaces.web.answers import Written, written_answer
 from netmesh_controller.surfaces.web.operations import API, JSON, Answer, Answered, Operation, query_of
 from netmesh_controller.surfaces.web.paging import Page
 from netmesh_controller.surfaces.web.problems import Problem
-from netmesh_controller.surfaces.web.runs import found_run
+from netmesh_controller.surfaces.web.services import services
 from netmesh_controller.surfaces.web.sweeps import RUN_PARAMETER
 
 _Name = Annotated[str | None, Field(max_length=253)]
@@ -45,10 +45,10 @@ async def list_cells(request: web.Request) -> web.StreamResponse:
     """Some of a run's cells."""
     asked = query_of(request, CellsQuery)
     after = None if asked.after is None else _position(asked.after)
-    having, run_id = await found_run(request)
-    found, following = await having.store.page(
-        run_id,
+    written = await services(request).store.page(
+        request.match_info["run"],
         asked.limit,
+        _written,
         after=after,
         path=asked.path,
         test=asked.test,
@@ -56,8 +56,12 @@ async def list_cells(request: web.Request) -> web.StreamResponse:
         target=asked.target,
         outcome=asked.outcome,
     )
-    told = CellList(cells=list(found), next=None if following is None else json.dumps(following, ensure_ascii=False))
-    return await large_answer(request, lambda: told.model_dump_json().encode(), JSON)
+    return written_answer(request, written, JSON)
+
+
+def _written(page: CellPage) -> Written:
+    following = None if page.following is None else json.dumps(page.following, ensure_ascii=False)
+    return Written.of(CellList(cells=list(page.cells), next=following).model_dump_json().encode())
 
 
 def _position(after: str) -> CellPosition:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from netmesh_controller.clients.store import RunFilter, RunInfo
 from netmesh_controller.mesh.document import Finding, Node, Run, RunDocument, RunState
-from netmesh_controller.surfaces.web.answers import json_answer, large_answer
+from netmesh_controller.surfaces.web.answers import Written, json_answer, large_answer, written_answer
 from netmesh_controller.surfaces.web.operations import (
     API,
     JSON,
@@ -126,11 +126,14 @@ async def found_run(request: web.Request) -> tuple[Services, str]:
 
 async def get_run(request: web.Request) -> web.StreamResponse:
     """One run."""
-    having, run_id = await found_run(request)
-    info, nodes, findings = await having.store.described(run_id)
+    written = await services(request).store.described(request.match_info["run"], _written)
+    return written_answer(request, written, JSON)
+
+
+def _written(info: RunInfo, nodes: str, findings: str) -> Written:
     # As it is stored, a RunDetails: it is not read to be written again.
     head = summary(info).model_dump_json()[:-1]
-    return await large_answer(request, f'{head},"nodes":{nodes},"findings":{findings}}}'.encode, JSON)
+    return Written.of(f'{head},"nodes":{nodes},"findings":{findings}}}'.encode())
 
 
 async def change_run(request: web.Request) -> web.StreamResponse:
