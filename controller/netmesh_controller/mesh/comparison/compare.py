@@ -23,28 +23,11 @@ from netmesh_controller.mesh.comparison.shapes import (
     Side,
     Verdict,
 )
-from netmesh_controller.mesh.comparison.significance import (
-    Floats,
-    discoveries,
-    error_over_pairs,
-    means_of,
-    signed_rank,
-    two_sided,
-)
-from netmesh_controller.mesh.statistics.robust import MAD_TO_STDEV
-from netmesh_controller.mesh.statistics.student import quantile
+from netmesh_controller.mesh.comparison.significance import Floats, discoveries, means_of, two_sided
+from netmesh_controller.mesh.comparison.whole import RATE, Whole, whole_of
+from netmesh_controller.mesh.statistics.student import above
 from netmesh_controller.mesh.table import Series
 
-# Half of the 5 % for what is said of whole paths, half for what is said of single cells.
-RATE = 0.025
-# How far two runs of one test each may lie apart by what nobody repeated: the hour, the CPU's clock, a neighbour.
-SINGLE_REPEAT_FLOOR = 0.05
-_FEWEST_PAIRS = 6
-# Of fewer the signed-rank test has no p that is small enough among many comparisons: of 6 pairs 0.03 at least. Three
-# repeats tell without it.
-_FEWEST_TO_RANK = 12
-_TELLING_REPEATS = 3
-_STRAY = 3.0
 # Beyond this p no discovery is possible, however many tests there are: it need not be known exactly.
 _UNLIKELY_T = 2.0
 
@@ -54,6 +37,7 @@ class _Studied:
     """A group before the verdicts: its cells' effects (log ratios or differences), errors and p."""
 
     group: Group
+    whole: Whole
     data: Aligned
     effects: Floats
     errors: Floats
@@ -119,7 +103,7 @@ def _study_group(series: Series, value: str, cells: Cells, place: int, data: Ali
     p_cells = _cell_p(effects, errors, dfs)
     if value in EXACT:
         p_cells = np.where(both, np.where(effects == 0, 1.0, 0.0), np.nan)
-    size, low, high, p, why = _whole(effects.reshape(len(data.sources), -1), noise, most, how, exact=value in EXACT)
+    whole = whole_of(effects.reshape(len(data.sources), -1), noise, most, how, exact=value in EXACT)
     group = Group(
         against=place,
         series=series,
@@ -130,15 +114,15 @@ def _study_group(series: Series, value: str, cells: Cells, place: int, data: Ali
         repeats=most,
         first=float(np.median(means[0][both])),
         second=float(np.median(means[1][both])),
-        effect=_effect(how, size, low, high),
-        p=p,
+        effect=_effect(how, whole.size, None, None),
+        p=whole.p,
         verdict="not distinguishable",
-        why=why,
+        why=whole.why,
         better=0,
         worse=0,
         untold=int((both & ~np.isfinite(p_cells)).sum()),
     )
-    return _Studied(group, data, effects, errors, dfs, p_cells)
+    return _Studied(group, whole, data, effects, errors, dfs, p_cells)
 
 
 def _cell_errors(noise: Noise, first: Floats, second: Floats, most: tuple[int, int]) -> tuple[Floats, Floats]:
@@ -163,57 +147,6 @@ def _cell_p(effects: Floats, errors: Floats, dfs: Floats) -> Floats:
     return p
 
 
-def _whole(
-    effects: Floats, noise: Noise | None, most: tuple[int, int], how: How, *, exact: bool
-) -> tuple[float, float | None, float | None, float, str | None]:
-    """The mean effect of a group with its interval, its p, and why nothing can be told where that is so."""
-    # One pair that changed by itself is told as a cell; it neither moves nor hides what all the others did.
-    effects = effects if exact else _without_strays(effects)
-    there = effects[np.isfinite(effects)]
-    count, size = len(there), float(there.mean())
-    if exact:
-        return size, None, None, 0.0 if (there != 0).any() else 1.0, None
-    square = effects.shape[0] == effects.shape[1]
-    scatter = error_over_pairs(effects) if square else _independent_error(there)
-    nodes = int((np.isfinite(effects).any(axis=0) | np.isfinite(effects).any(axis=1)).sum()) if square else count
-    repeated = noise is not None and noise.common_df > 0 and min(most) > 1
-    if repeated and noise is not None:
-        common = noise.common * (1 / most[0] + 1 / most[1])
-        scatter = 0.0 if math.isnan(scatter) else scatter
-        error = math.sqrt(scatter**2 + common)
-        parts = (scatter**2) ** 2 / max(1, nodes - 1) + common**2 / noise.common_df
-        df = error**4 / parts if parts > 0 else float(noise.common_df)
-        fewest = _FEWEST_TO_RANK if min(most) >= _TELLING_REPEATS else _FEWEST_PAIRS
-        ranked = signed_rank(there) if count >= fewest else 0.0
-    else:
-        error, df, ranked = scatter, float(nodes - 1), signed_rank(there)
-    if math.isnan(error) or df <= 0:
-        return size, None, None, 1.0, "a single pair, measured once, shows no noise"
-    half = quantile(0.975, max(1.0, df)) * error
-    p = max(ranked, two_sided(size / error if error > 0 else math.copysign(math.inf, size), df) if size else 1.0)
-    low, high = size - half, size + half
-    if repeated:
-        return size, low, high, p, None
-    if count < _FEWEST_PAIRS:
-        return size, low, high, 1.0, f"{count} pairs without repeats are too few to tell; use --repeat"
-    if how == "ratio" and p <= RATE and abs(math.expm1(size)) < SINGLE_REPEAT_FLOOR:
-        why = f"the pairs agree, but runs without repeats may differ by {SINGLE_REPEAT_FLOOR:.0%} anyway; use --repeat"
-        return size, low, high, 1.0, why
-    return size, low, high, p, None
-
-
-def _without_strays(effects: Floats) -> Floats:
-    """Effects that are far out are drawn in to `_STRAY` robust deviations from the median (Winsor)."""
-    there = effects[np.isfinite(effects)]
-    middle = float(np.median(there))
-    reach = _STRAY * MAD_TO_STDEV * float(np.median(np.abs(there - middle)))
-    return np.clip(effects, middle - reach, middle + reach) if len(there) >= _FEWEST_PAIRS and reach > 0 else effects
-
-
-def _independent_error(there: Floats) -> float:
-    return float(there.std(ddof=1) / math.sqrt(len(there))) if len(there) > 1 else math.nan
-
-
 def _effect(how: How, size: float, low: float | None, high: float | None) -> Effect:
     def shown(number: float | None) -> float | None:
         if number is None or how == "difference":
@@ -224,23 +157,33 @@ def _effect(how: How, size: float, low: float | None, high: float | None) -> Eff
 
 
 def _verdicts(studied: Sequence[_Studied]) -> tuple[tuple[Group, ...], tuple[PairDifference, ...]]:
-    """Discoveries among all groups, and among all cells: every comparison that was made counts."""
-    whole = discoveries(np.array([one.group.p for one in studied]), RATE)
-    told = [np.isfinite(one.p) for one in studied]
-    flat = np.concatenate([one.p[known] for one, known in zip(studied, told, strict=True)]) if studied else np.zeros(0)
-    found = discoveries(flat, RATE)
+    """Discoveries among all groups, and among all cells: every comparison that was made counts.
+
+    Intervals are at the level at which the discoveries were made (Benjamini and Yekutieli 2005): what is told leaves 0
+    out of its interval, and what is not told has it in.
+    """
+    found = discoveries(np.array([one.group.p for one in studied]), RATE)
+    known = [np.isfinite(one.p) for one in studied]
+    flat = np.concatenate([one.p[there] for one, there in zip(studied, known, strict=True)]) if studied else np.zeros(0)
+    found_cells = discoveries(flat, RATE)
+    # The first p that is no discovery is above its own line, which is one step beyond that of the last discovery.
+    level_told, level_rest = (RATE * (int(found.sum()) + step) / max(1, len(found)) for step in (0, 1))
+    level_cells = RATE * int(found_cells.sum()) / max(1, flat.size)
     groups, pairs, begin = [], [], 0
-    for one, known, of_group in zip(studied, told, whole, strict=True):
-        count = int(known.sum())
-        places = np.nonzero(known)[0][found[begin : begin + count]]
+    for one, there, told in zip(studied, known, found, strict=True):
+        count = int(there.sum())
+        places = np.nonzero(there)[0][found_cells[begin : begin + count]]
         begin += count
-        mine = [_pair(one, int(place)) for place in places]
+        mine = [_pair(one, int(place), level_cells) for place in places]
         pairs += mine
-        size = one.group.effect.size - (1.0 if one.group.effect.how == "ratio" else 0.0)
+        size, how = one.whole.size, one.group.effect.how
+        low, high, why = one.whole.interval(level_told if told else level_rest)
         groups.append(
             replace(
                 one.group,
-                verdict=_verdict(one.group.value, size) if of_group else "not distinguishable",
+                effect=_effect(how, size, low, high),
+                verdict=_verdict(one.group.value, size) if told else "not distinguishable",
+                why=why,
                 better=sum(pair.verdict == "better" for pair in mine),
                 worse=sum(pair.verdict == "worse" for pair in mine),
             )
@@ -254,13 +197,13 @@ def _verdict(value: str, size: float) -> Verdict:
     return "better" if (size > 0) == (BETTER[value] == "more") else "worse"
 
 
-def _pair(studied: _Studied, place: int) -> PairDifference:
+def _pair(studied: _Studied, place: int, level: float) -> PairDifference:
     group, data = studied.group, studied.data
     row, column = divmod(place, len(data.targets))
     size, error, df = (float(array[place]) for array in (studied.effects, studied.errors, studied.dfs))
     low, high = None, None
     if math.isfinite(error) and math.isfinite(df):
-        half = quantile(0.975, max(1.0, df)) * error
+        half = above(level / 2, max(1.0, df)) * error
         low, high = size - half, size + half
     return PairDifference(
         against=group.against,

@@ -31,7 +31,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How far the second run is from the first: with its 95 % interval, None where that is not known.
+    """How far the second run is from the first: with its interval, None where that is not known.
+
+    The interval is at the level of the verdict, which counts every comparison that was made: "no difference" is in it
+    exactly where none is told. Of the intervals of what is told at most 2.5 % miss the truth.
 
     `how` is "ratio" (second over first: 0.9 is a tenth less) or "difference" (second less first, in the value's unit).
     """

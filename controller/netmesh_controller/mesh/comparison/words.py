@@ -55,7 +55,7 @@ def summaries(comparison: Comparison) -> list[str]:
 
 
 def effect_in_words(effect: Effect, unit: str) -> str:
-    """How far apart, with the 95 % interval: `8.1 % less (6.0 to 10.2 %)`."""
+    """How far apart, with the interval: `8.1 % less (6.0 to 10.2 %)`."""
     if effect.how == "difference":
         return _difference(effect, unit)
     change = effect.size - 1

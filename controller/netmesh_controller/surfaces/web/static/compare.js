@@ -47,7 +47,7 @@
       return [what, series(one), word(one.value), { number: units.full(one.first, scale) }, { number: units.full(one.second, scale) },
         { number: effect(one.effect, scale) }, made("span", { class: one.verdict === "worse" ? "bad" : one.verdict === "better" ? "good" : "" }, MARKS[one.verdict])];
     };
-    const heads = ["path and test", "value", "before", "after", "change (95 %)", "verdict"];
+    const heads = ["path and test", "value", "before", "after", "change (interval)", "verdict"];
     const pairs = found.pairs.slice(0, MOST_PAIRS);
     told.removeAttribute("aria-busy");
     told.replaceChildren(
