@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import tempfile
 from pathlib import Path
 
 from tests.sim import api
 from tests.sim.goals import held
+from tests.sim.restart import Resumed, killed_and_resumed
 from tests.sim.run import Report, sweep
 from tests.sim.world import World
 
@@ -17,7 +19,7 @@ def main() -> None:
     """Sweeps once and prints."""
     parser = argparse.ArgumentParser(prog="make sim", description=__doc__)
     parser.add_argument("--nodes", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=4, help="perfect matchings, each measured both ways")
+    parser.add_argument("--rounds", type=int, default=4, help="perfect matchings, both ways each; 0: all pairs")
     parser.add_argument("--duration", default="5s")
     parser.add_argument("--factor", type=float, default=1.0, help="tests take so many times less than they say")
     parser.add_argument("--oversubscribed", type=float, default=1.0, help="of the zones' uplinks")
@@ -27,6 +29,7 @@ def main() -> None:
     parser.add_argument("--profile", type=Path, help="a file for what cProfile sees of the controller")
     parser.add_argument("--per-zone-pair", type=int)
     parser.add_argument("--api", action="store_true", help="sweep by a controller that stays, and time its API")
+    parser.add_argument("--killed", action="store_true", help="kill the controller half-way, and resume its run")
     asked = parser.parse_args()
     world = World(
         asked.nodes,
@@ -36,20 +39,19 @@ def main() -> None:
         failures=asked.failures,
         seed=asked.seed,
     )
-    options: tuple[str, ...] = (
-        "--pairs",
-        f"sample:{asked.rounds}",
-        "--tests",
-        "tcp-bandwidth",
-        "--duration",
-        asked.duration,
-    )
+    pairs = f"sample:{asked.rounds}" if asked.rounds else "all"
+    options: tuple[str, ...] = ("--pairs", pairs, "--tests", "tcp-bandwidth", "--duration", asked.duration)
     if asked.per_zone_pair is not None:
         options += ("--per-zone-pair", str(asked.per_zone_pair))
     if asked.api:
         print(f"  {world.nodes} agents; 1-minute load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-        wanted = {"pairs": f"sample:{asked.rounds}", "tests": "tcp-bandwidth", "duration": asked.duration}
+        wanted = {"pairs": pairs, "tests": "tcp-bandwidth", "duration": asked.duration}
         api.show(asyncio.run(api.serve_and_sweep(world, wanted)))
+        return
+    if asked.killed:
+        with tempfile.TemporaryDirectory(prefix="netmesh-sim-") as folder:
+            half = world.nodes * asked.rounds // 2
+            show_resumed(asyncio.run(killed_and_resumed(world, Path(folder), options, half)))
         return
     show(asyncio.run(sweep(world, *options, profile=asked.profile)))
 
@@ -72,6 +74,16 @@ def show(report: Report) -> None:
     print(f"  at once {report.most_at_once}, tests that met at a node {report.overlaps}")
     print(f"  at once between two zones, either way, by the model network's own record: {report.most_between_zones}")
     print(f"  numbers that differ from the pair alone: {len(report.wrong)}")
+
+
+def show_resumed(done: Resumed) -> None:
+    """Prints what became of a run whose controller was killed."""
+    print(f"  killed with {len(done.kept)} cells stored; {done.state} with {len(done.cells)}, exit code {done.code}")
+    lost = sum(done.cells.get(pair) != cell for pair, cell in done.kept.items())
+    print(f"  stored cells that were lost or changed {lost}, measured again {len(done.twice)}")
+    print(f"  tests that met at a node, of either controller {done.overlaps}")
+    first, whole = done.first_seconds, done.whole_seconds
+    print(f"  from the next one's start to its first test {first:.1f} s, to its end {whole:.1f} s")
 
 
 if __name__ == "__main__":
