@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from tests.sim import api
@@ -79,6 +80,8 @@ def show(report: Report) -> None:
 def show_resumed(done: Resumed) -> None:
     """Prints what became of a run whose controller was killed."""
     print(f"  killed with {len(done.kept)} cells stored; {done.state} with {len(done.cells)}, exit code {done.code}")
+    gaps = Counter(cell.reason.message for cell in done.cells.values() if cell.reason is not None)
+    print(f"  gaps {gaps.total()}" + "".join(f"\n    {count} {said}" for said, count in gaps.most_common(5)))
     lost = sum(done.cells.get(pair) != cell for pair, cell in done.kept.items())
     print(f"  stored cells that were lost or changed {lost}, measured again {len(done.twice)}")
     print(f"  tests that met at a node, of either controller {done.overlaps}")

@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence, Set
 from contextlib import suppress
 from typing import Any
 
@@ -32,7 +32,7 @@ from netmesh_controller.mesh.evidence import Evidence
 from netmesh_controller.mesh.occupancy import Occupancy
 from netmesh_controller.mesh.plan import Measurement, Plan
 from netmesh_controller.mesh.progress import Progress, Running
-from netmesh_controller.mesh.retry import may_retry, retry_delay_seconds
+from netmesh_controller.mesh.retry import Tries, retry_delay_seconds
 from netmesh_controller.mesh.schedule import Schedule
 from netmesh_controller.mesh.until import Repeating
 
@@ -85,6 +85,7 @@ class Sweep:
             zones={node.name: node.zone for node in plan.nodes},
         )
         self._attempts: dict[int, int] = {}
+        self._tries: defaultdict[int, Tries] = defaultdict(Tries)
         # When the agents of a measurement first said that they were busy.
         self._busy_since: dict[int, float] = {}
         self._ahead: dict[int, tuple[Attempt, asyncio.Task[None]]] = {}
@@ -295,15 +296,16 @@ class Sweep:
         reasons = [one.reason for one in evidence if one.reason is not None]
         if reasons and self._absences.keeps(measurement):
             return
-        again = self._retries or all(reason.code == "busy" for reason in reasons)
-        held = self._held_seconds(measurement, reasons)
-        if reasons and again and all(may_retry(one.code, self._attempts[measurement.index], held) for one in reasons):
+        codes = {reason.code for reason in reasons}
+        may = bool(codes) and (self._retries or codes <= {"busy"})
+        if may and self._tries[measurement.index].again(codes, self._held_seconds(measurement, codes)):
             log.info("tried again: %s", reasons[0].message)
-            delay = max(retry_delay_seconds(reason.code) for reason in reasons)
+            delay = max(map(retry_delay_seconds, codes))
             self._spawn(self._requeue(measurement, delay), f"requeue {measurement.index}")
         else:
             # The nodes are free for the next test; nobody waits for the cells and the disk.
             self._busy_since.pop(measurement.index, None)
+            self._tries.pop(measurement.index, None)
             self._schedule.finish(measurement.index)
             self._changed.set()
             self._making += 1
@@ -315,10 +317,10 @@ class Sweep:
                 self._ended.append((measurement, self._cells(evidence)))
                 self._any_ended.set()
 
-    def _held_seconds(self, measurement: Measurement, reasons: Sequence[Reason]) -> float:
+    def _held_seconds(self, measurement: Measurement, codes: Set[str]) -> float:
         """How long what a killed controller opened there, for tests as long as this one, may yet be held."""
         now = time.monotonic()
-        if any(reason.code == "busy" for reason in reasons):
+        if "busy" in codes:
             self._busy_since.setdefault(measurement.index, now)
         since = self._busy_since.get(measurement.index)
         return 0.0 if since is None else since + _lease_seconds(measurement, measurement) - now

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-# Attempts in all. `busy` is a normal answer (another controller measures there); `refused` and `tool_failed` are
+from collections import Counter
+from collections.abc import Set
+
+# Attempts that may end so. `busy` is a normal answer (another controller measures there); `refused`, `tool_failed` are
 # what a stranger's connection to a waiting server leaves behind, `timeout` what one that holds it does, or the loss
 # of the one unprotected datagram that opens an iperf3 UDP test.
 _ATTEMPTS = {"busy": 8, "refused": 3, "tool_failed": 3, "timeout": 2, "agent_lost": 3}
 _DELAY_SECONDS = {"busy": 2.0}
 
 
-def may_retry(code: str, attempt: int, held_seconds: float = 0.0) -> bool:
-    """Whether the cell whose `attempt`-th attempt (1, 2, …) ended with `code` is tried again.
+class Tries:
+    """How the attempts at one measurement ended that gave no value."""
 
-    `held_seconds` is for how long an agent may yet keep what a controller that was killed had opened there: until then
-    `busy` says nothing of anybody who measures.
-    """
-    return attempt < _ATTEMPTS.get(code, 1) or (code == "busy" and held_seconds > 0)
+    def __init__(self) -> None:
+        self._ended_with = Counter[str]()
+
+    def again(self, codes: Set[str], held_seconds: float = 0.0) -> bool:
+        """Whether it is tried again after one more attempt that ended with these codes.
+
+        Each code counts by itself: who waited for a busy agent has not failed yet. `held_seconds` is for how long an
+        agent may yet keep what a controller that was killed had opened there: until then `busy` says nothing of anybody
+        who measures.
+        """
+        self._ended_with.update(codes)
+        return all(
+            self._ended_with[code] < _ATTEMPTS.get(code, 1) or (code == "busy" and held_seconds > 0) for code in codes
+        )
 
 
 def retry_delay_seconds(code: str) -> float:

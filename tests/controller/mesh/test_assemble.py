@@ -10,7 +10,6 @@ from netmesh_controller.mesh.assemble import both_or_none, cell_from, counted
 from netmesh_controller.mesh.document import Cell, CellKey, Parameters, Reason, Summary
 from netmesh_controller.mesh.evidence import Evidence, Side
 from netmesh_controller.mesh.hostsamples import Sample, Samples
-from netmesh_controller.mesh.retry import may_retry
 
 KEY = CellKey(
     path="pod-to-pod",
@@ -184,25 +183,6 @@ def test_one_direction_alone_is_not_a_figure_of_both_at_once() -> None:
 def test_directions_that_missed_each_other_do_not_count() -> None:
     apart = both_or_none(both(started_seconds=102.0, ended_seconds=108.1))
     assert all(one.reason is not None and "together" in one.reason.message for one in apart)
-
-
-@pytest.mark.parametrize(
-    ("code", "attempt", "again"),
-    [
-        ("refused", 1, True),
-        ("refused", 3, False),
-        ("timeout", 2, False),
-        ("not_supported", 1, False),
-        ("busy", 7, True),
-    ],
-)
-def test_only_what_a_second_try_can_mend_is_tried_again(code: str, attempt: int, again: bool) -> None:
-    assert may_retry(code, attempt) is again
-
-
-def test_what_a_killed_controller_holds_is_waited_for() -> None:
-    assert [may_retry("busy", 8, held) for held in (0.1, 0.0, -5.0)] == [True, False, False]
-    assert not may_retry("timeout", 2, 30.0)
 
 
 def under(**changes: object) -> list[Evidence]:
