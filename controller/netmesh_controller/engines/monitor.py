@@ -330,10 +330,12 @@ class Monitor:
 
     def note(self, standing: Standing) -> None:
         """How the mesh stood in the window that ended last."""
-        missing = standing.missing
-        if self._beside and self._beside[-1].missing == missing:
-            missing = self._beside[-1].missing
-        self._beside.append(Standing(own=standing.own, marked=standing.marked, missing=missing))
+        last = self._beside[-1] if self._beside else Standing()
+        if (standing.own, standing.marked, standing.missing) != (last.own, last.marked, last.missing):
+            # An hour of windows shares what stays the same.
+            missing = last.missing if standing.missing == last.missing else standing.missing
+            last = replace(last, own=standing.own, marked=standing.marked, missing=missing)
+        self._beside.append(last)
 
     def standing_over(self, seconds: int) -> Standing:
         """How the mesh stands, with what was in any of a window's parts that have been seen."""

@@ -14,6 +14,9 @@ from netmesh_controller.clients.store.location import Location
 # An execution option of connections that are going to write.
 WRITES = "netmesh_writes"
 BUSY_SECONDS = 30
+# What a connection to a file has read is worth nothing to it once another has written, and there are ten: left to
+# themselves they grow to 2 MB each, over hours (https://sqlite.org/pragma.html#pragma_shrink_memory).
+SHRINK = "PRAGMA shrink_memory"
 
 
 def make_engine(location: Location) -> tuple[AsyncEngine, Kept | None]:

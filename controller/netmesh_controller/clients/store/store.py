@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from netmesh_common.tasks import cancelled, guarded_task
 from netmesh_controller.clients.store import reading, rows, tables
 from netmesh_controller.clients.store.batches import Batches
-from netmesh_controller.clients.store.engine import WRITES, dispose
+from netmesh_controller.clients.store.engine import SHRINK, WRITES, dispose
 from netmesh_controller.clients.store.errors import (
     RunBusyError,
     RunNotFoundError,
@@ -307,12 +307,20 @@ class Store:
                 await connection.execution_options(**{WRITES: True})
                 async with connection.begin():
                     yield connection
+                await self._shrink(connection)
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         with in_a_sentence(self.shown), as_written(self.shown):
             async with self._engine.connect() as connection:
                 yield connection
+                await self._shrink(connection)
+
+    async def _shrink(self, connection: AsyncConnection) -> None:
+        if self._kept is not None:
+            # By the driver itself: SQLAlchemy would begin a transaction for it, and wait for who writes now.
+            raw: Any = (await connection.get_raw_connection()).driver_connection
+            await raw.execute_fetchall(SHRINK)
 
     async def _read(self, ask: Callable[[Connection], _Read], told: Callable[[_Read], _Told]) -> _Told:
         """What `told` makes of what `ask` reads, all in one go.
@@ -415,4 +423,5 @@ def _itself(found: _Read) -> _Read:
 def _asked(reader: Engine, ask: Callable[[Connection], _Read], told: Callable[[_Read], _Told]) -> _Told:
     with reader.connect() as connection:
         found = ask(connection)
+        connection.exec_driver_sql(SHRINK)
     return told(found)
