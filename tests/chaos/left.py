@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import psutil
 from tests.soak.watch import Held, held
-from tests.support.agents import RunningAgent
 from tests.support.loopback import Mesh
 
 # An endpoint that was opened ahead by a controller that is gone lives until its lease ends.
@@ -21,7 +21,7 @@ FIRST_MEGABYTES = 4.0
 
 def of_agents(mesh: Mesh) -> dict[int, Held]:
     """What each agent holds, by its process."""
-    return {agent.process.pid: held(agent.process.pid, metrics) for agent, metrics in _told(mesh)}
+    return {one.process.pid: held(one.process.pid, partial(mesh.metrics, one)) for one in mesh.agents.values()}
 
 
 def beside(mesh: Mesh) -> dict[int, str]:
@@ -47,16 +47,10 @@ def assert_nothing(mesh: Mesh, before: Mapping[int, Held], others: Mapping[int, 
 
 def _left(mesh: Mesh, before: Mapping[int, Held], others: Mapping[int, str]) -> list[object]:
     left: list[object] = [(pid, name) for pid, name in beside(mesh).items() if pid not in others]
-    for agent, metrics in _told(mesh):
-        now = held(agent.process.pid, metrics)
-        was = before.get(agent.process.pid, now)
-        if "\nnetmesh_agent_groups 0.0\n" not in metrics:
-            left.append(f"a lease at {agent.target}")
+    left += [one.target for one in mesh.agents.values() if "\nnetmesh_agent_groups 0.0\n" not in mesh.metrics(one)]
+    for pid, now in of_agents(mesh).items():
+        was = before.get(pid, now)
         more = now.descriptors > was.descriptors + SPARE or now.tasks > was.tasks or now.programs
         if more or now.resident_megabytes > was.resident_megabytes + FIRST_MEGABYTES:
             left.append((was, now))
     return left
-
-
-def _told(mesh: Mesh) -> list[tuple[RunningAgent, str]]:
-    return [(agent, mesh.metrics(agent)) for agent in mesh.agents.values()]

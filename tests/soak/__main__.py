@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from tests.soak.mesh import PORT, Mesh, running
@@ -24,10 +25,10 @@ SETTLE_SECONDS = 2.0
 
 def look(mesh: Mesh) -> dict[str, Held]:
     """What each watched process holds."""
-    seen = {"controller": held(mesh.controller, mesh.metrics("127.0.0.1", PORT), mesh.stacks())}
+    seen = {"controller": held(mesh.controller, partial(mesh.metrics, "127.0.0.1", PORT), mesh.stacks())}
     targets = {(one.node, one.role): one.address for one in mesh.lab.targets()}
     for key in WATCHED:
-        seen[" ".join(key)] = held(mesh.agent(*key).pid, mesh.metrics(targets[key], 9411))
+        seen[" ".join(key)] = held(mesh.agent(*key).pid, partial(mesh.metrics, targets[key], 9411))
     return seen
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import median
@@ -59,17 +60,19 @@ def threads_in(stacks: str, file: str) -> int:
     return sum(file in one for one in re.split(r"^(?:Current thread|Thread) 0x", stacks, flags=re.MULTILINE))
 
 
-def held(pid: int, metrics: str, stacks: str = "") -> Held:
-    """What the process holds now; `metrics` is what it told Prometheus, `stacks` where its threads are."""
+def held(pid: int, metrics: Callable[[], str], stacks: str = "") -> Held:
+    """What the process holds now; `metrics` asks what it tells Prometheus, `stacks` is where its threads are."""
     process = psutil.Process(pid)
-    found = re.search(r"^netmesh_(?:agent|controller)_tasks (\S+)$", metrics, re.MULTILINE)
+    # Before it is asked anything: its end of that connection may take its time to close.
+    descriptors = process.num_fds()
+    found = re.search(r"^netmesh_(?:agent|controller)_tasks (\S+)$", metrics(), re.MULTILINE)
     assert found is not None, "the process does not tell its tasks"
     executor, connections = (threads_in(stacks, file) for file in (EXECUTOR, CONNECTIONS))
     names = [task.read_text().strip() for task in Path(f"/proc/{pid}/task").glob("*/comm")]
     engine = names.count(ENGINE)
     return Held(
         process.memory_info().rss / 1e6,
-        process.num_fds(),
+        descriptors,
         len(names) - executor - connections - engine,
         executor,
         connections,
