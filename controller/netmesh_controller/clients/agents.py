@@ -211,7 +211,6 @@ class AgentClient:
             stamp=stamp.message() if stamp is not None else None,
             batch_seconds=batch_seconds,
         )
-        await my_turn()
         call: Any = self._stub.RunTest(request, timeout=timeout_seconds)
         allowance, ended = Allowance(), False
         try:

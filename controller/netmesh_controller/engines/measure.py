@@ -15,6 +15,7 @@ from netmesh_common.tasks import cancelled
 from netmesh_controller.clients.agents import Accepted, AgentClient, AgentError, Opened, Spec
 from netmesh_controller.clients.samples import Received
 from netmesh_controller.clients.stamp import StampSession
+from netmesh_controller.clients.turns import my_turn
 from netmesh_controller.mesh.ask import Ask
 from netmesh_controller.mesh.cells import told_seconds
 from netmesh_controller.mesh.document import CellKey, Parameters, Reason
@@ -252,6 +253,8 @@ async def run_attempt(
             await open_endpoints(attempt, needed)
     except AtTargetError as failed:
         return [_not_run(link, attempt.number, failed) for link in attempt.links]
+    # One turn for all: directions that are measured at once begin at once.
+    await my_turn()
     opened, attempt.opened = attempt.opened, []
     waiting = len(opened)
     loaded = asyncio.Event()
