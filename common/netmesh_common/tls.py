@@ -48,6 +48,8 @@ CHANNEL_OPTIONS: list[tuple[str, Any]] = [
     # By default what arrives is answered with a ping that measures the bandwidth-delay product, a tenth of what a
     # call's CPU time is; messages here are small, and seldom more than one is on its way.
     ("grpc.http2.bdp_probe", 0),
+    # Each connection keeps a buffer of this size, by default of 16 kB; what is sent to agents is shorter.
+    ("grpc.tsi.max_frame_size", 2048),
     # By its name a pause, in truth the least time that an attempt to connect has, handshake included (gRPC core,
     # subchannel.cc): with less, busy machines give up handshakes that are under way and begin them again.
     ("grpc.min_reconnect_backoff_ms", CONNECT_SECONDS * 1000),

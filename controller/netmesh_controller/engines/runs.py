@@ -44,6 +44,8 @@ from netmesh_controller.mesh.until import Repeating
 
 # In a run's facts: the ids of earlier runs in the same store, which its findings are told from.
 HISTORY = "history"
+# While so many are read at the end, what connections took is given back.
+FIRST_CELLS = 2000
 
 History: TypeAlias = Sequence[Mapping[tuple[Series, str], Table]]
 
@@ -193,7 +195,6 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
     """
     run_id, nodes = prepared.run.id, tuple(prepared.survey.nodes)
     await prepared.survey.close()
-    await asyncio.to_thread(give_back)
     await _discard(store, run_id)
     gathering, signs, outcomes = Gathering(nodes), Signs(), Counter[str]()
 
@@ -206,6 +207,10 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
     async with aclosing(store.cells(run_id)) as batches:
         async for batch in batches:
             await asyncio.to_thread(read, batch)
+            del batch
+            if sum(outcomes.values()) <= FIRST_CELLS:
+                # Now, since connections end a while after they are closed.
+                await asyncio.to_thread(give_back)
     expected, series = await asyncio.to_thread(expected_pairs, prepared.whole.keys), gathering.series
     whole = await asyncio.to_thread(_is_whole, expected, series)
     if prepared.repeating is not None:

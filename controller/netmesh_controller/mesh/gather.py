@@ -115,10 +115,17 @@ class Gathered:
                 self._values[value][number][rows[~failed], columns[~failed]] = means[~failed]
 
     def repeats(self, value: str) -> Floats:
-        """A value of each repeat, in the order of their numbers: (repeats, sources, targets), NaN for no number."""
+        """A value of each repeat, in the order of their numbers: (repeats, sources, targets), NaN for no number.
+
+        Of one repeat it is no copy, and not to be changed.
+        """
         layers = self._values[value]
         if not layers:
             return np.full((0, *self._shape), np.nan)
+        if len(layers) == 1:
+            alone = layers[0][None]
+            alone.flags.writeable = False
+            return alone
         return np.stack([layers[place] for _, place in sorted(self._repeat.items())])
 
     def table(self, value: str, expected: Collection[Pair] = ()) -> Table:

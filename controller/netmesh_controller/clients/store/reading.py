@@ -15,8 +15,8 @@ from netmesh_controller.clients.store.tables import cells, runs, series, tags
 from netmesh_controller.clients.store.writers import Writer
 from netmesh_controller.mesh.document import Finding, Node, Outcome, Run
 
-# How many rows are held at once.
-ROWS = 2_000
+# How many rows are held at once: some ten megabytes of cells.
+ROWS = 500
 _NODES = TypeAdapter(tuple[Node, ...])
 _FINDINGS = TypeAdapter(tuple[Finding, ...])
 # What a run is listed by; its nodes and findings may be a megabyte.

@@ -99,9 +99,9 @@ def _zone_levels(cells: Floats, zone: NDArray[np.intp]) -> tuple[Floats, Mask]:
     if number == 1:
         return np.full((1, 1), _median(cells)), np.zeros((1, 1), dtype=bool)
     same = zone[:, None] == zone[None, :]
-    within, between = np.where(same, cells, np.nan), np.where(same, np.nan, cells)
-    steps = np.concatenate([_medians(between, axis) - _medians(within, axis) for axis in (0, 1)])
-    step = _median(steps)
+    # One copy of the cells at a time: of a thousand nodes each is 8 MB.
+    within, between = ([_medians(np.where(part, cells, np.nan), axis) for axis in (0, 1)] for part in (same, ~same))
+    step = _median(np.concatenate(between) - np.concatenate(within))
     step = step if np.isfinite(step) else 0.0
     base = _median(np.where(same, cells, cells - step))
     levels = np.full((number, number), base + step)

@@ -111,11 +111,12 @@ def places(one: Fitted, alpha: float, again: Floats | None = None) -> Places:
 
 
 def middle(repeats: Floats) -> Floats:
-    """The median over repeats of what is finite: (repeats, n, n) to (n, n)."""
+    """The median over repeats of what is finite: (repeats, n, n) to (n, n); of one repeat no copy."""
     if not len(repeats):
         return np.full(repeats.shape[1:], np.nan)
     if len(repeats) == 1:
-        return np.array(repeats[0])
+        alone: Floats = repeats[0]
+        return alone
     ordered = np.sort(repeats, axis=0)
     counts = np.count_nonzero(np.isfinite(repeats), axis=0)
     low = np.take_along_axis(ordered, (np.maximum(counts - 1, 0) // 2)[None], axis=0)[0]
