@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netmesh_controller.mesh.catalogue import COST_VALUES, MEMORY_VALUES, REASONS, TESTS
 from netmesh_controller.mesh.document import Cell, CpuCores, Host, Hosts, Matrix, Node, Parameters, Reason, Summary
-from netmesh_controller.mesh.matrix import Series, in_order, matrices
+from netmesh_controller.mesh.matrix import Series, gathered, in_order, matrices
 
 IPERF3 = Parameters(instrument="iperf3")
 QPERF = Parameters(instrument="qperf")
@@ -155,6 +156,18 @@ def test_every_test_has_a_matrix_with_a_unit_for_each_of_its_values(test: str) -
 def test_a_plan_without_any_cell_yet_has_its_matrices() -> None:
     made = matrices(NODES, [], {BANDWIDTH: set(PAIRS)})
     assert {reason for matrix in made for row in matrix.reasons for reason in row} == {"cancelled"}
+
+
+def test_numbers_of_one_repeat_are_told_without_a_copy_and_cannot_be_changed() -> None:
+    of_one = gathered(NODES, [cell("node-1", "node-2", 1e9)])[BANDWIDTH]
+    told = of_one.repeats("bits_per_second")
+    assert told[0, 0, 1] == 1e9
+    assert np.count_nonzero(np.isfinite(told)) == 1
+    assert np.shares_memory(told, of_one.repeats("bits_per_second"))
+    with pytest.raises(ValueError, match="read-only"):
+        told[0, 0, 1] = 2e9
+    of_two = gathered(NODES, [cell("node-1", "node-2", mean, repeat=n) for n, mean in enumerate((1e9, 3e9))])
+    assert of_two[BANDWIDTH].repeats("bits_per_second")[:, 0, 1].tolist() == [1e9, 3e9]
 
 
 def test_repeats_give_the_mean_of_those_measured() -> None:
