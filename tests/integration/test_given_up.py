@@ -1,4 +1,4 @@
-"""What is given up leaves nothing open: neither a connection of the controller nor a descriptor of an agent.
+"""What is given up leaves nothing open: neither a connection of the controller, nor a descriptor of an agent.
 
 Python's collector of cycles is off: in a process that runs long it comes by rarely, and a soak saw descriptors grow.
 """
@@ -19,9 +19,11 @@ from tests.support.loopback import Mesh
 
 from netmesh_controller.clients.store import open_store
 from netmesh_controller.engines.diagnoses import Diagnoses
+from netmesh_controller.engines.sweep import Sweep
 from netmesh_controller.engines.sweeps import Sweeps
 from netmesh_controller.inventory.located import Located
 from netmesh_controller.inventory.source import Source
+from netmesh_controller.mesh.schedule import Schedule
 
 SETTLE_SECONDS = 30
 OPTIONS = {"tests": "tcp-bandwidth", "rate": "20M", "duration": "1s", "omit": "0s"}
@@ -93,6 +95,13 @@ async def test_what_is_given_up_leaves_no_descriptor(mesh: Mesh, tmp_path: Path)
 
     async def with_a_client() -> None:
         await sweep_until(lambda: any("-c" in tool.cmdline() for tool in mesh.tools()))
+
+    # One that ends by itself leaves no plan, which of a thousand nodes is large.
+    job = await sweeps.start({**OPTIONS, "nodes": "node-1"})
+    assert job.task is not None
+    await asyncio.wait([job.task])
+    assert job.state == "complete"
+    assert not [one for one in gc.get_objects() if isinstance(one, Sweep | Schedule)]
 
     ways: list[Callable[[], Awaitable[None]]] = [
         # The first has all of them in hand that are opened once and kept: connections of the store, of processes.

@@ -121,6 +121,8 @@ class Sweep:
         try:
             await self._run()
         finally:
+            # They call this: in a circle its plan and schedule would wait for the collector.
+            del self._absences
             if self._services is not None:
                 await asyncio.shield(asyncio.ensure_future(self._services.close()))
 
