@@ -239,6 +239,6 @@ class Endpoints:
         result = await asyncio.to_thread(endpoint.instrument.parse_server, endpoint.spec, ended.output)
         return Closed(endpoint.command, ended, result)
 
-    async def close_all(self) -> None:
-        """Ends every server side."""
-        await asyncio.gather(*(self.close(endpoint) for endpoint in list(self._open)), return_exceptions=True)
+    def close_all(self) -> asyncio.Future[list[Closed | BaseException]]:
+        """Ends every server side that is open now; what is opened meanwhile stays."""
+        return asyncio.gather(*(self.close(endpoint) for endpoint in list(self._open)), return_exceptions=True)

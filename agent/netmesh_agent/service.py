@@ -15,7 +15,7 @@ import grpc
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_agent import requests, wire
 from netmesh_agent.batches import Batch
-from netmesh_agent.endpoints import Endpoints
+from netmesh_agent.endpoints import Closed, Endpoints
 from netmesh_agent.errors import Refused
 from netmesh_agent.inspection import inspect
 from netmesh_agent.jobs import Finished, Jobs, Started
@@ -126,6 +126,7 @@ class AgentService(agent_pb2_grpc.AgentServicer):
         self._probing = probing
         self._device = device
         self._term = 0
+        self._superseding: asyncio.Future[list[Closed | BaseException]] | None = None
         # By endpoint: what a watch of it has not sent yet.
         self._kept: dict[str, Batch] = {}
 
@@ -135,7 +136,10 @@ class AgentService(agent_pb2_grpc.AgentServicer):
             raise Refused("refused", f"only {CONTROLLER_NAME} may call an agent")
         if request.term < self._term:
             raise Refused("refused", f"term {request.term} is over; the controller of term {self._term} is in charge")
-        self._term = request.term
+        if request.term > self._term:
+            self._term = request.term
+            # Nobody comes back for what an earlier term opened: it would keep its place until its lease ends.
+            self._superseding = self._endpoints.close_all()
 
     @_unary
     async def Describe(self, request: agent_pb2.DescribeRequest) -> agent_pb2.DescribeReply:  # noqa: N802, ARG002, D102

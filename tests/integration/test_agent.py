@@ -278,6 +278,28 @@ async def test_a_target_that_is_no_address_of_the_family_is_refused(client: Agen
         await anext(events)
 
 
+async def test_what_an_earlier_term_opened_is_ended_at_once(identity: Identity, agent: RunningAgent) -> None:
+    """A controller that was killed leaves both places of an agent taken, for as long as its leases last."""
+    earlier, later = (AgentClient(agent.target, identity.controller(), term=term) for term in (1, 2))
+    try:
+        opened = [await earlier.open_endpoint(group, TCP, 60) for group in ("g1", "g2")]
+        with pytest.raises(AgentError, match="measur"):
+            await earlier.open_endpoint("g3", TCP, 60)
+        await earlier.close()
+        await later.describe()
+        await gone(agent, "iperf3", "timeout")
+        assert not any(sockets.listening("tcp", one.ports[0]) for one in opened)
+        endpoint = await later.open_endpoint("g3", TCP, 60)
+        # The same term ends nothing.
+        await later.describe()
+        _, _, side = await run(later, "g3", TCP, endpoint)
+        assert side.failure is None
+        await later.close_endpoint(endpoint.id, finished=True)
+    finally:
+        await earlier.close()
+        await later.close()
+
+
 async def test_an_older_term_is_refused(identity: Identity, agent: RunningAgent) -> None:
     newer, older = (AgentClient(agent.target, identity.controller(), term=term) for term in (2, 1))
     await newer.describe()
