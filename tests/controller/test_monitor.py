@@ -189,21 +189,33 @@ async def test_windows_begin_anew_when_the_controller_s_clock_is_set(
         await cancelled(closing)
 
 
-async def test_minutes_of_a_clock_that_was_set_back_are_counted_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_minutes_of_a_clock_that_was_set_back_are_counted_once(tmp_path: Path, restarted: bool) -> None:
+    """Also where the controller that saw them the first time has ended since."""
     store = await open_store(tmp_path)
+    minute = int(time.time()) // 60 * 60
+    standing = Standing(("a", "b"), (None, None), ~np.eye(2, dtype=bool))
+    keeping = Keeping(store, Monitor(Source(nobody, no_certificates, {})))
     try:
-        keeping = Keeping(store, Monitor(Source(nobody, no_certificates, {})))
-        standing = Standing(("a", "b"), (None, None), ~np.eye(2, dtype=bool))
-        minute = int(time.time()) // 60 * 60
-        for started in (minute - 60, minute, minute - 60, minute, minute + 60):
-            whole = empty(2, started, 60)
-            whole.sent[0, 1] = 60
-            windows = {BASE_SECONDS: empty(2, started + 60 - BASE_SECONDS), 60: whole}
-            await keeping._take(Closed(windows, standing, {}, ()))
-        await keeping.recorder.finish()
+        for terms, minutes in enumerate(((minute - 60, minute), (minute - 60, minute, minute + 60)), 1):
+            if terms == 1 or restarted:
+                await keeping.stand_by()
+                keeping = Keeping(store, Monitor(Source(nobody, no_certificates, {})))
+                await keeping.lead(terms)
+                async with asyncio.timeout(20):
+                    # It has taken up what was kept.
+                    while len(keeping._tasks) < 2:
+                        await asyncio.sleep(0.01)
+            for started in minutes:
+                whole = empty(2, started, 60)
+                whole.sent[0, 1] = 60
+                windows = {BASE_SECONDS: empty(2, started + 60 - BASE_SECONDS), 60: whole}
+                await keeping._take(Closed(windows, standing, {}, ()))
+        await keeping.stand_by()
         blocks = await keeping.recorder.store.blocks(60, minute - 60, minute + 120, ("a", "b"))
         assert points(blocks, "a", "b", 60, minute - 60, minute + 120).sent == [60, 60, 60]
     finally:
+        await keeping.stand_by()
         await store.close()
 
 

@@ -38,6 +38,13 @@ async def test_a_batch_is_written_once_and_parts_add_up(store: Store) -> None:
     assert await kept.cursors() == {"a": Cursor("process", 9, {5: ("b",)})}
 
 
+async def test_the_latest_minute_is_told(store: Store) -> None:
+    kept = Monitored(store)
+    assert await kept.latest_minute() == 0
+    await kept.put("x-1", [patch(3), patch(7), patch(5)], {})
+    assert await kept.latest_minute() == START + 7 * MINUTE
+
+
 async def test_hours_are_closed_and_what_is_too_old_is_forgotten(store: Store) -> None:
     kept = Monitored(store)
     await kept.put("x-1", [patch(minute) for minute in (*range(0, 60, 2), 61)], {})

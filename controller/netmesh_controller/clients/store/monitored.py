@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Table, delete, select
+from sqlalchemy import Table, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from netmesh_controller.clients.store import tables
@@ -78,6 +78,11 @@ class Monitored:
             )
             for row in rows
         }
+
+    async def latest_minute(self) -> int:
+        """When the latest minute began of those that are no part of a closed hour; 0 where there is none."""
+        async with self._store.looking() as connection:
+            return await connection.scalar(select(func.max(tables.probe_minutes.c.started))) or 0
 
     async def close_hours(self, before: int) -> int:
         """Makes blocks of an hour of the minutes of hours that ended by then, and forgets what is too old.

@@ -72,6 +72,8 @@ class Keeping:
             try:
                 cursors = await self.recorder.store.cursors()
                 known = await self.recorder.store.events(state="open")
+                # The clock may have been set back since, by whom nobody of this process saw.
+                self._latest_minute = max(self._latest_minute, await self.recorder.store.latest_minute())
             except StoreError as error:
                 log.warning("monitoring waits: %s", error)
                 await asyncio.sleep(AGAIN_SECONDS)
