@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from netmesh_agent.app import CannotStart, serve
 from netmesh_agent.settings import HTTP_PORT, STAMP_PORT, TOOL_PORTS, Limits, Settings
@@ -86,10 +87,17 @@ def _port_or_none(text: str) -> int | None:
     return int(text) or None
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in a sentence, without the dozen lines of all options before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help shows all options)\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line; each option's default can come from the environment variable NETMESH_<OPTION>."""
     limits = Limits()
-    result = argparse.ArgumentParser(prog="netmesh-agent", description="Measures for the netmesh controller.")
+    result = _Parser(prog="netmesh-agent", description="Measures for the netmesh controller.")
 
     def option(name: str, default: str | None, help_text: str, **kwargs: object) -> None:
         variable = "NETMESH_" + name.upper().replace("-", "_")

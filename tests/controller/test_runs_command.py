@@ -18,7 +18,7 @@ def controller(tmp_path: Path) -> Controller:
 
 
 def test_runs_live_from_import_to_delete(controller: Controller, tmp_path: Path) -> None:
-    assert "no such run" in controller("runs").stdout
+    assert "no run, or none that fits" in controller("runs").stdout
     assert controller("runs", "import", SAMPLE).stdout == f"Run {ID} with 4 cells is stored.\n"
     controller("runs", "tag", "sample", "cilium", "baseline")
     controller("runs", "rename", "latest", "before")
@@ -33,7 +33,7 @@ def test_runs_live_from_import_to_delete(controller: Controller, tmp_path: Path)
     elsewhere = {"NETMESH_STORE": f"sqlite:///{tmp_path / 'other.sqlite'}"}
     assert controller("runs", "import", path, **elsewhere).code == 0
     assert "before" in controller("--store", elsewhere["NETMESH_STORE"], "runs").stdout
-    assert "no such run" in controller("runs").stdout
+    assert "no run, or none that fits" in controller("runs").stdout
 
 
 @pytest.mark.parametrize(

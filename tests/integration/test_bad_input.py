@@ -56,6 +56,10 @@ def test_a_fork_answers_as_the_program_does(controller: Controller, tmp_path: Pa
     ("arguments", "words"),
     [
         ((*LAB, "--tests", "tcp-bandwith"), ("tests", "did you mean tcp-bandwidth")),
+        (("runs", "list", "--since", "yesterday"), ("--since: 'yesterday'", "2026-11-23")),
+        (("runs", "list", "--before", "2026-11-23T06:30:00+01:00"), ("--before", "in UTC")),
+        (("--store", "sqlite:////proc", "runs"), ("--store: /proc is a folder", "/proc/netmesh.sqlite")),
+        (("certificates", "/proc/version/pki"), ("DIR: /proc/version is a file", "name a folder")),
         (("serve", "--background-bandwidth", "much"), ("--background-bandwidth", "a size in bytes")),
         (("serve", "--background-bandwidth", "500k"), ("--background-bandwidth", "less than one test takes")),
         (("serve", "--background-rate", "20M"), ("--background-rate", "--background-bandwidth SIZE")),

@@ -55,7 +55,10 @@ def locate(where: Path | str | None) -> Location:
     if kind == "sqlite":
         if not url.database or url.database == ":memory:":
             raise StoreUrlError(f"--store: '{where}' names no file; {_RIGHT}")
-        return _file(Path(url.database))
+        path = Path(url.database)
+        if path.is_dir():
+            raise StoreUrlError(f"--store: {path} is a folder; name a file in it, such as {path / FILE_NAME}")
+        return _file(path)
     if kind not in ("postgresql", "postgres"):
         raise StoreUrlError(f"--store: netmesh does not store in {kind}; {_RIGHT}")
     if importlib.util.find_spec("asyncpg") is None:

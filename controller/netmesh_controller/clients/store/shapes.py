@@ -73,11 +73,15 @@ class CellPage(NamedTuple):
     following: CellPosition | None
 
 
+# A regular expression for `since` and `before`: they are held against times in UTC as texts.
+MOMENT = r"^\d{4}(-\d\d(-\d\d(T\d\d(:\d\d(:\d\d(\.\d+)?Z?)?)?)?)?)?$"
+
+
 @dataclass(frozen=True, slots=True)
 class RunFilter:
     """Which runs are listed: all that each given field fits. `name` is a part of the name or of the id.
 
-    `since` and `before` are RFC 3339 times, or the beginning of one, that the start is held against.
+    `since` and `before` are RFC 3339 times in UTC, or the beginning of one, that the start is held against.
     """
 
     name: str | None = None

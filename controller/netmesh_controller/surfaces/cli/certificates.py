@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from netmesh_controller.identity import make_identity
-from netmesh_controller.surfaces.cli.errors import one_sentence
+from netmesh_controller.surfaces.cli.errors import BadUsageError, one_sentence
 
 
 def certificates(
@@ -17,5 +17,8 @@ def certificates(
 ) -> None:
     """Makes a CA and the certificates of agents (DIR/agent) and controller (DIR/controller)."""
     with one_sentence():
+        for folder in (directory, *directory.parents):
+            if folder.exists() and not folder.is_dir():
+                raise BadUsageError(f"DIR: {folder} is a file; name a folder, which need not be there yet")
         make_identity(directory, days=days)
     typer.echo(f"{directory}/agent is for every agent, {directory}/controller for the controller; keep ca.key apart.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from netmesh_controller.clients.runfile import DOCUMENT, LINES, MOST_CELLS_OF_A_DOCUMENT
 from netmesh_controller.clients.store import RunFilter, RunInfo, Store, open_store
+from netmesh_controller.clients.store.shapes import MOMENT
 from netmesh_controller.engines import exchange
 from netmesh_controller.mesh.document import RunState
 from netmesh_controller.surfaces.cli.errors import BadUsageError, one_sentence
@@ -46,6 +48,7 @@ def list_(
 ) -> None:
     """List runs, the latest first."""
     with one_sentence():
+        since, before = _moment("--since", since), _moment("--before", before)
         wanted = RunFilter(name, tuple(tag or ()), _states(state), since, before)
         found = _with_store(lambda store: store.runs(wanted, limit + 1))
         more = len(found) > limit
@@ -155,6 +158,12 @@ def _states(given: list[str] | None) -> tuple[RunState, ...]:
         if state not in get_args(RunState):
             raise BadUsageError(f"--state: there is no state '{state}'; the states are {', '.join(get_args(RunState))}")
     return tuple(given or ())  # type: ignore[arg-type]  # looked at above
+
+
+def _moment(option: str, given: str | None) -> str | None:
+    if given is not None and re.fullmatch(MOMENT, given) is None:
+        raise BadUsageError(f"{option}: '{given}' is no time in UTC such as 2026-11-23 or 2026-11-23T06:30:00Z")
+    return given
 
 
 async def _of_run(store: Store, reference: str, work: Any) -> None:

@@ -17,7 +17,7 @@ from netmesh_controller.surfaces.terminal.closing import wall_seconds
 def show_runs(console: Console, runs: Sequence[RunInfo]) -> None:
     """Prints the runs; what a died controller left behind is told below."""
     if not runs:
-        console.print("There is no such run.", highlight=False)
+        console.print("There is no run, or none that fits.", highlight=False)
         return
     rows = [_row(info) for info in runs]
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="bold")

@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import Field
 
 from netmesh_controller.clients.store import RunFilter, RunInfo
+from netmesh_controller.clients.store.shapes import MOMENT
 from netmesh_controller.mesh.document import Finding, Node, Run, RunDocument, RunState
 from netmesh_controller.surfaces.web.answers import Written, json_answer, large_answer, written_answer
 from netmesh_controller.surfaces.web.operations import (
@@ -64,7 +65,8 @@ class RunsQuery(Page):
     tag: Annotated[str | None, Field(max_length=200, description="A tag that the run has")] = None
     state: Annotated[RunState | None, Field(description="The state that it is in")] = None
     since: Annotated[
-        str | None, Field(max_length=40, description="Started then or later (RFC 3339, or its beginning)")
+        str | None,
+        Field(max_length=40, pattern=MOMENT, description="Started then or later (RFC 3339 in UTC, or its beginning)"),
     ] = None
 
 
