@@ -18,7 +18,8 @@ from weakref import WeakKeyDictionary
 
 # Each does some half a millisecond of work.
 EACH_PASS = 2
-# Who asks for longer, as by a stream, has the loop for so long only; then agents have it for a third of that.
+# A request comes before the agents for so long only, since a stream lasts for hours; and where there is always one more
+# agents have a third of the time that they have waited.
 MOST_SECONDS = 0.1
 _SHARE = 1 / 3
 AT_ONCE = 20
@@ -34,7 +35,7 @@ class Turns:
         self._clock = clock
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._passing = False
-        self._asking = 0
+        self._asking: set[object] = set()
         self._since: float | None = None  # since when all wait for who asks
         self._not_before = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -56,16 +57,22 @@ class Turns:
     def before(self) -> Iterator[None]:
         """Nobody's turn comes while the block runs, for `MOST_SECONDS` at most.
 
-        Afterwards turns come for a third of the time that all have waited, whoever asks meanwhile.
+        Where others ask on, turns come for a third of the time that all have waited, whoever asks meanwhile.
         """
-        self._asking += 1
+        who = object()
+        self._asking.add(who)
         self._hold()
+        timer = asyncio.get_running_loop().call_later(MOST_SECONDS, self._has_asked, who)
         try:
             yield
         finally:
-            self._asking -= 1
-            if not self._asking:
-                self._go_on()
+            timer.cancel()
+            self._has_asked(who)
+
+    def _has_asked(self, who: object) -> None:
+        self._asking.discard(who)
+        if not self._asking:
+            self._go_on()
 
     def _hold(self) -> None:
         now = self._clock()

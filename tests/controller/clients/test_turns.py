@@ -53,7 +53,8 @@ async def _passes(number: int = 20) -> None:
         await asyncio.sleep(0)
 
 
-async def test_nobody_has_a_turn_while_somebody_asks() -> None:
+async def test_nobody_has_a_turn_while_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "MOST_SECONDS", 60)  # however slow the machine is
     went: list[int] = []
 
     async def one(number: int) -> None:
@@ -78,7 +79,23 @@ async def test_nobody_has_a_turn_while_somebody_asks() -> None:
     assert went == list(range(7))
 
 
-async def test_who_asks_without_end_leaves_agents_a_quarter_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_asks_for_long_is_before_agents_only_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream of events lasts as long as its sweep."""
+    monkeypatch.setattr(turns, "MOST_SECONDS", 0.02)
+    one = Turns()
+    with one.before():
+        await asyncio.wait_for(one.mine(), 10)
+        for _ in range(50):
+            waiting = one.mine()
+            try:
+                waiting.send(None)
+            except StopIteration:
+                await _passes(3)
+                continue
+            raise AssertionError("it waits though the request had its time")
+
+
+async def test_requests_without_a_gap_leave_agents_a_quarter_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "MOST_SECONDS", 0.02)
     now = 0.0
     one = Turns(clock=lambda: now)
@@ -86,13 +103,12 @@ async def test_who_asks_without_end_leaves_agents_a_quarter_of_the_time(monkeypa
     def goes_on() -> asyncio.Task[None]:
         return asyncio.create_task(one.mine())
 
-    with one.before():  # such as a stream
+    with one.before():
         task = goes_on()
-        await _passes()
-        assert not task.done()
         now = 0.02
         await asyncio.wait_for(task, 10)
         await asyncio.wait_for(goes_on(), 10)
+        monkeypatch.setattr(turns, "MOST_SECONDS", 60)
         # A third of the time that they have waited agents go on, whoever asks; then they wait again.
         now = 0.026
         with one.before():
