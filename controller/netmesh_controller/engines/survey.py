@@ -12,6 +12,7 @@ from typing import Any
 
 from netmesh_common.tls import Certificates
 from netmesh_controller.clients.agents import CALL_SECONDS, AgentClient, AgentError, close_all
+from netmesh_controller.clients.turns import unhurried
 from netmesh_controller.engines.measure import AgentHandle, addresses_of
 from netmesh_controller.inventory.located import InventoryError, Located, Presence
 from netmesh_controller.inventory.services import ServiceMaker
@@ -55,7 +56,8 @@ class Survey:
 
     async def close(self) -> None:
         """Ends the connections."""
-        await asyncio.gather(*(handle.client.close() for handle in self.agents.values()), return_exceptions=True)
+        async for handle in unhurried(self.agents.values()):
+            await asyncio.gather(handle.client.close(), return_exceptions=True)
 
 
 async def survey(
