@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -56,7 +57,8 @@ def controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def served(folder: Path, lab: Path) -> Iterator[None]:
     command = Controller(folder / "data")
     process = subprocess.Popen(
-        command.argv("serve", "--lab", lab, "--listen", f"127.0.0.1:{PORT}"),
+        # Nobody listens where this check asks.
+        command.argv("serve", "--lab", lab, "--listen", f"127.0.0.1:{PORT}", "--check", "shut=tcp://127.0.0.1:1"),
         env=command.environment(NETMESH_TOKEN=TOKEN),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -117,6 +119,14 @@ def test_the_mesh_is_what_the_api_says_and_a_pair_opens(browser: Browser, contro
         shown = [number for row in seen(PLOTTED) for number in row if number is not None]
         assert len(shown) == 6
         assert all(number > 0 and math.isfinite(number) for number in shown)
+        # Each node asks for the first time within its first 10 s.
+        for name in mesh["sources"]:
+            seen.page.wait_for_selector(f"#mesh-checks td:has-text('{name}: ')")
+        failed = seen.page.locator("#mesh-checks tbody td").all_inner_texts()
+        assert failed[:2] == ["shut", "3"]
+        assert failed[3:5] == ["none", "none"]
+        for name in mesh["sources"]:
+            assert re.search(rf"{name}: (\d+) of \1 failed, refused: ", failed[5]), failed
         seen.page.focus("#mesh-heatmap")
         seen.page.keyboard.press("Enter")
         seen.page.wait_for_selector("#pair-now table")

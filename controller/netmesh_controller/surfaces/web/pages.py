@@ -14,8 +14,8 @@ from netmesh_controller.surfaces.web.problems import Problem
 HTML, SCRIPT, STYLE = "text/html", "text/javascript", "text/css"
 _SCRIPTS = (
     *("units.js", "theme.js", "matrix.js", "palette.js", "axes.js", "tip.js", "heatmap.js", "distribution.js"),
-    *("table.js", "told.js", "api.js", "dom.js", "lists.js", "run.js", "mesh.js", "history.js", "pairpage.js"),
-    *("events.js", "compare.js", "sweep.js", "diagnosis.js", "live.js"),
+    *("table.js", "told.js", "api.js", "dom.js", "lists.js", "run.js", "checks.js", "mesh.js", "history.js"),
+    *("pairpage.js", "events.js", "compare.js", "sweep.js", "diagnosis.js", "live.js"),
 )
 PLOTLY = "plotly.min.js"
 # Nothing is loaded from anywhere else. Plotly writes styles into elements, and makes pictures by data: and blob:.

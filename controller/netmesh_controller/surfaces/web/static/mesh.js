@@ -95,7 +95,7 @@
       events: made("ul", { class: "findings", id: "mesh-events" }),
       title: made("h3", { id: "mesh-title" }), spread: made("p"), heatmap: made("div", { id: "mesh-heatmap", class: "heatmap", "aria-labelledby": "mesh-title" }),
       gaps: made("div"), worst: made("div", { id: "worst", class: "scroll" }), nodes: made("ul", { class: "notes" }),
-      table: made("div", { id: "table", class: "scroll" }), age: made("p", { class: "muted", role: "status" }),
+      checks: made("div", { id: "mesh-checks" }), table: made("div", { id: "table", class: "scroll" }), age: made("p", { class: "muted", role: "status" }),
     };
     parts.details = made("details", { id: "as-table", ontoggle: again }, made("summary", {}, "The same as a table"), parts.table);
     here.view.replaceChildren(
@@ -114,7 +114,7 @@
           "Rows send to columns; zones lie side by side. Darker is worse; hatched is a gap with a reason, plain grey was not to be measured. " +
           "A click, or Enter, opens the pair. Drag to zoom, double click to go back.")),
         made("div", {}, parts.nodes, parts.gaps, parts.worst)),
-      parts.details);
+      parts.checks, parts.details);
     here.view.hidden = false;
     return parts;
   }
@@ -152,6 +152,7 @@
       parts = parts || frame(here, again);
       await show(here, parts, found);
       await wrong(here, parts.events);
+      if (!found.ages) await netmesh.checks(here, parts.checks, window);
       if (mine === turn) here.later(AGAIN_MILLISECONDS, () => (mine === turn ? draw(mine) : undefined));
     }
 
