@@ -20,7 +20,6 @@ from netmesh_controller.surfaces.terminal.units import digits, scale_for
 PLOTTED = """() => document.getElementById("heatmap").data[1].z.map(
     (row) => Array.from(row, (number) => Number.isNaN(number) ? null : number))"""
 
-ENDS = "() => { const {zmin, zmax} = document.getElementById('heatmap').data[1]; return [zmin, zmax]; }"
 FULL = "([value, unit, number]) => netmesh.units.full(number, netmesh.units.scaleFor(value, unit, [number]))"
 
 

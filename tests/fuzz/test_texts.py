@@ -41,7 +41,6 @@ EXPECTATIONS = (
     "udp-bandwidth.loss_ratio.mean <= 0.1 %",
     "path-mtu.mtu_bytes.min@pod-to-service = 1500",
 )
-MOST_CHARACTERS = 1500
 
 
 def one_sentence(error: Exception) -> None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from netmesh_controller.lab.addressing import PLACE_NAMES, POD_ROLES, LabAddresses, NodeAddresses
 from netmesh_controller.lab.spec import LabSpec, Pair
 
-FABRIC = "fabric"
 UPLINK = POD_DEVICE = "eth0"
 BRIDGE = "br0"
 

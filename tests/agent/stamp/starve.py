@@ -40,10 +40,6 @@ class Limit:
     def hold(self, process: subprocess.Popen[str]) -> None:
         (self.folder / "cgroup.procs").write_text(str(process.pid))
 
-    def times_throttled(self) -> int:
-        lines = dict(line.split() for line in (self.folder / "cpu.stat").read_text().splitlines())
-        return int(lines["nr_throttled"])
-
     def remove(self) -> None:
         # Its processes have ended; the kernel may need a moment to see it.
         for _ in range(50):

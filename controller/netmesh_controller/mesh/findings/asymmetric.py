@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from netmesh_controller.mesh.document import Finding
@@ -81,8 +79,3 @@ def of_uneven(one: Fitted, bad: BadPair) -> Finding:
             f"({one.series.test}, {one.series.path}, {one.series.parameters.instrument})."
         ),
     )
-
-
-def pairs_said(findings: Sequence[Finding]) -> set[tuple[str, str]]:
-    """The pairs (source, target) that slow or lossy pairs are about: where such a one is said, its asymmetry is too."""
-    return {(one.where["source"], one.where["target"]) for one in findings if one.kind in ("slow_pair", "lossy_pair")}

@@ -23,7 +23,6 @@ MINUTE, TEN_MINUTES, HOUR = 60, 600, 3600
 KEPT_SECONDS = {MINUTE: 24 * HOUR, TEN_MINUTES: 7 * 24 * HOUR}
 # The scale of live windows has 63 steps where this one has one.
 _COARSER = 63
-_TOP = math.ceil(65535 / _COARSER)
 RELATIVE_ERROR = math.expm1(math.log(scale.LONGEST_SECONDS / scale.SHORTEST_SECONDS) / 65534 * (_COARSER + 1) / 2)
 COUNTS = ("sent", "lost")
 TIMES = ("min", "p50", "max")
