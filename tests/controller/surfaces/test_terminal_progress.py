@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from netmesh_controller.mesh.ask import ask_from
@@ -15,7 +16,7 @@ from netmesh_controller.mesh.estimate import Estimate
 from netmesh_controller.mesh.outline import outline_of
 from netmesh_controller.mesh.plan import make_plan
 from netmesh_controller.mesh.progress import Progress, Running
-from netmesh_controller.surfaces.terminal.estimate import show_estimate
+from netmesh_controller.surfaces.terminal.estimate import show_estimate, show_remarks
 from netmesh_controller.surfaces.terminal.progress import FAILURES_SHOWN, ProgressDisplay, picture
 
 BOTH = {"iperf3": "3.12", "qperf": "0.4.11"}
@@ -161,3 +162,13 @@ def test_all_of_it_as_json() -> None:
     running = tuple(Running(name, "b", "tcp-latency", 1.0, 5.0, rate) for name, rate in (("a", None), ("c", 1e9)))
     progress = Progress(9, 2, 1, running, 4.0, None)
     assert json.loads(json.dumps(progress.as_json())) == json.loads(json.dumps(asdict(progress)))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_remarks_break_between_words_and_keep_what_is_in_brackets(terminal: bool) -> None:
+    sentence = "not idle before the first test: node-1 (2.0 of 2 cores), node-2 (2.0 of 2 cores), [fd00::1] (1.9 of 2)"
+    file = io.StringIO()
+    show_remarks(Console(file=file, width=80, force_terminal=terminal, color_system=None), [sentence])
+    lines = file.getvalue().splitlines()
+    assert " ".join(lines) == sentence
+    assert (max(len(line) for line in lines) <= 80) == terminal

@@ -21,7 +21,7 @@ from netmesh_controller.mesh.document import Cell, RunDocument
 from netmesh_controller.mesh.outline import Outline
 from netmesh_controller.mesh.progress import Progress
 from netmesh_controller.surfaces.cli.errors import BadUsageError, ExitCode
-from netmesh_controller.surfaces.terminal.estimate import show_estimate
+from netmesh_controller.surfaces.terminal.estimate import show_estimate, show_remarks
 from netmesh_controller.surfaces.terminal.progress import ProgressDisplay
 
 _PROGRESS = TypeAdapter(Progress)
@@ -46,8 +46,7 @@ async def sweep_there(client: ControllerClient, request: Mapping[str, Any], cons
     interrupt = _Interrupt()
     with interrupt:
         started = await _call(client, "POST", "sweeps", body=dict(request), seconds=START_SECONDS)
-        for sentence in started["remarks"]:
-            console.print(sentence, highlight=False, soft_wrap=True)
+        show_remarks(console, started["remarks"])
         show_estimate(console, Outline.model_validate(started["outline"]))
         if request.get("dry_run"):
             return None

@@ -39,7 +39,7 @@ from netmesh_controller.surfaces.reports.content import Source as Reported
 from netmesh_controller.surfaces.reports.document import as_json
 from netmesh_controller.surfaces.reports.formats import Choice, Wanted
 from netmesh_controller.surfaces.terminal.closing import show_closing
-from netmesh_controller.surfaces.terminal.estimate import show_estimate
+from netmesh_controller.surfaces.terminal.estimate import show_estimate, show_remarks
 from netmesh_controller.surfaces.terminal.progress import ProgressDisplay
 from netmesh_controller.surfaces.terminal.run import show_run
 
@@ -321,8 +321,7 @@ class _Command:
             if self.history:
                 # The run keeps their ids: where it is resumed, they are compared with again.
                 prepared.run.facts[runs.HISTORY] = list(self.history)
-            for sentence in found.remarks:
-                console.print(sentence, highlight=False, soft_wrap=True)
+            show_remarks(console, found.remarks)
             show_estimate(console, outline_of(prepared.todo))
             check_sizes(self.outputs, runs.cell_count(prepared.whole))
             if self.dry_run:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.text import Text
 
 from netmesh_common.units import format_bytes, format_duration
 from netmesh_controller.mesh.outline import Outline
-from netmesh_controller.surfaces.terminal.words import count, wrapped
+from netmesh_controller.surfaces.terminal.words import clean, count, wrapped
 
 _HEAD = 10
 _NAMES_SHOWN = 6
 _ZONE_PAIRS_SHOWN = 6
+
+
+def show_remarks(console: Console, remarks: Sequence[str]) -> None:
+    """Prints what was noticed before the start, a sentence each; where there is no terminal on one line each."""
+    for sentence in remarks:
+        for line in wrapped(sentence, console.width) if console.is_terminal else [clean(sentence)]:
+            # A text has no markup: an address in brackets stays.
+            console.print(Text(line), highlight=False, soft_wrap=True)
 
 
 def show_estimate(console: Console, outline: Outline) -> None:
