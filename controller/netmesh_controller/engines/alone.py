@@ -10,6 +10,7 @@ from typing import Any
 from netmesh_controller.engines import measure
 from netmesh_controller.engines.measure import AgentHandle, Attempt, Others
 from netmesh_controller.engines.servicepaths import ServicePaths
+from netmesh_controller.memory import give_back
 from netmesh_controller.mesh.alone import record
 from netmesh_controller.mesh.assemble import cell_from, counted
 from netmesh_controller.mesh.catalogue import TESTS
@@ -57,7 +58,8 @@ class Alone:
         At most 5 % of each series' cells, or four; and no more than a minute's work, or 5 % of the sweep's own
         expected time where that is longer: in a mesh where everything is wrong, all of it alone would take days.
         """
-        # Of a thousand nodes each series is tens of megabytes.
+        # Of a thousand nodes each series is tens of megabytes, and as much again while it is looked at.
+        give_back()
         gathered, self._gathered = self._gathered, {}
         worst = to_measure_again(self._plan.nodes, gathered, duration_seconds=self._plan.ask.duration)
         del gathered

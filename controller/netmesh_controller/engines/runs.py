@@ -195,6 +195,7 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
     """
     run_id, nodes = prepared.run.id, tuple(prepared.survey.nodes)
     await prepared.survey.close()
+    await asyncio.to_thread(give_back)
     await _discard(store, run_id)
     gathering, signs, outcomes = Gathering(nodes), Signs(), Counter[str]()
 
@@ -209,7 +210,7 @@ async def finish(prepared: Prepared, store: Store, *, interrupted: RunState | No
             await asyncio.to_thread(read, batch)
             del batch
             if sum(outcomes.values()) <= FIRST_CELLS:
-                # Now, since connections end a while after they are closed.
+                # Once more: some connections end a while after they are closed.
                 await asyncio.to_thread(give_back)
     expected, series = await asyncio.to_thread(expected_pairs, prepared.whole.keys), gathering.series
     whole = await asyncio.to_thread(_is_whole, expected, series)
