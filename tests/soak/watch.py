@@ -10,11 +10,13 @@ from pathlib import Path
 from statistics import median
 
 import psutil
+from tests.support.descriptors import descriptors
 
 NAMES = ("resident MB", "descriptors", "threads", "executor", "connections", "engine", "tasks", "programs")
 # Threads that are made when as much is asked for at once as never before, and stay; and the most that there may be:
-# asyncio's default executor (concurrent.futures), a thread a connection to the store (SQLAlchemy's pool), and gRPC's
-# own pool, which begins with four and has one more each time that all were busy at once; its bound is ours.
+# asyncio's default executor (concurrent.futures), a thread a connection to the store (SQLAlchemy's pool, whose files
+# are not among the descriptors), and gRPC's own pool, which begins with four and has one more each time that all were
+# busy at once; its bound is ours.
 EXECUTOR, CONNECTIONS, ENGINE = "concurrent/futures/thread.py", "aiosqlite/core.py", "event_engine"
 MOST = {"executor": min(32, (os.cpu_count() or 1) + 4), "connections": 15, "engine": 16}
 
@@ -64,7 +66,7 @@ def held(pid: int, metrics: Callable[[], str], stacks: str = "") -> Held:
     """What the process holds now; `metrics` asks what it tells Prometheus, `stacks` is where its threads are."""
     process = psutil.Process(pid)
     # Before it is asked anything: its end of that connection may take its time to close.
-    descriptors = process.num_fds()
+    open_now = descriptors(pid)
     found = re.search(r"^netmesh_(?:agent|controller)_tasks (\S+)$", metrics(), re.MULTILINE)
     assert found is not None, "the process does not tell its tasks"
     executor, connections = (threads_in(stacks, file) for file in (EXECUTOR, CONNECTIONS))
@@ -72,7 +74,7 @@ def held(pid: int, metrics: Callable[[], str], stacks: str = "") -> Held:
     engine = names.count(ENGINE)
     return Held(
         process.memory_info().rss / 1e6,
-        descriptors,
+        open_now,
         len(names) - executor - connections - engine,
         executor,
         connections,

@@ -20,9 +20,10 @@ from netmesh_controller.clients.store import Store
 from netmesh_controller.clients.turns import my_turn, unhurried
 from netmesh_controller.engines import calm, measure
 from netmesh_controller.engines.absence import RETURN_SECONDS, Absences
+from netmesh_controller.engines.ahead import Ahead
 from netmesh_controller.engines.alone import Alone
 from netmesh_controller.engines.idle import idle_cells
-from netmesh_controller.engines.measure import AgentHandle, AtTargetError, Attempt, Link, Others
+from netmesh_controller.engines.measure import AgentHandle, Attempt, Link, Others
 from netmesh_controller.engines.servicepaths import ServicePaths
 from netmesh_controller.inventory.located import Presence
 from netmesh_controller.mesh.assemble import cell_from, counted
@@ -88,8 +89,7 @@ class Sweep:
         self._tries: defaultdict[int, Tries] = defaultdict(Tries)
         # When the agents of a measurement first said that they were busy.
         self._busy_since: dict[int, float] = {}
-        self._ahead: dict[int, tuple[Attempt, asyncio.Task[None]]] = {}
-        self._ahead_at: defaultdict[str, set[int]] = defaultdict(set)  # by node
+        self._ahead = Ahead()
         self._started: dict[int, tuple[Measurement, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended_tasks: list[asyncio.Task[None]] = []
@@ -149,7 +149,7 @@ class Sweep:
             # A store that has just failed is not asked again.
             if not keeping.done() or keeping.cancelled():
                 await asyncio.shield(asyncio.ensure_future(self._store_ended()))
-            await asyncio.shield(asyncio.ensure_future(self._close_ahead(list(self._ahead))))
+            await asyncio.shield(asyncio.ensure_future(self._ahead.close()))
             await asyncio.shield(asyncio.ensure_future(self._absences.close()))
         await self._keep(self._absences.cells(self._attempts))
         if self._alone is not None:
@@ -234,20 +234,10 @@ class Sweep:
         return next((reason for reason in reasons if reason is not None), None)
 
     async def _attempt_for(self, measurement: Measurement) -> Attempt:
-        """The attempt whose endpoints were opened ahead, or a new one.
-
-        Endpoints that were opened ahead for other measurements on these nodes give way: an agent holds one set.
-        """
+        """The attempt whose server sides were opened ahead, or a new one."""
         number = self._attempts.get(measurement.index, 0) + 1
         self._attempts[measurement.index] = number
-        stale = {other for node in measurement.nodes for other in self._ahead_at[node]} - {measurement.index}
-        await self._close_ahead(stale)
-        held = self._taken_ahead(measurement.index)
-        if held is None:
-            return self._new_attempt(measurement, number)
-        attempt, opening = held
-        await asyncio.wait([opening])
-        return attempt
+        return await self._ahead.take(measurement) or self._new_attempt(measurement, number)
 
     def _new_attempt(self, measurement: Measurement, number: int) -> Attempt:
         links = measure.links_for(measurement, self._plan.ask, self._agents, self._plan.targets)
@@ -259,36 +249,7 @@ class Sweep:
         if following is None or following.index in self._ahead:
             return
         attempt = self._new_attempt(following, self._attempts.get(following.index, 0) + 1)
-        lease = _lease_seconds(measurement, following)
-
-        async def opening() -> None:
-            try:
-                await measure.open_endpoints(attempt, lease)
-            except AtTargetError as error:
-                # Not now: it is opened when its turn comes, and then an error counts.
-                log.debug("not opened ahead: %s", error)
-
-        task = guarded_task(opening(), name=f"open ahead {following.index}")
-        self._ahead[following.index] = (attempt, task)
-        for node in following.nodes:
-            self._ahead_at[node].add(following.index)
-
-    def _taken_ahead(self, index: int) -> tuple[Attempt, asyncio.Task[None]] | None:
-        """What was opened ahead for a measurement, which is from now on whoever's takes it."""
-        held = self._ahead.pop(index, None)
-        if held is not None:
-            for node in held[0].measurement.nodes:
-                self._ahead_at[node].discard(index)
-        return held
-
-    async def _close_ahead(self, indexes: Iterable[int]) -> None:
-        for index in indexes:
-            held = self._taken_ahead(index)
-            if held is None:
-                continue  # another measurement on one of its nodes closes it already
-            attempt, opening = held
-            await asyncio.wait([opening])
-            await measure.close_endpoints(attempt)
+        self._ahead.open(attempt, _lease_seconds(measurement, following))
 
     # What became of it.
 
