@@ -62,7 +62,7 @@ class Received:
         if place == 0:
             return tuple(first)
         ticks = self._message.core_idle_ticks[len(first) * (place - 1) : len(first) * place]
-        return tuple(begun + TICK_SECONDS * grown for begun, grown in zip(first, ticks, strict=True))
+        return tuple([begun + TICK_SECONDS * grown for begun, grown in zip(first, ticks, strict=True)])
 
     def _device(self, place: int) -> dict[str, int | str]:
         if not self._message.HasField("device"):

@@ -155,7 +155,7 @@ class Samples:
 
     def between(self, start: float, end: float) -> Samples:
         """Those from the first at or after `start` to the last at or before `end`, on their own clock, in seconds."""
-        first, last = np.searchsorted(self.moments, (start, np.nextafter(end, np.inf)))
+        first, last = self.moments.searchsorted((start, np.nextafter(end, np.inf)))
         found = Samples.__new__(Samples)
         found._parts, found._begin = self._parts, self._begin + int(first)  # noqa: SLF001  # its own
         found.moments = self.moments[first : max(first, last)]

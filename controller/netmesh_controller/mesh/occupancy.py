@@ -13,7 +13,8 @@ class Occupancy:
         self._at: dict[str, list[tuple[int, float, float | None]]] = {}
 
     def enter(self, index: int, places: Iterable[str], now: float) -> None:
-        """A measurement begins at these places."""
+        """A measurement begins at these places, after all that have begun."""
+        self._begun.pop(index, None)
         self._begun[index] = now
         for place in places:
             self._at.setdefault(place, []).append((index, now, None))
@@ -21,7 +22,8 @@ class Occupancy:
     def leave(self, index: int, places: Iterable[str], now: float) -> None:
         """It is over there."""
         self._begun.pop(index, None)
-        oldest = min(self._begun.values(), default=now)
+        # In the order in which they began.
+        oldest = next(iter(self._begun.values()), now)
         for place in places:
             self._at[place] = [
                 (other, begun, now if other == index and ended is None else ended)

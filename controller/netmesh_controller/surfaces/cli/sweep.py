@@ -43,8 +43,6 @@ from netmesh_controller.surfaces.terminal.estimate import show_estimate, show_re
 from netmesh_controller.surfaces.terminal.progress import ProgressDisplay
 from netmesh_controller.surfaces.terminal.run import show_run
 
-PROGRESS_SECONDS = 0.25
-
 
 def sweep(
     tests: Annotated[str | None, typer.Option(help="Tests, or all. [tcp-bandwidth,tcp-latency]")] = None,
@@ -441,4 +439,4 @@ def _code(run: Run, *, held: bool, interrupted: bool) -> ExitCode:
 async def _show(engine: Sweep, live: ProgressDisplay) -> None:
     while True:
         live.update(engine.progress())
-        await asyncio.sleep(PROGRESS_SECONDS)
+        await asyncio.sleep(live.every_seconds)

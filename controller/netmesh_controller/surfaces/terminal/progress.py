@@ -18,6 +18,7 @@ from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.words import wrapped
 
 PLAIN_EVERY_SECONDS = 10.0
+DRAWN_EVERY_SECONDS = 0.25
 FAILURES_SHOWN = 20
 _ROWS = 12
 
@@ -45,6 +46,11 @@ class ProgressDisplay:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+
+    @property
+    def every_seconds(self) -> float:
+        """How often it wants to be told: what is drawn moves, a line comes every ten seconds."""
+        return DRAWN_EVERY_SECONDS if self._live is not None else 1.0
 
     def update(self, progress: Progress) -> None:
         """Shows how far the sweep is."""
