@@ -181,7 +181,7 @@ class AgentClient:
         now = time.monotonic()
         await my_turn()
         with self._hearing():
-            side = _side(reply.outcome)
+            side = side_of(reply.outcome)
             if reply.HasField("samples"):
                 check_samples(reply.samples)
                 side = replace(side, samples=(Received(reply.samples, now),))
@@ -232,7 +232,7 @@ class AgentClient:
                     case "outcome":
                         ended = True
                         with self._hearing():
-                            side = _side(event.outcome)
+                            side = side_of(event.outcome)
                             if event.HasField("last"):
                                 check_samples(event.last)
                         if event.HasField("last"):
@@ -353,7 +353,8 @@ def _known(code: str) -> str:
     return code if code in REASONS else "tool_failed"
 
 
-def _side(outcome: agent_pb2.Outcome) -> Side:
+def side_of(outcome: agent_pb2.Outcome) -> Side:
+    """What a side of a test said; HeardError where it cannot be."""
     check_outcome(outcome)
     try:
         return _read_side(outcome)

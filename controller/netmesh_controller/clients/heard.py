@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from netmesh.v1 import agent_pb2
+from netmesh_controller.clients.samples import MOST_FIGURE
 from netmesh_controller.mesh.hostsamples import FIGURES, MODES
 
 # What a stream may say at once, and each second: some 20 times what an agent with 128 cores does. A message also costs
@@ -28,6 +29,7 @@ _MOST_CHARACTERS = 1000
 # Those of 10 s, five times as often as is asked for at most.
 MOST_SAMPLES = 1000
 _DEVICE_COUNTERS = tuple(name for name in agent_pb2.DeviceColumns.DESCRIPTOR.fields_by_name if name != "name")
+_SUMMARY = tuple(name for name in agent_pb2.Summary.DESCRIPTOR.fields_by_name if name != "count")
 ROLES = ("pod", "peer", "host")
 
 
@@ -71,18 +73,16 @@ def check_description(reply: agent_pb2.DescribeReply) -> None:
 
 
 def check_sample(message: agent_pb2.HostSample) -> None:
-    """That the figures of a host sample are numbers."""
-    _numbers(
-        cpu.user + cpu.nice + cpu.system + cpu.irq + cpu.softirq + cpu.steal + cpu.idle + cpu.iowait
-        for cpu in message.cpus
-    )
-    _numbers(getattr(message, name) for name in FIGURES)
+    """That the figures of a host sample can be."""
+    for cpu in message.cpus:
+        _possible((cpu.user, cpu.nice, cpu.system, cpu.irq, cpu.softirq, cpu.steal, cpu.idle, cpu.iowait))
+    _possible(getattr(message, name) for name in FIGURES)
 
 
 def check_samples(message: agent_pb2.HostSamples) -> None:
-    """That host samples can be read: columns of one length, moments in order, CPU times that are numbers.
+    """That host samples can be read: columns of one length, moments in order, idle times that can be.
 
-    Another figure that is no number is one that is unknown.
+    Another figure that cannot be is one that is unknown.
     """
     count, cores = len(message.monotonic_nanoseconds), len(message.core_idle_seconds)
     told = bool(cores)
@@ -95,23 +95,32 @@ def check_samples(message: agent_pb2.HostSamples) -> None:
         or len(message.idle_seconds) != told * count
         or len(message.mode_seconds) != told * count * len(MODES)
         or len(message.core_idle_ticks) != (count - 1) * cores
-        or any(after < before for before, after in pairwise(message.monotonic_nanoseconds))
+        or any(after <= before for before, after in pairwise(message.monotonic_nanoseconds))
     ):
         raise HeardError("sends host samples whose parts do not fit together")
-    # One addition for all: what is no number makes the sum none.
-    _numbers((sum(message.idle_seconds), sum(message.core_idle_seconds)))
+    for column in (message.idle_seconds, message.core_idle_seconds):
+        # One addition for all: what is no number makes the sum none, and has no order.
+        if column and not (math.isfinite(sum(column)) and min(column) >= 0 and max(column) <= MOST_FIGURE):
+            raise HeardError("sends a figure that is no number")
 
 
 def check_outcome(outcome: agent_pb2.Outcome) -> None:
-    """That the figures of a reading are numbers; those of its summaries are looked at where these are made."""
+    """That the figures of a reading can be: sums and squares of them are numbers too."""
     reading = outcome.reading
+    for summary in reading.values.values():
+        _numbers(getattr(summary, name) for name in _SUMMARY)
     _numbers(reading.reported.values())
     _numbers(value for series in reading.intervals.values() for value in series.values)
     _numbers((outcome.tool_cpu_seconds,))
 
 
+def _possible(figures: Iterable[float]) -> None:
+    if not all(0 <= figure <= MOST_FIGURE for figure in figures):
+        raise HeardError("sends a figure that is no number")
+
+
 def _numbers(figures: Iterable[float]) -> None:
-    if not all(map(math.isfinite, figures)):
+    if not all(abs(figure) <= MOST_FIGURE for figure in figures):
         raise HeardError("sends a figure that is no number")
 
 

@@ -6,7 +6,6 @@ A measurement has some 120 samples; of most of them a moment and the idle time a
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable
 
@@ -18,6 +17,8 @@ from netmesh_controller.mesh.table import Floats
 
 # core_idle_ticks counts hundredths of a second.
 TICK_SECONDS = 0.01
+# Of seconds and of bytes; what is more, or less than none, cannot be and is as unknown as what is no number.
+MOST_FIGURE = 1e18
 _COUNTS = frozenset({"memory_available_bytes", "tool_memory_bytes"})
 _DEVICE = tuple(agent_pb2.DeviceColumns.DESCRIPTOR.fields_by_name)
 
@@ -37,7 +38,9 @@ class Received:
         return self._or_unknown(_array(self._message.idle_seconds))
 
     def column(self, name: str) -> Floats:
-        return self._or_unknown(_array(getattr(self._message, name)))
+        column = self._or_unknown(_array(getattr(self._message, name)))
+        column[~((column >= 0) & (column <= MOST_FIGURE))] = np.nan
+        return column
 
     def _or_unknown(self, column: Floats) -> Floats:
         return column if len(column) else np.full(len(self.moments), np.nan)
@@ -50,7 +53,7 @@ class Received:
             monotonic_seconds=float(self.moments[place]),
             arrived_seconds=self.arrived_seconds,
             core_idle=self._core_idle(place),
-            modes=modes if all(map(math.isfinite, modes)) else (),
+            modes=modes if all(map(_can_be, modes)) else (),
             memory_total_bytes=message.memory_total_bytes if message.HasField("memory_total_bytes") else None,
             device=self._device(place),
             pressure_is_hosts=message.pressure_is_hosts,
@@ -75,8 +78,12 @@ def _array(column: Iterable[float]) -> Floats:
     return np.fromiter(column, np.float64)
 
 
+def _can_be(figure: float) -> bool:
+    return 0 <= figure <= MOST_FIGURE
+
+
 def _known(name: str, column: list[float], place: int) -> float | int | None:
-    if not column or not math.isfinite(column[place]):
+    if not column or not _can_be(column[place]):
         return None
     return round(column[place]) if name in _COUNTS else column[place]
 

@@ -109,12 +109,18 @@ class _One:
 
 
 class Samples:
-    """Host samples of one stream, in the order of their moments, as columns; a window of them is one too."""
+    """Host samples of one stream, in the order of their moments, as columns; a window of them is one too.
+
+    A part that begins before the one before it ends is none of the stream, and is left out.
+    """
 
     __slots__ = ("_begin", "_parts", "moments")
 
     def __init__(self, parts: Iterable[Part] = ()) -> None:
-        self._parts = sorted(parts, key=lambda part: float(part.moments[0]))
+        self._parts: list[Part] = []
+        for part in sorted(parts, key=lambda part: float(part.moments[0])):
+            if not self._parts or part.moments[0] > self._parts[-1].moments[-1]:
+                self._parts.append(part)
         self._begin = 0
         self.moments = self._joined([part.moments for part in self._parts])
 

@@ -57,7 +57,9 @@ def test_window_of_too_little_is_none(times: tuple[float, ...]) -> None:
     assert window(Samples.of(at(t) for t in times), 2.0, 7.0) is None
 
 
-@given(times=st.lists(st.floats(0, 100), max_size=40), start=st.floats(0, 100), length=st.floats(0.001, 100))
+@given(
+    times=st.lists(st.floats(0, 100), max_size=40, unique=True), start=st.floats(0, 100), length=st.floats(0.001, 100)
+)
 def test_window_never_reaches_out_and_spans_half(times: list[float], start: float, length: float) -> None:
     found = window(Samples.of(at(t) for t in times), start, start + length)
     inside = [t for t in times if start <= t <= start + length]
