@@ -12,7 +12,6 @@ from typing import Any
 
 from netmesh_common.tls import Certificates
 from netmesh_controller.clients.agents import CALL_SECONDS, AgentClient, AgentError, close_all
-from netmesh_controller.clients.turns import unhurried
 from netmesh_controller.engines.measure import AgentHandle, addresses_of
 from netmesh_controller.inventory.located import InventoryError, Located, Presence
 from netmesh_controller.inventory.services import ServiceMaker
@@ -56,8 +55,7 @@ class Survey:
 
     async def close(self) -> None:
         """Ends the connections."""
-        async for handle in unhurried(self.agents.values()):
-            await asyncio.gather(handle.client.close(), return_exceptions=True)
+        await close_all([handle.client for handle in self.agents.values()])
 
 
 async def survey(

@@ -18,6 +18,7 @@ from netmesh_controller.surfaces.terminal import palette
 from netmesh_controller.surfaces.terminal.words import wrapped
 
 PLAIN_EVERY_SECONDS = 10.0
+ASKED_EVERY_SECONDS = 1.0
 DRAWN_EVERY_SECONDS = 0.25
 FAILURES_SHOWN = 20
 _ROWS = 12
@@ -50,7 +51,7 @@ class ProgressDisplay:
     @property
     def every_seconds(self) -> float:
         """How often it wants to be told: what is drawn moves, a line comes every ten seconds."""
-        return DRAWN_EVERY_SECONDS if self._live is not None else 1.0
+        return DRAWN_EVERY_SECONDS if self._live is not None else ASKED_EVERY_SECONDS
 
     def update(self, progress: Progress) -> None:
         """Shows how far the sweep is."""

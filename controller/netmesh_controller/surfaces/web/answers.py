@@ -58,7 +58,8 @@ async def large_answer(
     request: web.Request, write: Callable[[], bytes], media_type: str, *, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """As `bytes_answer`, of what is written and compressed beside the event loop."""
-    made = await asyncio.to_thread(lambda: Written.of(write()))
+    compress = _takes_gzip(request)
+    made = await asyncio.to_thread(lambda: Written.of(write(), compress=compress))
     return written_answer(request, made, media_type, headers=headers)
 
 
@@ -72,7 +73,12 @@ def bytes_answer(
     compress: bool = True,
 ) -> web.Response:
     """The body of that media type; see `written_answer`."""
-    return written_answer(request, Written.of(body, compress=compress), media_type, status=status, headers=headers)
+    written = Written.of(body, compress=compress and _takes_gzip(request))
+    return written_answer(request, written, media_type, status=status, headers=headers)
+
+
+def _takes_gzip(request: web.Request) -> bool:
+    return "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower()
 
 
 def written_answer(
@@ -94,7 +100,7 @@ def written_answer(
         response.etag = ETag(tag, is_weak=True)
         return response
     body = written.body
-    if written.gzip is not None and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower():
+    if written.gzip is not None and _takes_gzip(request):
         body, more[hdrs.CONTENT_ENCODING] = written.gzip, "gzip"
     response = web.Response(body=body, status=status, content_type=media_type, headers=more)
     if media_type == JSON or media_type.startswith("text/"):
