@@ -18,13 +18,11 @@ from pathlib import Path
 
 import aiohttp
 import psutil
-import yaml
-from tests.sim.hub import Hub, simulated
+from tests.sim.hub import Hub, prepare, simulated
 from tests.sim.world import World
 
 from netmesh_controller.clients.store.location import FILE_NAME
 from netmesh_controller.engines import monitor
-from netmesh_controller.identity import make_identity
 from netmesh_controller.mesh.probing.peers import ALL_PAIRS_UP_TO, PEERS, peering
 from netmesh_controller.surfaces.cli import main as command_line
 
@@ -52,9 +50,7 @@ def serve(everybody: bool, arguments: list[str]) -> None:
 async def _watch(world: World, *, everybody: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="netmesh-bench-") as name:
         folder = Path(name)
-        make_identity(folder / "identity")
-        agents = [{"address": f"{world.address(n)}:9410", "zone": world.zone(n)} for n in range(world.nodes)]
-        (folder / "agents.yaml").write_text(yaml.safe_dump(agents))
+        prepare(world, folder, 9410)
         async with simulated(world, folder / "identity" / "agent", folder, Hub(world.network())):
             command = [sys.executable, "-m", "bench.monitoring", "all" if everybody else "some"]
             command += ["--agents", str(folder / "agents.yaml"), "--listen", LISTEN, "--public-read"]

@@ -7,24 +7,11 @@ from collections.abc import Sequence
 
 from netmesh.v1 import agent_pb2
 from netmesh_agent.errors import Refused
+from netmesh_common.hostfigures import FIGURES, MODES, SLACK_SECONDS
 
 MOST_SECONDS = 10.0
 # The kernel tells CPU time in hundredths of a second (USER_HZ).
 TICKS = 100
-# By how much a core's counter may be less than before: what is in ticks can seem to step back by one.
-SLACK_SECONDS = 0.1
-_MODES = ("user", "nice", "system", "irq", "softirq", "steal")
-# Columns of what may be unknown at one moment, and those of a device.
-_UNKNOWN_AT_TIMES = (
-    "memory_available_bytes",
-    "tool_cpu_seconds",
-    "tool_memory_bytes",
-    "throttled_seconds",
-    "pressure_seconds",
-    "tool_wait_seconds",
-    "agent_wait_seconds",
-    "loop_late_seconds",
-)
 _DEVICE = tuple(name for name in agent_pb2.DeviceColumns.DESCRIPTOR.fields_by_name if name != "name")
 
 
@@ -77,8 +64,8 @@ def columns(samples: Sequence[agent_pb2.HostSample], *, modes_known: bool = True
         message.core_idle_seconds.extend(idle[0])
         message.core_idle_ticks.extend(ticks)
         for one in samples:
-            message.mode_seconds.extend(_modes(one) if modes_known else [math.nan] * len(_MODES))
-    for name in _UNKNOWN_AT_TIMES:
+            message.mode_seconds.extend(_modes(one) if modes_known else [math.nan] * len(MODES))
+    for name in FIGURES:
         known = [one.HasField(name) for one in samples]  # type: ignore[arg-type]  # one of the message's optional fields
         if any(known):
             column = [getattr(one, name) if told else math.nan for one, told in zip(samples, known, strict=True)]
@@ -100,12 +87,12 @@ def _stepped_back(before: agent_pb2.HostSample, after: agent_pb2.HostSample) -> 
     return any(
         getattr(new, mode) < getattr(old, mode) - SLACK_SECONDS
         for old, new in zip(before.cpus, after.cpus, strict=False)
-        for mode in _MODES
+        for mode in MODES
     )
 
 
 def _modes(sample: agent_pb2.HostSample) -> list[float]:
-    return [sum(getattr(core, mode) for core in sample.cpus) for mode in _MODES]
+    return [sum(getattr(core, mode) for core in sample.cpus) for mode in MODES]
 
 
 def _add_device(message: agent_pb2.HostSamples, samples: Sequence[agent_pb2.HostSample]) -> None:

@@ -12,9 +12,10 @@ from numpy import isnan
 from netmesh.v1 import agent_pb2
 from netmesh_agent.batches import MOST_SECONDS, Batch
 from netmesh_agent.errors import Refused
+from netmesh_common.hostfigures import FIGURES, MODES
 from netmesh_controller.clients.heard import check_samples
 from netmesh_controller.clients.samples import Received, sample_from
-from netmesh_controller.mesh.hostsamples import FIGURES, MODES, Samples
+from netmesh_controller.mesh.hostsamples import Samples
 
 
 @given(st.lists(st.integers(1, 10**9), max_size=60), st.floats(0, MOST_SECONDS))

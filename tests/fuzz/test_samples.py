@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from tests.support.fuzzing import fuzzed
 
 from netmesh.v1 import agent_pb2
+from netmesh_common.hostfigures import FIGURES, MODES
 from netmesh_controller.clients.heard import HeardError, check_samples
 from netmesh_controller.clients.samples import Received
-from netmesh_controller.mesh.hostsamples import FIGURES, MODES, Samples
+from netmesh_controller.mesh.hostsamples import Samples
 from netmesh_controller.mesh.hostwindow import host_cost, idle_baseline, window
 from netmesh_controller.mesh.standstill import stood_still
 

@@ -23,12 +23,12 @@ from tests.sim.world import World
 
 from netmesh.v1 import agent_pb2, agent_pb2_grpc
 from netmesh_agent.admission import Admission, Busy
+from netmesh_common.hostfigures import MODES
 from netmesh_common.tls import CONTROLLER_NAME, SERVER_OPTIONS, peer_names, server_credentials
 
 FAILURE_KEY = "netmesh-failure-bin"
 SAMPLE_SECONDS = 0.1
 # The key of HostSample.cpus: field 2, length-delimited.
-MODES = ("user", "nice", "system", "irq", "softirq", "steal")
 CPUS_FIELD = b"\x12"
 # A program's start, of the model's time.
 TOOL_SECONDS = 0.03

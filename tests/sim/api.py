@@ -19,13 +19,11 @@ from typing import Any
 
 import aiohttp
 import numpy as np
-import yaml
 from tests.sim.goals import held
-from tests.sim.hub import Hub, simulated
+from tests.sim.hub import Hub, prepare, simulated
 from tests.sim.world import World
 
 from netmesh_common.tasks import cancelled
-from netmesh_controller.identity import make_identity
 
 TOKEN = "a-token-of-the-simulation"  # noqa: S105  # it opens nothing else
 URL = "http://127.0.0.1:9412"
@@ -64,9 +62,7 @@ async def serve_and_sweep(world: World, options: dict[str, Any], *, port: int = 
     """A controller that stays sweeps the world; what its API took meanwhile, seconds by path."""
     with tempfile.TemporaryDirectory(prefix="netmesh-sim-") as name:
         folder = Path(name)
-        make_identity(folder / "identity")
-        agents = [{"address": f"{world.address(n)}:{port}", "zone": world.zone(n)} for n in range(world.nodes)]
-        (folder / "agents.yaml").write_text(yaml.safe_dump(agents))
+        prepare(world, folder, port)
         (folder / "token").write_text(TOKEN)
         hub = Hub(world.network())
         async with simulated(world, folder / "identity" / "agent", folder, hub, port=port):

@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from tests.sim.network import Network
 from tests.sim.world import World
+
+from netmesh_controller.identity import make_identity
 
 AGENTS_A_PROCESS = 125
 START_SECONDS = 240
@@ -103,6 +106,13 @@ class Hub:
         """Ends the agents: they live as long as this side of their connection."""
         for writer in self._writers:
             writer.close()
+
+
+def prepare(world: World, folder: Path, port: int) -> None:
+    """Writes what a controller of a world needs: `identity` with certificates, and `agents.yaml`."""
+    make_identity(folder / "identity")
+    agents = [{"address": f"{world.address(n)}:{port}", "zone": world.zone(n)} for n in range(world.nodes)]
+    (folder / "agents.yaml").write_text(yaml.safe_dump(agents))
 
 
 @asynccontextmanager

@@ -11,12 +11,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from tests.sim.hub import Hub, Ran, simulated
+from tests.sim.hub import Hub, Ran, prepare, simulated
 from tests.sim.world import World
 
 from netmesh_controller.clients.store import open_store
-from netmesh_controller.identity import make_identity
 from netmesh_controller.mesh.document import Cell
 
 PORT = 9410
@@ -50,9 +48,7 @@ class Resumed:
 
 async def killed_and_resumed(world: World, folder: Path, options: tuple[str, ...], after: int) -> Resumed:
     """Kills a controller that sweeps with `options` once so many tests have ended, and resumes over the same agents."""
-    make_identity(folder / "identity")
-    agents = [{"address": f"{world.address(n)}:{PORT}", "zone": world.zone(n)} for n in range(world.nodes)]
-    (folder / "agents.yaml").write_text(yaml.safe_dump(agents))
+    prepare(world, folder, PORT)
     changed = asyncio.Event()
     hub = Hub(world.network(), changed.set)
     async with simulated(world, folder / "identity" / "agent", folder, hub, port=PORT):

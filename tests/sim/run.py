@@ -11,13 +11,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from tests.sim.hub import Hub, simulated
+from tests.sim.hub import Hub, prepare, simulated
 from tests.sim.rounds import barrier_seconds, sequential_seconds
 from tests.sim.world import World
 from tests.support.peak import peak_of
 
-from netmesh_controller.identity import make_identity
 from netmesh_controller.mesh.ask import ask_from
 from netmesh_controller.mesh.document import RunDocument
 from netmesh_controller.mesh.estimate import lower_bound_seconds
@@ -77,9 +75,7 @@ async def sweep(world: World, *options: str, port: int = 9410, profile: Path | N
     """
     with tempfile.TemporaryDirectory(prefix="netmesh-sim-") as name:
         folder = Path(name)
-        make_identity(folder / "identity")
-        agents = [{"address": f"{world.address(n)}:{port}", "zone": world.zone(n)} for n in range(world.nodes)]
-        (folder / "agents.yaml").write_text(yaml.safe_dump(agents))
+        prepare(world, folder, port)
         network = world.network()
         spent: list[float] = []
         pid = 0

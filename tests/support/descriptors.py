@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-STORE_FILE = "netmesh.sqlite"
+from netmesh_controller.clients.store.location import FILE_NAME
 
 
 def descriptors(pid: int) -> int:
@@ -17,5 +17,5 @@ def descriptors(pid: int) -> int:
     count = 0
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):  # closed meanwhile
-            count += not descriptor.readlink().name.startswith(STORE_FILE)
+            count += not descriptor.readlink().name.startswith(FILE_NAME)
     return count

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from netmesh_controller.mesh.hostsamples import MODES, Sample
+from netmesh_common.hostfigures import MODES
+from netmesh_controller.mesh.hostsamples import Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from itertools import pairwise
 from typing import Any
 
 from netmesh.v1 import agent_pb2
+from netmesh_common.hostfigures import FIGURES, MODES
 from netmesh_controller.clients.samples import MOST_FIGURE
-from netmesh_controller.mesh.hostsamples import FIGURES, MODES
 
 # What a stream may say at once, and each second: some 20 times what an agent with 128 cores does. A message also costs
 # what it is kept in and what it takes to look at it, however little it says.

@@ -12,11 +12,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from netmesh.v1 import agent_pb2
-from netmesh_controller.mesh.hostsamples import FIGURES, MODES, Sample
+from netmesh_common.hostfigures import FIGURES, MODES
+from netmesh_controller.mesh.hostsamples import Sample
+from netmesh_controller.mesh.noise import TICK_SECONDS
 from netmesh_controller.mesh.table import Floats
 
-# core_idle_ticks counts hundredths of a second.
-TICK_SECONDS = 0.01
 # Of seconds and of bytes; what is more, or less than none, cannot be and is as unknown as what is no number.
 MOST_FIGURE = 1e18
 _COUNTS = frozenset({"memory_available_bytes", "tool_memory_bytes"})

@@ -14,20 +14,6 @@ import numpy as np
 
 from netmesh_controller.mesh.table import Floats
 
-# How a host's time that was not idle was spent (proc(5), /proc/stat): guest time stands in user.
-MODES = ("user", "nice", "system", "irq", "softirq", "steal")
-# The figures of a sample that may be unknown at one moment; each is a column of the same name.
-FIGURES = (
-    "memory_available_bytes",
-    "tool_cpu_seconds",
-    "tool_memory_bytes",
-    "throttled_seconds",
-    "pressure_seconds",
-    "tool_wait_seconds",
-    "agent_wait_seconds",
-    "loop_late_seconds",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Sample:

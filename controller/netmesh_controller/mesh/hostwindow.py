@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from netmesh_common.hostfigures import MODES, SLACK_SECONDS
 from netmesh_controller.mesh import noise
 from netmesh_controller.mesh.document import CpuCores, Host
-from netmesh_controller.mesh.hostsamples import MODES, Sample, Samples
+from netmesh_controller.mesh.hostsamples import Sample, Samples
 from netmesh_controller.mesh.table import Floats
 
-# How far counters of one moment may contradict each other: the kernel rounds them to ticks of 10 ms (or 4 ms), and a
-# sampling process can be held up in between. Beyond this they are wrong, and no figure is made of them.
-SLACK_SECONDS = 0.1
 # A shorter window says more of the ticks than of the host.
 MIN_IDLE_SECONDS = 0.5
 
